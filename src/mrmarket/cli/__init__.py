@@ -1,0 +1,1 @@
+"""The `mrmarket` command, thin over services."""

@@ -1,0 +1,1 @@
+"""The business core. The single writer of money; it never sees an order book."""

@@ -1,0 +1,1 @@
+"""Double entry: append-only, idempotent, chained, and verified from the log alone."""

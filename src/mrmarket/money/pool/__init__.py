@@ -1,0 +1,1 @@
+"""Pools: shares at net asset value, deposits, and the settlement of fills."""

@@ -1,0 +1,1 @@
+"""Composition roots: the one place where ports meet adapters."""

@@ -1,0 +1,1 @@
+"""SQL: databases, migrations, the event log and the order journal."""

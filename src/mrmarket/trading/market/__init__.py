@@ -1,0 +1,1 @@
+"""Market data: order book, trades, bars, recordings, and models of the market itself."""

@@ -1,0 +1,1 @@
+"""Exchanges: the port, the ccxt adapter, trackers, rate budget, and a simulated exchange."""

@@ -1,0 +1,1 @@
+"""The simulated exchange's front: Binance's spot REST and WebSocket dialect."""
