@@ -18,7 +18,7 @@ class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_de
     """When it happened, by the venue's clock where the venue says so, else by ours."""
 
 
-class OrderCreated(_Fact, tag="order_created"):
+class OrderCreated(_Fact, frozen=True, tag="order_created"):
     """We decided to place an order; it may not have reached the venue yet."""
 
     symbol: str
@@ -30,7 +30,7 @@ class OrderCreated(_Fact, tag="order_created"):
     reason: str = ""
 
 
-class OrderAccepted(_Fact, tag="order_accepted"):
+class OrderAccepted(_Fact, frozen=True, tag="order_accepted"):
     """The venue acknowledged an order."""
 
     symbol: str
@@ -38,7 +38,7 @@ class OrderAccepted(_Fact, tag="order_accepted"):
     venue_order_id: str
 
 
-class OrderRejected(_Fact, tag="order_rejected"):
+class OrderRejected(_Fact, frozen=True, tag="order_rejected"):
     """The venue refused an order; it never lived."""
 
     symbol: str
@@ -47,7 +47,7 @@ class OrderRejected(_Fact, tag="order_rejected"):
     reason: str
 
 
-class OrderCancelled(_Fact, tag="order_cancelled"):
+class OrderCancelled(_Fact, frozen=True, tag="order_cancelled"):
     """An order left the book with something unfilled (also: expired)."""
 
     symbol: str
@@ -55,7 +55,7 @@ class OrderCancelled(_Fact, tag="order_cancelled"):
     filled: str
 
 
-class OrderDoubted(_Fact, tag="order_doubted"):
+class OrderDoubted(_Fact, frozen=True, tag="order_doubted"):
     """The outcome of a request is not known (a time-out is neither success nor failure)."""
 
     symbol: str
@@ -64,7 +64,7 @@ class OrderDoubted(_Fact, tag="order_doubted"):
     """`place` or `cancel`."""
 
 
-class Filled(_Fact, tag="filled"):
+class Filled(_Fact, frozen=True, tag="filled"):
     """One trade of ours. Its natural key is `(venue, symbol, trade_id)`."""
 
     symbol: str
@@ -85,7 +85,7 @@ class Filled(_Fact, tag="filled"):
     maker: bool
 
 
-class MarkObserved(_Fact, tag="mark_observed"):
+class MarkObserved(_Fact, frozen=True, tag="mark_observed"):
     """Best bid and ask that value the pool."""
 
     symbol: str
@@ -95,7 +95,7 @@ class MarkObserved(_Fact, tag="mark_observed"):
     ask: str
 
 
-class BalanceObserved(_Fact, tag="balance_observed"):
+class BalanceObserved(_Fact, frozen=True, tag="balance_observed"):
     """What a venue says we hold. An observation, never a posting."""
 
     asset: str
@@ -103,7 +103,7 @@ class BalanceObserved(_Fact, tag="balance_observed"):
     locked: str
 
 
-class RunStateChanged(_Fact, tag="run_state_changed"):
+class RunStateChanged(_Fact, frozen=True, tag="run_state_changed"):
     """A strategy run started, paused, pulled its quotes or stopped, and why."""
 
     symbol: str

@@ -85,7 +85,7 @@ class Amount:
 
     def _same(self, other: Amount) -> Amount:
         if not isinstance(other, Amount):
-            raise TypeError(f"cannot combine an Amount with {type(other).__name__}")  # noqa: TRY004
+            raise TypeError(f"cannot combine an Amount with {type(other).__name__}")
         if other.asset != self.asset:
             raise AssetMismatchError(self.asset, other.asset)
         return other

@@ -241,21 +241,40 @@ class PerformanceView(msgspec.Struct, kw_only=True):
     quote_latency_us_p99: float | None
 
 
+Topic = Literal[
+    "status", "market", "quotes", "orders", "fill", "event", "pool", "equity", "performance", "candle"
+]
+
+
 class StreamMessage(msgspec.Struct, kw_only=True):
-    """One message of `/api/v1/stream`. `seq` rises by one a message a connection; a gap means: fetch again."""
+    """One message of `/api/v1/stream`.
+
+    `seq` rises by one a message on a connection; a gap means: fetch everything again. `data` is what
+    the route of the same name answers (`fill`, `event`, `equity` and `candle` carry one row each).
+    """
 
     seq: int
-    topic: Literal["status", "market", "quotes", "orders", "fill", "event", "pool", "equity", "performance", "candle"]
+    topic: Topic
     at_ms: int
-    data: (
-        InstanceStatus
-        | MarketView
-        | QuotesView
-        | list[OrderView]
-        | FillView
-        | EventView
-        | PoolView
-        | EquityPoint
-        | PerformanceView
-        | Candle
-    ) | msgspec.Raw
+    data: msgspec.Raw
+
+
+class ConfigEntry(msgspec.Struct, kw_only=True):
+    """One setting and where its value comes from."""
+
+    key: str
+    value: str
+    source: Literal["default", "file", "command line", "environment"]
+
+
+class ConfigSection(msgspec.Struct, kw_only=True):
+    """One table of the config file."""
+
+    name: str
+    entries: list[ConfigEntry]
+
+
+class ConfigView(msgspec.Struct, kw_only=True):
+    """The configuration in force; secrets are masked."""
+
+    sections: list[ConfigSection]
