@@ -18,7 +18,7 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.services.api.face import InstanceFace
 from mrmarket.services.api.origin import OriginGuard
 from mrmarket.services.api.pages import page_handlers
-from mrmarket.services.api.problems import answer_error, answer_http_error
+from mrmarket.services.api.problems import answer_error, answer_fault, answer_http_error
 from mrmarket.services.api.routes import InstanceRoutes, PoolRoutes, TradingRoutes
 from mrmarket.services.api.stream import stream
 
@@ -53,7 +53,12 @@ def create_app(face: InstanceFace, hosts: frozenset[str] = LOOPBACK_HOSTS) -> Li
     """
     return Litestar(
         route_handlers=[_api_router(face), *page_handlers()],
-        exception_handlers={MrMarketError: answer_error, HTTPException: answer_http_error},
+        exception_handlers={
+            MrMarketError: answer_error,
+            HTTPException: answer_http_error,
+            Exception: answer_fault,
+        },
+        logging_config=None,
         middleware=[DefineMiddleware(OriginGuard, hosts=hosts)],
         compression_config=CompressionConfig(backend="gzip", minimum_size=2048, exclude=["/api/v1/stream"]),
         openapi_config=_OPENAPI,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -17,6 +17,7 @@ class Update(msgspec.Struct, frozen=True):
     data: object
 
 
+@runtime_checkable
 class InstanceFace(Protocol):
     """Read-only views of a running instance, and its two switches. Views never block on trading."""
 

@@ -55,13 +55,13 @@ def page_handlers(root: Path = WEB_ROOT) -> list[ControllerRouterHandler]:
         )
 
     handlers: list[ControllerRouterHandler] = [home]
-    if (root / "_app").is_dir():
+    assets = root / "_app"
+    if assets.is_dir():
         handlers.append(
-            create_static_files_router(path="/_app", directories=[root / "_app"], include_in_schema=False)
+            create_static_files_router(path="/_app", directories=[assets], include_in_schema=False)
         )
-    for extra in sorted(p for p in root.iterdir() if p.is_file() and p != index):
-        handlers.append(_file_route(extra))
-    return handlers
+    others = [path for path in sorted(root.iterdir()) if path.is_file() and path != index]
+    return [*handlers, *map(_file_route, others)]
 
 
 def _file_route(path: Path) -> ControllerRouterHandler:

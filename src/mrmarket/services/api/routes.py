@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from mrmarket.services.api import schema
 from mrmarket.services.api.face import InstanceFace
 
 Face = NamedDependency[InstanceFace]
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 
 
 class InstanceRoutes(Controller):
@@ -49,7 +49,9 @@ class TradingRoutes(Controller):
     tags: Sequence[str] | None = ("trading",)
 
     @get("/market", operation_id="market", sync_to_thread=False)
-    def market(self, face: Face, levels: Annotated[int, Parameter(ge=1, le=100)] = 15) -> schema.MarketView:
+    def market(
+        self, face: Face, levels: Annotated[int, QueryParameter(ge=1, le=100)] = 15
+    ) -> schema.MarketView:
         """Book with our own quotes in it, last price, instrument."""
         return face.market(levels)
 
@@ -57,7 +59,7 @@ class TradingRoutes(Controller):
     def candles(
         self,
         face: Face,
-        interval_s: Annotated[int, Parameter(ge=1, le=86_400)] = 5,
+        interval_s: Annotated[int, QueryParameter(ge=1, le=86_400)] = 5,
         limit: Limit = 300,
     ) -> list[schema.Candle]:
         """Bars from the trades seen, oldest first."""
@@ -72,7 +74,7 @@ class TradingRoutes(Controller):
     async def orders(
         self,
         face: Face,
-        wanted: Annotated[Literal["open", "all"], Parameter(query="state")] = "open",
+        wanted: Annotated[Literal["open", "all"], QueryParameter(name="state")] = "open",
         limit: Limit = 100,
     ) -> list[schema.OrderView]:
         """Our orders, newest first."""
@@ -92,7 +94,7 @@ class TradingRoutes(Controller):
     async def events(
         self,
         face: Face,
-        after_seq: Annotated[int | None, Parameter(ge=0)] = None,
+        after_seq: Annotated[int | None, QueryParameter(ge=0)] = None,
         limit: Limit = 100,
     ) -> list[schema.EventView]:
         """Rows of the event log, oldest first; without `after_seq` the newest `limit` of them."""
@@ -112,7 +114,7 @@ class PoolRoutes(Controller):
 
     @get("/equity", operation_id="equity")
     async def equity(
-        self, face: Face, limit: Annotated[int, Parameter(ge=1, le=5000)] = 600
+        self, face: Face, limit: Annotated[int, QueryParameter(ge=1, le=5000)] = 600
     ) -> list[schema.EquityPoint]:
         """The pool's worth over time, oldest first."""
         return await face.equity(limit)

@@ -10,6 +10,7 @@ from typing import Any, Final, get_args
 import anyio
 import msgspec
 from litestar import WebSocket, websocket
+from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 
 from mrmarket.services.api import schema
@@ -40,7 +41,7 @@ async def _first_values(
 
 
 @websocket("/stream")
-async def stream(socket: WebSocket[Any, Any, Any], face: InstanceFace) -> None:
+async def stream(socket: WebSocket[Any, Any, Any], face: NamedDependency[InstanceFace]) -> None:
     """Send the current values, then every change of the topics asked for (all, if none is named)."""
     asked = frozenset(filter(None, socket.query_params.get("topics", "").split(","))) or _ALL
     await socket.accept()

@@ -1,0 +1,21 @@
+"""One file a command; heavy imports happen inside the command that needs them."""
+
+from __future__ import annotations
+
+import typer
+
+from mrmarket.cli.commands import config, doctor, ledger, openapi, record, run, status, tape, venue
+
+
+def register(app: typer.Typer) -> None:
+    """Hang every command into the tree, grouped as `--help` shows them."""
+    running, checking, data = "Run", "Look and check", "Market data"
+    app.command("run", rich_help_panel=running)(run.run)
+    app.command("venue", rich_help_panel=running)(venue.venue)
+    app.command("status", rich_help_panel=checking)(status.status)
+    app.command("doctor", rich_help_panel=checking)(doctor.doctor)
+    app.add_typer(ledger.app, name="ledger", rich_help_panel=checking)
+    app.add_typer(config.app, name="config", rich_help_panel=checking)
+    app.command("openapi", rich_help_panel=checking)(openapi.openapi)
+    app.command("record", rich_help_panel=data)(record.record)
+    app.add_typer(tape.app, name="tape", rich_help_panel=data)

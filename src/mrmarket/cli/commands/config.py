@@ -1,0 +1,40 @@
+"""`mrmarket config check|show`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mrmarket.cli.options import ConfigFile, Json
+from mrmarket.cli.output import notes, print_json, print_pairs
+
+app = typer.Typer(help="Check or show the configuration.", no_args_is_help=True)
+
+
+@app.command()
+def check(
+    file: Annotated[ConfigFile, typer.Argument(help="TOML file to check.")] = None, *, json: Json = False
+) -> None:
+    """Check a configuration file and say what is wrong with it."""
+    from mrmarket.services.config import load_config
+
+    loaded = load_config(file, {})
+    if json:
+        print_json({"ok": True, "strategy": "pure_market_making", "exchange": loaded.config.venue.exchange})
+    else:
+        notes.print("The configuration is good.")
+
+
+@app.command()
+def show(*, config: ConfigFile = None, json: Json = False) -> None:
+    """Show every setting, its value and where the value comes from; secrets are masked."""
+    from mrmarket.services.config import load_config
+
+    view = load_config(config, {}).view()
+    if json:
+        print_json(view)
+        return
+    for section in view.sections:
+        pairs = [(entry.key, f"{entry.value}   ({entry.source})") for entry in section.entries]
+        print_pairs(f"[bold]\\[{section.name}][/]", pairs)

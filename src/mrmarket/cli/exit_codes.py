@@ -1,0 +1,38 @@
+"""What the command's exit status means; stable, and shown in `mrmarket --help`."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from mrmarket.core.errors import MrMarketError
+
+_UNAVAILABLE = frozenset(
+    {"not_running", "port_in_use", "venue_unavailable", "rate_limited", "outcome_unknown", "instance_busy"}
+)
+_DATA = frozenset({"database_too_new", "disk_full", "database_busy", "database_error", "database_corrupt"})
+
+
+class ExitCode(IntEnum):
+    """0 is success; everything else names a kind of trouble."""
+
+    OK = 0
+    CHECK_FAILED = 1
+    """A check ran and said no (ledger does not verify, doctor found a fault)."""
+    REFUSED = 2
+    """Bad input: a wrong option, config, tape or pair. Nothing was changed."""
+    UNAVAILABLE = 3
+    """Something needed is not there now: no running instance, port in use, venue down."""
+    DATA = 4
+    """The data directory cannot be used: newer version, full disk, damage. It was left as it was."""
+    INTERNAL = 70
+    """A fault of ours; run again with --debug and report it."""
+    INTERRUPTED = 130
+
+
+def exit_code_of(error: MrMarketError) -> ExitCode:
+    """The exit status for an error of ours."""
+    if error.code in _DATA:
+        return ExitCode.DATA
+    if error.code in _UNAVAILABLE:
+        return ExitCode.UNAVAILABLE
+    return ExitCode.REFUSED

@@ -1,0 +1,214 @@
+"""The configuration of an instance: one TOML file, checked whole before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from mrmarket.core.errors import MrMarketError
+from mrmarket.services.api.schema import ConfigEntry, ConfigSection, ConfigView
+from mrmarket.trading.strategy.pure_market_making import Parameters
+from mrmarket.trading.venue.front.faults import FaultPlan
+
+Source = Literal["default", "file", "command line", "environment"]
+_MASK: Final = "********"
+
+
+class ConfigError(MrMarketError):
+    """The configuration was refused; nothing was started."""
+
+    code = "config_refused"
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where = where
+        self.problem = problem
+        super().__init__(f"{where}: {problem}")
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class InstanceSection(_Section, frozen=True):
+    """`[instance]`: what it is called."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=60)] = "Mr. Market"
+
+
+class ApiSection(_Section, frozen=True):
+    """`[api]`: where the page and the API are served."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
+    allowed_hosts: list[str] = msgspec.field(default_factory=list)
+    """Further host names that browsers may use to reach it."""
+
+
+class VenueSection(_Section, frozen=True):
+    """`[venue]`: where to trade. Keys come from the environment only, never from this file."""
+
+    exchange: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]+$")] = "simulated"
+    """`simulated` (embedded), or an exchange id of ccxt."""
+    paper: bool = False
+    """Real public data, fills from the kernel, no order leaves this machine."""
+    rest_url: str = ""
+    ws_url: str = ""
+    ws_api_url: str = ""
+    """Another host that speaks the exchange's dialect; empty is the exchange's own."""
+    api_key_env: str = "MRMARKET_API_KEY"
+    api_secret_env: str = "MRMARKET_API_SECRET"  # noqa: S105 - the name of a variable, not a secret
+    api_password_env: str = "MRMARKET_API_PASSWORD"  # noqa: S105 - the same
+    recv_window_ms: Annotated[int, msgspec.Meta(ge=100, le=2000)] = 2000
+
+
+class SimulationSection(_Section, frozen=True):
+    """`[simulation]`: the embedded exchange."""
+
+    tapes: list[str] = msgspec.field(default_factory=list)
+    """Recordings to replay; none means the built-in market generator."""
+    speed: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] = 1
+    loop: bool = True
+    maker_fee: Annotated[str, msgspec.Meta(pattern=r"^-?0(\.[0-9]{1,8})?$")] = "0.001"
+    taker_fee: Annotated[str, msgspec.Meta(pattern=r"^0(\.[0-9]{1,8})?$")] = "0.001"
+    entry_latency_ms: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 0.0
+    response_latency_ms: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 0.0
+    faults: FaultPlan = msgspec.field(default_factory=FaultPlan)
+
+
+class PoolSection(_Section, frozen=True):
+    """`[pool]`: the pool that this instance runs."""
+
+    demo: bool = True
+    """Fund the pool with three demo depositors when the venue is simulated or paper."""
+
+
+class Config(_Section, frozen=True):
+    """The whole file."""
+
+    instance: InstanceSection = InstanceSection()
+    api: ApiSection = ApiSection()
+    venue: VenueSection = VenueSection()
+    simulation: SimulationSection = SimulationSection()
+    strategy: Parameters = msgspec.field(default_factory=Parameters)
+    pool: PoolSection = PoolSection()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A checked configuration, and where each of its values comes from."""
+
+    config: Config
+    sources: Mapping[str, Source]
+
+    def view(self) -> ConfigView:
+        """For people: every value with its source, secrets masked."""
+        sections = []
+        for name, table in msgspec.to_builtins(self.config).items():
+            entries = [
+                ConfigEntry(
+                    key=key, value=_shown(key, value), source=self.sources.get(f"{name}.{key}", "default")
+                )
+                for key, value in _flat(table)
+            ]
+            sections.append(ConfigSection(name=name, entries=entries))
+        return ConfigView(sections=sections)
+
+
+def load_config(path: Path | None, overrides: Mapping[str, Any]) -> LoadedConfig:
+    """Read the file, lay the command line's values over it, and check all of it.
+
+    Args:
+        path: a TOML file, or None for the defaults alone.
+        overrides: dotted key to value, e.g. `{"simulation.speed": 20.0}`; they win over the file.
+
+    Raises:
+        ConfigError: with the key at fault and what would be accepted.
+    """
+    table = _read(path) if path is not None else {}
+    sources: dict[str, Source] = {
+        f"{section}.{key}": "file"
+        for section, values in table.items()
+        if isinstance(values, dict)
+        for key, _ in _flat(values)
+    }
+    for dotted, value in overrides.items():
+        section, key = dotted.split(".")
+        table.setdefault(section, {})[key] = value
+        sources[dotted] = "command line"
+    where = path.name if path is not None else "configuration"
+    try:
+        config = msgspec.convert(table, Config, strict=True)
+    except msgspec.ValidationError as refused:
+        raise ConfigError(where, _explain(str(refused), table)) from None
+    return LoadedConfig(config, sources)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            str(path), "there is no such file; leave --config out to run with the defaults"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), f"it cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(path.name, f"not valid TOML: {error}") from error
+
+
+_AT = re.compile(r" - at `\$\.?(?P<at>[^`]*)`$")
+_UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
+
+
+def _explain(problem: str, table: Mapping[str, Any]) -> str:
+    """Turn the checker's words into a key and what to do; never repeats the refused value."""
+    at_match = _AT.search(problem)
+    at = at_match["at"] if at_match else ""
+    text = _AT.sub("", problem)
+    if unknown := _UNKNOWN.search(text):
+        key = unknown["key"]
+        known = _known_keys(at)
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+        return f"unknown key `{f'{at}.{key}' if at else key}`; {hint}"
+    given = _lookup(table, at)
+    shown = f" (given: {given})" if isinstance(given, int | float) else ""
+    return f"`{at}`: {text[:1].lower()}{text[1:]}{shown}" if at else text
+
+
+def _known_keys(at: str) -> list[str]:
+    struct: Any = Config
+    for part in filter(None, at.split(".")):
+        struct = {field.name: field.type for field in msgspec.structs.fields(struct)}.get(part, struct)
+    return [field.encode_name for field in msgspec.structs.fields(struct)]
+
+
+def _lookup(table: Mapping[str, Any], dotted: str) -> object:
+    value: Any = table
+    for part in dotted.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _shown(key: str, value: object) -> str:
+    if any(word in key for word in ("secret", "password", "token")) and not key.endswith("_env"):
+        return _MASK
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

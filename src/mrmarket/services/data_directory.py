@@ -1,0 +1,99 @@
+"""The folder an instance keeps its databases in, held by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO, Self
+
+import msgspec
+
+from mrmarket.core.errors import MrMarketError
+
+
+class InstanceBusyError(MrMarketError):
+    """Another process holds the data folder."""
+
+    code = "instance_busy"
+    retryable = True
+
+    def __init__(self, path: Path, holder: str) -> None:
+        self.path = path
+        self.holder = holder
+        super().__init__(
+            f"another instance ({holder}) uses {path}; stop it, or start this one with another --data folder"
+        )
+
+
+class DataDirectoryError(MrMarketError):
+    """The data folder cannot be used."""
+
+    code = "database_error"
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {problem}; give another folder with --data")
+
+
+class NotRunningError(MrMarketError):
+    """No instance answers."""
+
+    code = "not_running"
+    retryable = True
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        super().__init__(f"no instance is running {where}; start one with: mrmarket run")
+
+
+class Whereabouts(msgspec.Struct, frozen=True):
+    """How to reach the instance that holds a folder."""
+
+    url: str
+    pid: int
+
+
+class DataDirectory:
+    """Names the files of an instance and keeps a second instance out while entered."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.trading_db = root / "trading.db"
+        self.money_db = root / "money.db"
+        self.venue_state = root / "venue"
+        self._whereabouts = root / "instance.json"
+        self._lock: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = (self.root / "instance.lock").open("a+", encoding="ascii")
+        except OSError as error:
+            raise DataDirectoryError(self.root, error.strerror or str(error)) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            found = self.whereabouts()
+            raise InstanceBusyError(self.root, f"process {found.pid}" if found else "unknown") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._whereabouts.unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def announce(self, url: str) -> None:
+        """Write down where this instance can be reached, for `mrmarket status`."""
+        draft = self._whereabouts.with_suffix(".new")
+        draft.write_bytes(msgspec.json.encode(Whereabouts(url, os.getpid())))
+        draft.replace(self._whereabouts)
+
+    def whereabouts(self) -> Whereabouts | None:
+        """Where the instance that holds this folder said it is; None if nobody said anything."""
+        try:
+            return msgspec.json.decode(self._whereabouts.read_bytes(), type=Whereabouts)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None

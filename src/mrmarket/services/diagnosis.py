@@ -1,0 +1,175 @@
+"""Checks of the machine and the data folder, each with what to do next."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from mrmarket.core.errors import MrMarketError
+from mrmarket.services.api.pages import WEB_ROOT
+from mrmarket.services.audit import verify_money
+from mrmarket.services.config import LoadedConfig
+from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.remote import RemoteInstance
+
+_LEAST_FREE: Final = 512 * 1024**2
+_OLDEST_SQLITE: Final = (3, 37, 0)
+"""STRICT tables came with it."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What one check found."""
+
+    check: str
+    result: Literal["ok", "warn", "fail"]
+    found: str
+    next_step: str = ""
+
+
+def diagnose(loaded: LoadedConfig, data: Path) -> list[Finding]:
+    """Run every check; none of them changes anything."""
+    findings: list[Finding] = []
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        _python,
+        _sqlite,
+        lambda: _folder(data),
+        lambda: _running_or_port(loaded, data),
+        lambda: _books(data),
+        _pages,
+        _compiler,
+        lambda: _keys(loaded),
+        lambda: _tapes(loaded),
+    ]
+    for check in checks:
+        findings.extend(check())
+    return findings
+
+
+def _python() -> Iterator[Finding]:
+    yield Finding(check="python", result="ok", found=sys.version.split()[0])
+
+
+def _sqlite() -> Iterator[Finding]:
+    good = sqlite3.sqlite_version_info >= _OLDEST_SQLITE
+    yield Finding(
+        check="sqlite",
+        result="ok" if good else "fail",
+        found=sqlite3.sqlite_version,
+        next_step="" if good else "install a Python built with SQLite 3.37 or newer",
+    )
+
+
+def _folder(data: Path) -> Iterator[Finding]:
+    place = data
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK):
+        yield Finding(
+            check="data folder",
+            result="fail",
+            found=f"{place} is not writable",
+            next_step="choose another --data",
+        )
+        return
+    free = shutil.disk_usage(place).free
+    good = free >= _LEAST_FREE
+    yield Finding(
+        check="data folder",
+        result="ok" if good else "warn",
+        found=f"{data.resolve()}, {free // 1024**2} MB free",
+        next_step="" if good else "free some disk: below 512 MB the databases may fill it",
+    )
+
+
+def _running_or_port(loaded: LoadedConfig, data: Path) -> Iterator[Finding]:
+    if DataDirectory(data).whereabouts() is not None:
+        try:
+            instance = RemoteInstance.of(data)
+            yield Finding(check="instance", result="ok", found=f"{instance.status().state} at {instance.url}")
+        except MrMarketError as error:
+            yield Finding(
+                check="instance", result="warn", found=str(error), next_step="it may have been killed"
+            )
+        else:
+            return
+    api = loaded.config.api
+    try:
+        with socket.create_server((api.host, api.port)):
+            yield Finding(check="port", result="ok", found=f"{api.host}:{api.port} is free")
+    except OSError as error:
+        yield Finding(
+            check="port",
+            result="fail",
+            found=f"{api.host}:{api.port}: {error.strerror}",
+            next_step="stop what uses it, or start with another --port",
+        )
+
+
+def _books(data: Path) -> Iterator[Finding]:
+    if not DataDirectory(data).money_db.exists():
+        yield Finding(check="ledger", result="ok", found="no ledger yet")
+        return
+    try:
+        verified = verify_money(data)
+    except MrMarketError as error:
+        yield Finding(check="ledger", result="fail", found=str(error), next_step="do not trade on it")
+        return
+    yield Finding(
+        check="ledger",
+        result="ok" if verified.ok else "fail",
+        found=f"{verified.groups} groups verified" if verified.ok else str(verified.reason),
+        next_step="" if verified.ok else "keep a copy of the folder and restore the last good backup",
+    )
+
+
+def _pages() -> Iterator[Finding]:
+    built = (WEB_ROOT / "index.html").exists()
+    yield Finding(
+        check="pages",
+        result="ok" if built else "warn",
+        found="built" if built else "not built",
+        next_step="" if built else "run: make setup",
+    )
+
+
+def _compiler() -> Iterator[Finding]:
+    present = find_spec("numba") is not None
+    yield Finding(
+        check="compiled kernel",
+        result="ok",
+        found="numba is installed" if present else "numba is not installed: the kernel runs uncompiled",
+    )
+
+
+def _keys(loaded: LoadedConfig) -> Iterator[Finding]:
+    venue = loaded.config.venue
+    if venue.exchange == "simulated" or venue.paper:
+        yield Finding(check="exchange keys", result="ok", found="none needed: simulated or paper")
+        return
+    missing = [name for name in (venue.api_key_env, venue.api_secret_env) if not os.environ.get(name)]
+    yield Finding(
+        check="exchange keys",
+        result="fail" if missing else "ok",
+        found=f"not set: {', '.join(missing)}" if missing else "set in the environment",
+        next_step="export them, or trade on --paper first" if missing else "",
+    )
+
+
+def _tapes(loaded: LoadedConfig) -> Iterator[Finding]:
+    for name in loaded.config.simulation.tapes:
+        there = Path(name).is_file()
+        yield Finding(
+            check="tape",
+            result="ok" if there else "fail",
+            found=name if there else f"{name} is not there",
+            next_step="" if there else "correct [simulation] tapes",
+        )
