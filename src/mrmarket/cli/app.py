@@ -15,9 +15,7 @@ from mrmarket.cli.exit_codes import ExitCode, exit_code_of
 from mrmarket.cli.output import print_error
 from mrmarket.core.errors import MrMarketError
 
-_EPILOG = "Exit status: " + ", ".join(
-    f"{code.value} {code.name.lower().replace('_', ' ')}" for code in ExitCode
-)
+_STATUSES = ", ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in ExitCode)
 
 app = typer.Typer(
     name="mrmarket",
@@ -81,7 +79,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return for each kin
     except Exception as error:  # noqa: BLE001 - the last door: a fault of ours is one line too
         if debug:
             traceback.print_exc()
-        text = f"{type(error).__name__}: {error}; this is a fault of ours: run `mrmarket --debug …` and report it"
+        text = f"{type(error).__name__}: {error}; a fault of ours: run `mrmarket --debug …` and report it"
         print_error("internal", text, as_json=as_json)
         return ExitCode.INTERNAL
     return result if isinstance(result, int) else ExitCode.OK
