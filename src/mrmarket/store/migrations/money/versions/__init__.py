@@ -1,0 +1,1 @@
+"""One file per step of the money database, named by its number."""

@@ -1,0 +1,1 @@
+"""The one definition of every table, for each database this project keeps."""

@@ -1,0 +1,90 @@
+"""Opening SQLite files the one way this project does it, and naming what SQLite complains about."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final, Literal
+
+from mrmarket.store.errors import (
+    DatabaseBusyError,
+    DatabaseDamagedError,
+    DatabaseFullError,
+    DatabaseMissingError,
+    DatabaseUnavailableError,
+    StoreError,
+)
+
+_PRIMARY_CODE: Final = 0xFF
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def create_private(path: Path) -> None:
+    """Make sure that the file exists and only its owner may read it; SQLite's side files inherit that.
+
+    Raises:
+        DatabaseUnavailableError: if it cannot be created.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise DatabaseUnavailableError(path, error.strerror or str(error)) from error
+
+
+def connect(
+    path: Path,
+    *,
+    synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
+    read_only: bool = False,
+    busy_timeout_ms: int = 2_000,
+) -> sqlite3.Connection:
+    """Open an existing file in WAL mode without implicit transactions, usable from any thread under a lock.
+
+    Raises:
+        StoreError: one of its subclasses, by what SQLite said.
+    """
+    if not path.is_file():
+        raise DatabaseUnavailableError(path, "not a file") if path.exists() else DatabaseMissingError(path)
+    mode = "ro" if read_only else "rw"
+    connection = None
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=busy_timeout_ms / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA foreign_keys = ON")
+        # Without this, INSERT OR REPLACE would delete rows behind the append-only triggers' back.
+        connection.execute("PRAGMA recursive_triggers = ON")
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise store_error(path, error) from error
+    return connection
+
+
+def store_error(path: Path, error: sqlite3.Error) -> StoreError:
+    """The error of ours that says what SQLite's means."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    if code == sqlite3.SQLITE_FULL:
+        return DatabaseFullError(path)
+    if code in _BUSY:
+        return DatabaseBusyError(path)
+    if code in _DAMAGED:
+        return DatabaseDamagedError(path, str(error))
+    return DatabaseUnavailableError(path, str(error))
+
+
+def sync_file(descriptor: int) -> None:
+    """Force a file's content to the disk."""
+    getattr(os, "fdatasync", os.fsync)(descriptor)

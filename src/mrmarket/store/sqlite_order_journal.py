@@ -1,0 +1,134 @@
+"""The order journal's hand-written SQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final
+
+from mrmarket.core.side import Side
+from mrmarket.store.database import Database
+from mrmarket.store.errors import DuplicateIntentError, StaleFenceError, UnknownIntentError
+from mrmarket.store.leases import UNFENCED, Leases
+from mrmarket.store.order_journal import NEW_STATE, OrderIntent, OrderRecord
+
+_SEQUENCE_BLOCK: Final = 1_000
+
+_COLUMNS: Final = (
+    "client_order_id, stream, symbol, slot, side, kind, price_ticks, size_lots, created_ns,"
+    " venue_order_id, state, filled_lots, updated_ns"
+)
+_INSERT: Final = (
+    f"INSERT INTO orders ({_COLUMNS}) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '', ?10, 0, ?9"
+    f" WHERE NOT {UNFENCED.format('?2')}"
+)
+_OURS: Final = "NOT " + UNFENCED.format("orders.stream")
+_UPDATE: Final = (
+    "UPDATE orders SET state = ?2, venue_order_id = CASE WHEN ?3 = '' THEN venue_order_id ELSE ?3 END,"  # noqa: S608 - built from constants
+    " filled_lots = max(filled_lots, ?4), updated_ns = max(updated_ns, ?5)"
+    f" WHERE client_order_id = ?1 AND {_OURS}"
+)
+_SELECT: Final = f"SELECT {_COLUMNS} FROM orders WHERE "  # noqa: S608 - built from constants
+_OPEN: Final = "state NOT IN ('filled', 'cancelled', 'rejected', 'expired')"
+"""Word for word the condition of the partial index `orders_open`."""
+
+
+class SqliteOrderJournal:
+    """Intents and their fate. Every write carries the fence of the stream's lease."""
+
+    def __init__(self, database: Database, leases: Leases) -> None:
+        self._database = database
+        self._leases = leases
+        self._sequences: dict[str, tuple[int, int]] = {}
+
+    def record_intent(self, intent: OrderIntent) -> None:
+        """Write an intent down, committed when this returns."""
+        values = (
+            intent.client_order_id,
+            intent.stream,
+            intent.symbol,
+            intent.slot,
+            intent.side.value,
+            intent.kind,
+            intent.price_ticks,
+            intent.size_lots,
+            intent.created_ns,
+            NEW_STATE,
+        )
+        try:
+            written = self._database.write_one(_INSERT, values)
+        except sqlite3.IntegrityError as error:
+            if "orders.client_order_id" in str(error):
+                raise DuplicateIntentError(self._database.path, intent.client_order_id) from error
+            raise
+        if not written:
+            raise self._stale(intent.stream)
+
+    def record_report(
+        self, client_order_id: str, *, state: str, venue_order_id: str, filled_lots: int, at_ns: int
+    ) -> None:
+        """Write down what became of an order, committed when this returns."""
+        if not self._database.write_one(
+            _UPDATE, (client_order_id, state, venue_order_id, filled_lots, at_ns)
+        ):
+            order = self.order(client_order_id)
+            if order is None:
+                raise UnknownIntentError(self._database.path, client_order_id)
+            raise self._stale(order.stream)
+
+    def order(self, client_order_id: str) -> OrderRecord | None:
+        """One order by our id."""
+        rows = self._database.read(_SELECT + "client_order_id = ?", (client_order_id,))
+        return _record(rows[0]) if rows else None
+
+    def open_intents(self, stream: str) -> list[OrderRecord]:
+        """Every order of a stream that may still stand at the venue, oldest first."""
+        rows = self._database.read(_SELECT + f"stream = ? AND {_OPEN} ORDER BY created_ns, rowid", (stream,))
+        return [_record(row) for row in rows]
+
+    def orders(self, stream: str, *, open_only: bool, limit: int) -> list[OrderRecord]:
+        """The newest orders of a stream, newest first."""
+        only = f" AND {_OPEN}" if open_only else ""
+        rows = self._database.read(
+            _SELECT + f"stream = ?{only} ORDER BY created_ns DESC, rowid DESC LIMIT ?", (stream, limit)
+        )
+        return [_record(row) for row in rows]
+
+    def next_sequence(self, stream: str) -> int:
+        """A number this stream never had before, from 1 on, rising; numbers are lost when a process dies."""
+        following, reserved = self._sequences.get(stream, (1, 0))
+        if following > reserved:
+            following, reserved = self._reserve(stream)
+        self._sequences[stream] = (following + 1, reserved)
+        return following
+
+    def _reserve(self, stream: str) -> tuple[int, int]:
+        with self._database.writing() as connection:
+            row = connection.execute(
+                "INSERT INTO sequences (stream, reserved_through) VALUES (?1, ?2) ON CONFLICT (stream)"
+                " DO UPDATE SET reserved_through = reserved_through + ?2 RETURNING reserved_through",
+                (stream, _SEQUENCE_BLOCK),
+            ).fetchone()
+        # A number handed out twice would make two orders one, so this must survive a power cut.
+        self._database.make_durable()
+        return row[0] - _SEQUENCE_BLOCK + 1, row[0]
+
+    def _stale(self, stream: str) -> StaleFenceError:
+        return StaleFenceError(self._database.path, stream, self._leases.held(stream))
+
+
+def _record(row: tuple[Any, ...]) -> OrderRecord:
+    return OrderRecord(
+        client_order_id=row[0],
+        stream=row[1],
+        symbol=row[2],
+        slot=row[3],
+        side=Side(row[4]),
+        kind=row[5],
+        price_ticks=row[6],
+        size_lots=row[7],
+        created_ns=row[8],
+        venue_order_id=row[9],
+        state=row[10],
+        filled_lots=row[11],
+        updated_ns=row[12],
+    )
