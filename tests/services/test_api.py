@@ -30,9 +30,7 @@ def client(face: FakeFace) -> TestClient:  # type: ignore[type-arg] # the app's 
     return TestClient(create_app(face), base_url=LOCAL)
 
 
-READS = (
-    "instance instance/config market market/candles quotes orders events pool pool/equity performance openapi.json"
-)
+READS = "instance instance/config market market/candles quotes orders events pool pool/equity performance openapi.json"
 
 
 @pytest.mark.parametrize("path", READS.split())

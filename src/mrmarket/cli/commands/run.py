@@ -1,0 +1,100 @@
+"""`mrmarket run`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mrmarket.cli.options import DEFAULT_DATA, ConfigFile, Data, Json, Tapes
+from mrmarket.cli.output import notes, print_json, print_pairs
+
+
+def run(
+    *,
+    tape: Tapes = None,
+    speed: Annotated[
+        float | None, typer.Option("--speed", help="How many times as fast as real time.", metavar="X")
+    ] = None,
+    for_s: Annotated[
+        float | None,
+        typer.Option("--for", help="End after this many seconds of tape time.", metavar="SECONDS", min=0.001),
+    ] = None,
+    config: ConfigFile = None,
+    data: Data = DEFAULT_DATA,
+    venue: Annotated[
+        str | None, typer.Option("--venue", help="`simulated`, or an exchange id such as `binance`.")
+    ] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Real public data, simulated fills: no order leaves this machine.")
+    ] = False,
+    pair: Annotated[str | None, typer.Option("--pair", help="What to trade, e.g. BTC/USDT.")] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address of the page and the API.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="Port of the page and the API; 0 picks a free one.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Start an instance: market, engine, ledger, API and page. Ctrl-C cancels every order and leaves.
+
+    With --tape and without --for it ends with the tape; on the built-in market it runs until stopped.
+    """
+    from mrmarket.services.config import load_config
+    from mrmarket.services.supervisor import Supervisor
+
+    overrides: dict[str, Any] = {
+        "simulation.tapes": [str(path) for path in tape] if tape else None,
+        "simulation.speed": speed,
+        "simulation.loop": False if tape and for_s is None else None,
+        "venue.exchange": venue,
+        "venue.paper": True if paper else None,
+        "strategy.pair": pair,
+        "api.host": host,
+        "api.port": port,
+    }
+    loaded = load_config(config, {key: value for key, value in overrides.items() if value is not None})
+    supervisor = Supervisor(loaded, Path(data), for_s=for_s)
+    summary = asyncio.run(_with_progress(supervisor, for_s))
+    if json:
+        print_json(summary)
+    elif summary is not None:
+        import msgspec
+
+        rows = [
+            (name.replace("_", " "), _text(value)) for name, value in msgspec.to_builtins(summary).items()
+        ]
+        print_pairs("[bold]What came of it[/]", rows)
+
+
+async def _with_progress(supervisor: Any, for_s: float | None) -> Any:
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    ready = asyncio.Event()
+
+    def on_ready(url: str) -> None:
+        notes.print(f"Mr. Market is at [bold]{url}[/]  (Ctrl-C cancels every order and leaves)")
+        ready.set()
+
+    if for_s is None or not notes.is_terminal:
+        return await supervisor.run(on_ready)
+    bar = Progress(
+        TextColumn("tape"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=notes,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("tape", total=for_s)
+        return await supervisor.run(on_ready, lambda elapsed_s: bar.update(task, completed=elapsed_s))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
