@@ -36,14 +36,15 @@ class StepReader(dict[str, int]):
         power = int(exponent)
         self._step = step
         self._decimals = max(-power, 0)
-        self._units = int("".join(map(str, digits))) * 10 ** max(power, 0)
+        self._units: int = int("".join(map(str, digits))) * 10 ** max(power, 0)
 
     def __missing__(self, text: str) -> int:
         if not _PLAIN.fullmatch(text):
             raise OffGridTextError(text, str(self._step))
         whole, _, fraction = text.partition(".")
         decimals = self._decimals
-        steps, rest = divmod(int(whole + fraction[:decimals].ljust(decimals, "0")), self._units)
+        count = int(whole + fraction[:decimals].ljust(decimals, "0"))
+        steps, rest = divmod(count, self._units)
         if rest or fraction[decimals:].strip("0"):
             if not self._rounding:
                 raise OffGridTextError(text, str(self._step))

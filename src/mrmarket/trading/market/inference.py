@@ -55,8 +55,8 @@ def infer_instrument(path: Path) -> tuple[Instrument, str]:
 
     Both are taken from the first frames: at least 5000 of them, and 200 of the book. The tick is the
     largest power of ten that divides every price. The lot is the largest that divides 99 % of the
-    sizes, because old orders with finer sizes still rest on Binance. Fees are Binance spot's 0.1 %, the smallest
-    order is worth 5 of the quote: raw frames say nothing of either.
+    sizes, because old orders with finer sizes still rest on Binance. Fees are Binance
+    spot's 0.1 % and the smallest order is worth 5 of the quote: raw frames say nothing of either.
 
     Raises:
         TapeError: no frame names a pair, several do, or a line is damaged.
@@ -65,9 +65,9 @@ def infer_instrument(path: Path) -> tuple[Instrument, str]:
     named = msgspec.json.Decoder(_NamedFrame)
     venue_symbol = ""
     parser: FrameParser | None = None
-    ticks = frames = books = 0
+    ticks = books = 0
     sizes: Counter[int] = Counter()
-    for line in read_lines(path):
+    for frames, line in enumerate(read_lines(path), 1):
         try:
             pair = named.decode(line.json).pair
             if pair and not venue_symbol:
@@ -82,7 +82,6 @@ def infer_instrument(path: Path) -> tuple[Instrument, str]:
                 raise TapeCutError(path, line.number) from error
             detail = error.detail if isinstance(error, BadFrameError) else str(error)
             raise TapeLineError(path, line.number, detail) from error
-        frames += 1
         if event is not None:
             books += bool(event.bids)
             ticks = gcd(ticks, event.price_ticks, *(price for price, _ in event.bids + event.asks))
