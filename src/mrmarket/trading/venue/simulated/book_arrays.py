@@ -1,0 +1,147 @@
+"""The columns the kernel works on: plain lists of ints, or int64 arrays of the same shape.
+
+Every column has a fixed length and a number of rows in use beside it; the kernel only indexes
+columns and assigns slices of equal length, which lists and arrays do alike. Prices are kept as
+keys: a bid's key is its price in ticks, an ask's key is minus its price. So on both sides columns
+ascend, the best stands last where it is cheap to change, and a bid and an ask cross exactly when
+their keys sum to 0 or more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+Ints = list[int]
+"""A column: `list[int]`, or an int64 array that is used in the same way."""
+
+LEVELS: Final = 0
+"""Index into `BookSide.held`: historical levels held."""
+ORDERS: Final = 1
+"""Index into `BookSide.held`: clients' orders held."""
+
+MODEL: Final = 0
+"""Index into `Market.settings`: a QueueModel."""
+EXPONENT_MILLI: Final = 1
+"""Index into `Market.settings`: thousandths of the power model's exponent."""
+
+FILL: Final = 0
+"""`Fills.kind`: lots changed hands."""
+MAKER_PREVENTED: Final = 1
+"""`Fills.kind`: the maker expired instead of trading with its own account."""
+TAKER_PREVENTED: Final = 2
+"""`Fills.kind`: the rest of the taker expired instead of trading with its own account."""
+
+HISTORY: Final = 0
+"""The order id that stands for everybody who is not a client."""
+
+LEVEL_CAPACITY: Final = 5_000
+"""Historical levels kept on a side; beyond it the one farthest from the market goes. Binance shows 5,000."""
+ORDER_CAPACITY: Final = 2_048
+"""Clients' orders on a side of one market."""
+
+
+class QueueModel(IntEnum):
+    """Where the cancellations stood that make a level shrink: behind our order, or ahead of it."""
+
+    RISK_AVERSE = 0
+    """All behind as long as there is anybody behind: only trades advance us. A pessimistic bound."""
+    POWER = 1
+    """Behind with probability f(W) / (f(W) + f(V)), f(x) = x^n; V lots ahead, W behind."""
+    LOGARITHM = 2
+    """The same with f(x) = ln(1 + x)."""
+
+
+class BookSide(NamedTuple):
+    """One side of a market: historical levels and, among them, the clients' orders."""
+
+    level_key: Ints
+    level_size: Ints
+    """Lots of history at the level."""
+    level_eaten: Ints
+    """Lots of it that clients took since history last refreshed the level."""
+    order_key: Ints
+    """Ascending; among equals the oldest order stands last."""
+    order_id: Ints
+    order_open: Ints
+    """Lots still to fill."""
+    order_ahead: Ints
+    """V: lots of history that stand before it at its price."""
+    order_traded: Ints
+    """Lots history traded at its price since the level last changed."""
+    order_owner: Ints
+    """A number for the account, for self-trade prevention."""
+    held: Ints
+    """[levels, orders]."""
+
+
+class Fills(NamedTuple):
+    """What the last kernel call did, in order. `maker` and `taker` are order ids or HISTORY."""
+
+    kind: Ints
+    maker: Ints
+    taker: Ints
+    price_ticks: Ints
+    lots: Ints
+    taker_buys: Ints
+    """1 or 0."""
+    rows: Ints
+    """[how many]."""
+
+
+class Market(NamedTuple):
+    """One pair: both sides, the rows of the last call, and the model's settings."""
+
+    bids: BookSide
+    asks: BookSide
+    fills: Fills
+    settings: Ints
+    """[model, exponent in thousandths]."""
+
+
+def list_column(length: int) -> Ints:
+    """A column of zeros for the uncompiled kernel."""
+    return [0] * length
+
+
+def new_market(
+    column: Callable[[int], Ints] = list_column,
+    *,
+    model: QueueModel = QueueModel.RISK_AVERSE,
+    exponent_milli: int = 2_000,
+    level_capacity: int = LEVEL_CAPACITY,
+    order_capacity: int = ORDER_CAPACITY,
+) -> Market:
+    """An empty market whose columns come from `column(length)`."""
+
+    def side() -> BookSide:
+        return BookSide(
+            level_key=column(level_capacity),
+            level_size=column(level_capacity),
+            level_eaten=column(level_capacity),
+            order_key=column(order_capacity),
+            order_id=column(order_capacity),
+            order_open=column(order_capacity),
+            order_ahead=column(order_capacity),
+            order_traded=column(order_capacity),
+            order_owner=column(order_capacity),
+            held=column(2),
+        )
+
+    # A sweep writes at most one row for each level, and three for each order: the history before
+    # it, its fill, its prevention. A crossing after an event does the same on both sides.
+    rows = 2 * (level_capacity + 3 * order_capacity)
+    fills = Fills(
+        kind=column(rows),
+        maker=column(rows),
+        taker=column(rows),
+        price_ticks=column(rows),
+        lots=column(rows),
+        taker_buys=column(rows),
+        rows=column(1),
+    )
+    settings = column(2)
+    settings[MODEL] = int(model)
+    settings[EXPONENT_MILLI] = exponent_milli
+    return Market(side(), side(), fills, settings)

@@ -1,0 +1,94 @@
+"""One set of kernel functions in two forms: as they are on lists, or compiled on int64 arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from mrmarket.core.errors import MrMarketError
+from mrmarket.trading.venue.simulated import book_arrays, kernel, session
+from mrmarket.trading.venue.simulated.book_arrays import BookSide, Ints, Market, list_column
+from mrmarket.trading.venue.simulated.session import Reports, Requests, Rows
+
+
+class CompilerMissingError(MrMarketError):
+    """The compiled kernel was asked for and numba is not installed."""
+
+    code = "compiler_missing"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"the compiled kernel needs numba ({detail}); install mrmarket[lab] or leave it out")
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """The kernel's entry points in one of both forms, and the columns that fit it."""
+
+    column: Callable[[int], Ints]
+    set_level: Callable[[BookSide, int, int, Ints], None]
+    visible: Callable[[BookSide, int], int]
+    clear_levels: Callable[[Market], None]
+    end_snapshot: Callable[[Market], None]
+    cross: Callable[[Market], None]
+    print_trade: Callable[[Market, bool, int, int], None]
+    would_take: Callable[[Market, bool, int], bool]
+    fillable: Callable[[Market, bool, int, int, int, int], tuple[int, int]]
+    submit: Callable[[Market, int, bool, int, int, int, int, int], int]
+    rest: Callable[[Market, bool, int, int, int, int], None]
+    withdraw: Callable[[Market, bool, int, int], int]
+    schedule: Callable[[Requests, int, int, int, bool, int, int, int], bool]
+    play: Callable[[Market, Rows, int, int, Requests, Reports, int], int]
+
+
+def load_kernel(*, compiled: bool = False) -> Kernel:
+    """The kernel; with `compiled` numba is imported and compiles on first use (cached on disk).
+
+    Raises:
+        CompilerMissingError: if `compiled` and numba is not installed.
+    """
+    return _compile() if compiled else _collect(list_column, {**vars(kernel), **vars(session)})
+
+
+def _collect(column: Callable[[int], Ints], functions: dict[str, Any]) -> Kernel:
+    names = [field.name for field in fields(Kernel) if field.name != "column"]
+    return Kernel(column=column, **{name: functions[name] for name in names})
+
+
+def _compile() -> Kernel:
+    try:
+        import numba  # noqa: PLC0415 - 170 MB that only this form needs
+        import numpy as np  # noqa: PLC0415 - the same
+    except ImportError as error:
+        raise CompilerMissingError(str(error)) from error
+
+    def column(length: int) -> Ints:
+        return np.zeros(length, dtype=np.int64)  # type: ignore[return-value]  # used like a list, see Ints
+
+    # Each function is made anew over one namespace in which the names of its callees are the
+    # compiled ones; the originals stay what they are.
+    namespace: dict[str, Any] = {}
+    modules: tuple[ModuleType, ...] = (book_arrays, kernel, session)
+    for module in modules:
+        namespace.update(vars(module))
+    namespace["kernel"] = kernel
+    # numba notices a change of a function's own file, not of its callees' files; a digest in the
+    # name keeps its cache from serving what was compiled from older sources.
+    digest = hashlib.sha256(
+        b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
+    ).hexdigest()
+    for module in (kernel, session):
+        for name, function in list(vars(module).items()):
+            if isinstance(function, FunctionType) and function.__module__ == module.__name__:
+                copy = FunctionType(function.__code__, namespace, name, function.__defaults__)
+                copy.__module__ = module.__name__
+                copy.__qualname__ = f"{name}_{digest[:12]}"
+                namespace[name] = copy
+    for module in (kernel, session):
+        for name, function in list(vars(module).items()):
+            if isinstance(function, FunctionType) and function.__module__ == module.__name__:
+                namespace[name] = numba.njit(cache=True)(namespace[name])
+    return _collect(column, namespace)

@@ -1,0 +1,427 @@
+"""The matching kernel: book, queue position and matching, over columns of ints.
+
+The functions here run as they are on lists and, compiled by `compiled.py`, on int64 arrays; both
+give the same results. They read no clock and draw no random number. History is never altered by
+clients: what they take is remembered beside the level until history refreshes it.
+
+Queue position after the L2 rules of the `hftbacktest` documentation and Rigtorp, "Estimating order
+queue position" (2013).
+"""
+
+from __future__ import annotations
+
+import math
+
+from mrmarket.trading.venue.simulated.book_arrays import (
+    EXPONENT_MILLI,
+    FILL,
+    HISTORY,
+    LEVELS,
+    MAKER_PREVENTED,
+    MODEL,
+    ORDERS,
+    TAKER_PREVENTED,
+    BookSide,
+    Fills,
+    Ints,
+    Market,
+)
+
+NO_LIMIT = 2**61
+"""The key of an order that takes at any price."""
+
+# Order kinds and outcomes are plain ints because they pass through compiled code.
+LIMIT, POST_ONLY, IOC, FOK, MARKET = 0, 1, 2, 3, 4
+RESTING, FILLED, EXPIRED, WOULD_TAKE, NO_ROOM, PREVENTED = 0, 1, 2, 3, 4, 5
+
+STP_NONE, STP_TAKER, STP_MAKER, STP_BOTH = 0, 1, 2, 3
+
+
+def find(keys: Ints, count: int, key: int) -> int:
+    """Index of the first of `count` ascending keys that is not below `key`."""
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) >> 1
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def open_gap(column: Ints, at: int, count: int) -> None:
+    """Move `column[at:count]` one up."""
+    column[at + 1 : count + 1] = column[at:count]
+
+
+def close_gap(column: Ints, at: int, count: int) -> None:
+    """Drop `column[at]` by moving what follows one down."""
+    column[at : count - 1] = column[at + 1 : count]
+
+
+def note(fills: Fills, kind: int, maker: int, taker: int, key: int, lots: int, taker_buys: bool) -> None:
+    """Write one row of what happened."""
+    row = fills.rows[0]
+    fills.kind[row] = kind
+    fills.maker[row] = maker
+    fills.taker[row] = taker
+    fills.price_ticks[row] = abs(key)
+    fills.lots[row] = lots
+    fills.taker_buys[row] = 1 if taker_buys else 0
+    fills.rows[0] = row + 1
+
+
+def drop_order(side: BookSide, at: int) -> None:
+    """Take one client order off the book."""
+    count = side.held[ORDERS]
+    close_gap(side.order_key, at, count)
+    close_gap(side.order_id, at, count)
+    close_gap(side.order_open, at, count)
+    close_gap(side.order_ahead, at, count)
+    close_gap(side.order_traded, at, count)
+    close_gap(side.order_owner, at, count)
+    side.held[ORDERS] = count - 1
+
+
+def level_left(side: BookSide, key: int) -> int:
+    """Lots of history still to be had at a level."""
+    count = side.held[LEVELS]
+    at = find(side.level_key, count, key)
+    if at < count and side.level_key[at] == key:
+        return max(0, side.level_size[at] - side.level_eaten[at])
+    return 0
+
+
+def visible(side: BookSide, key: int) -> int:
+    """Lots anybody sees at a level: what is left of history, and clients' orders."""
+    lots = level_left(side, key)
+    count = side.held[ORDERS]
+    at = find(side.order_key, count, key)
+    while at < count and side.order_key[at] == key:
+        lots += side.order_open[at]
+        at += 1
+    return lots
+
+
+def stood_behind(settings: Ints, ahead: int, behind: int, cancelled: int) -> int:
+    """How many of the cancelled lots of a level stood behind an order, rounded up."""
+    if settings[MODEL] == 0:
+        return min(behind, cancelled)
+    if settings[MODEL] == 1:
+        exponent = settings[EXPONENT_MILLI] / 1000.0
+        weight_behind = float(behind) ** exponent
+        weight_ahead = float(ahead) ** exponent
+    else:
+        weight_behind = math.log1p(float(behind))
+        weight_ahead = math.log1p(float(ahead))
+    total = weight_behind + weight_ahead
+    share = weight_behind / total if total > 0.0 else 1.0
+    # The allowance keeps a last bit of libm from turning a whole number into the next one.
+    return min(behind, math.ceil(share * cancelled - 1e-9))
+
+
+def requeue(side: BookSide, key: int, before: int, after: int, settings: Ints) -> None:
+    """Move the orders at a level forward when history changes it from `before` to `after` lots.
+
+    What trades took since the last change already moved them and is not counted again.
+    """
+    count = side.held[ORDERS]
+    at = find(side.order_key, count, key)
+    while at < count and side.order_key[at] == key:
+        traded = side.order_traded[at]
+        ahead = side.order_ahead[at]
+        cancelled = before - after - traded
+        if cancelled > 0:
+            behind = max(0, before - traded - ahead)
+            ahead -= cancelled - stood_behind(settings, ahead, behind, cancelled)
+        side.order_ahead[at] = max(0, min(ahead, after))
+        side.order_traded[at] = 0
+        at += 1
+
+
+def set_level(side: BookSide, key: int, lots: int, settings: Ints) -> None:
+    """History says a level now holds `lots`; 0 removes it."""
+    count = side.held[LEVELS]
+    keys = side.level_key
+    at = find(keys, count, key)
+    before = 0
+    if at < count and keys[at] == key:
+        before = side.level_size[at]
+        if lots:
+            side.level_size[at] = lots
+            side.level_eaten[at] = 0
+        else:
+            close_gap(keys, at, count)
+            close_gap(side.level_size, at, count)
+            close_gap(side.level_eaten, at, count)
+            side.held[LEVELS] = count - 1
+    elif lots:
+        if count == len(keys):
+            if at == 0:
+                return
+            at -= 1
+            close_gap(keys, 0, at + 1)
+            close_gap(side.level_size, 0, at + 1)
+            close_gap(side.level_eaten, 0, at + 1)
+        else:
+            open_gap(keys, at, count)
+            open_gap(side.level_size, at, count)
+            open_gap(side.level_eaten, at, count)
+            side.held[LEVELS] = count + 1
+        keys[at] = key
+        side.level_size[at] = lots
+        side.level_eaten[at] = 0
+    if side.held[ORDERS]:
+        requeue(side, key, before, lots, settings)
+
+
+def clear_levels(market: Market) -> None:
+    """Forget history; a snapshot's levels follow through `set_level`, then `end_snapshot`."""
+    market.bids.held[LEVELS] = 0
+    market.asks.held[LEVELS] = 0
+
+
+def end_snapshot(market: Market) -> None:
+    """Nobody can stand behind more than the new snapshot shows at his price."""
+    for side in (market.bids, market.asks):
+        for at in range(side.held[ORDERS]):
+            side.order_ahead[at] = min(side.order_ahead[at], level_left(side, side.order_key[at]))
+            side.order_traded[at] = 0
+
+
+def meet(own: BookSide, history: BookSide, fills: Fills, own_buys: bool) -> None:
+    """Fill clients' orders that history's best opposite price reaches, up to what stands there."""
+    at = history.held[LEVELS] - 1
+    while own.held[ORDERS] > 0 and at >= 0:
+        order = own.held[ORDERS] - 1
+        if own.order_key[order] + history.level_key[at] < 0:
+            return
+        lots = min(own.order_open[order], history.level_size[at] - history.level_eaten[at])
+        if lots <= 0:
+            at -= 1
+            continue
+        note(fills, FILL, own.order_id[order], HISTORY, own.order_key[order], lots, not own_buys)
+        history.level_eaten[at] += lots
+        own.order_open[order] -= lots
+        own.order_ahead[order] = 0
+        if own.order_open[order] == 0:
+            drop_order(own, order)
+
+
+def cross(market: Market) -> None:
+    """After an event of history: no client's order is left standing against a crossing level."""
+    meet(market.bids, market.asks, market.fills, True)
+    meet(market.asks, market.bids, market.fills, False)
+
+
+def print_trade(market: Market, taker_buys: bool, price_ticks: int, lots: int) -> None:
+    """History trades: orders it went through fill whole, orders at its price by queue position."""
+    side = market.asks if taker_buys else market.bids
+    key = -price_ticks if taker_buys else price_ticks
+    fills = market.fills
+    while side.held[ORDERS] > 0:
+        last = side.held[ORDERS] - 1
+        if side.order_key[last] <= key:
+            break
+        note(
+            fills, FILL, side.order_id[last], HISTORY, side.order_key[last], side.order_open[last], taker_buys
+        )
+        drop_order(side, last)
+    served = 0
+    at = side.held[ORDERS] - 1
+    while at >= 0 and side.order_key[at] == key:
+        # The taker's lots reach this order less what clients before it got.
+        reach = lots - served
+        ahead = side.order_ahead[at]
+        side.order_traded[at] += lots
+        side.order_ahead[at] = max(0, ahead - reach)
+        got = min(side.order_open[at], reach - ahead)
+        if got > 0:
+            served += got
+            note(fills, FILL, side.order_id[at], HISTORY, key, got, taker_buys)
+            side.order_open[at] -= got
+            if side.order_open[at] == 0:
+                drop_order(side, at)
+        at -= 1
+
+
+def would_take(market: Market, buys: bool, limit_key: int) -> bool:
+    """Whether an order of that limit meets anybody."""
+    rival = market.asks if buys else market.bids
+    orders = rival.held[ORDERS]
+    if orders and rival.order_key[orders - 1] + limit_key >= 0:
+        return True
+    at = rival.held[LEVELS] - 1
+    while at >= 0 and rival.level_key[at] + limit_key >= 0:
+        if rival.level_size[at] > rival.level_eaten[at]:
+            return True
+        at -= 1
+    return False
+
+
+def front(side: BookSide, at: int, order: int, taken: int) -> tuple[int, int]:
+    """The key an incoming order meets next, and the lots of history it meets there before a client.
+
+    `at` is the best level with something left (or -1) of which `taken` lots are spoken for,
+    `order` the best client order (or -1); one of them is there.
+    """
+    left = side.level_size[at] - side.level_eaten[at] - taken if at >= 0 else 0
+    if order < 0 or (at >= 0 and side.level_key[at] > side.order_key[order]):
+        return side.level_key[at], left
+    key = side.order_key[order]
+    if at >= 0 and side.level_key[at] == key:
+        return key, min(left, side.order_ahead[order] - taken)
+    return key, 0
+
+
+def fillable(
+    market: Market, buys: bool, limit_key: int, lots: int, owner: int, self_trade: int
+) -> tuple[int, int]:
+    """What `take` would do, without doing it: lots, and the sum of price ticks times lots."""
+    rival = market.asks if buys else market.bids
+    at = rival.held[LEVELS] - 1
+    order = rival.held[ORDERS] - 1
+    taken = 0
+    wanted = lots
+    grains = 0
+    while wanted > 0:
+        while at >= 0 and rival.level_size[at] - rival.level_eaten[at] <= taken:
+            at -= 1
+            taken = 0
+        if at < 0 and order < 0:
+            break
+        key, left = front(rival, at, order, taken)
+        if key + limit_key < 0:
+            break
+        if left > 0:
+            got = min(wanted, left)
+            taken += got
+        else:
+            order -= 1
+            if self_trade != STP_NONE and rival.order_owner[order + 1] == owner:
+                if self_trade == STP_MAKER:
+                    continue
+                break
+            got = min(wanted, rival.order_open[order + 1])
+        wanted -= got
+        grains += abs(key) * got
+    return lots - wanted, grains
+
+
+def advance(side: BookSide, key: int, lots: int) -> None:
+    """A client took `lots` of history at a level from the front: the orders there move up."""
+    at = side.held[ORDERS] - 1
+    while at >= 0 and side.order_key[at] >= key:
+        if side.order_key[at] == key:
+            side.order_ahead[at] = max(0, side.order_ahead[at] - lots)
+        at -= 1
+
+
+def take(
+    market: Market, buys: bool, limit_key: int, lots: int, owner: int, self_trade: int, taker: int
+) -> int:
+    """Match an incoming order by price, then queue; return the lots that found nobody.
+
+    0 is also returned when self-trade prevention expired the rest (a TAKER_PREVENTED row says so).
+    """
+    rival = market.asks if buys else market.bids
+    fills = market.fills
+    at = rival.held[LEVELS] - 1
+    while lots > 0:
+        while at >= 0 and rival.level_size[at] <= rival.level_eaten[at]:
+            at -= 1
+        order = rival.held[ORDERS] - 1
+        if at < 0 and order < 0:
+            break
+        key, left = front(rival, at, order, 0)
+        if key + limit_key < 0:
+            break
+        if left > 0:
+            got = min(lots, left)
+            rival.level_eaten[at] += got
+            note(fills, FILL, HISTORY, taker, key, got, buys)
+            advance(rival, key, got)
+            lots -= got
+            continue
+        if self_trade != STP_NONE and rival.order_owner[order] == owner:
+            if self_trade != STP_TAKER:
+                note(fills, MAKER_PREVENTED, rival.order_id[order], taker, key, rival.order_open[order], buys)
+                drop_order(rival, order)
+            if self_trade != STP_MAKER:
+                note(fills, TAKER_PREVENTED, HISTORY, taker, key, lots, buys)
+                return 0
+            continue
+        got = min(lots, rival.order_open[order])
+        note(fills, FILL, rival.order_id[order], taker, key, got, buys)
+        rival.order_open[order] -= got
+        if rival.order_open[order] == 0:
+            drop_order(rival, order)
+        lots -= got
+    return lots
+
+
+def rest(market: Market, buys: bool, key: int, lots: int, owner: int, order_id: int) -> None:
+    """Stand at the back of the queue of a price."""
+    side = market.bids if buys else market.asks
+    count = side.held[ORDERS]
+    at = find(side.order_key, count, key)
+    open_gap(side.order_key, at, count)
+    open_gap(side.order_id, at, count)
+    open_gap(side.order_open, at, count)
+    open_gap(side.order_ahead, at, count)
+    open_gap(side.order_traded, at, count)
+    open_gap(side.order_owner, at, count)
+    side.order_key[at] = key
+    side.order_id[at] = order_id
+    side.order_open[at] = lots
+    side.order_ahead[at] = level_left(side, key)
+    side.order_traded[at] = 0
+    side.order_owner[at] = owner
+    side.held[ORDERS] = count + 1
+
+
+def submit(
+    market: Market,
+    kind: int,
+    buys: bool,
+    price_ticks: int,
+    lots: int,
+    owner: int,
+    self_trade: int,
+    order_id: int,
+) -> int:
+    """Take a new order in and say what became of it; its trades are in `market.fills`."""
+    key = price_ticks if buys else -price_ticks
+    if kind == MARKET:
+        key = NO_LIMIT
+    side = market.bids if buys else market.asks
+    if kind <= POST_ONLY and side.held[ORDERS] == len(side.order_key):
+        return NO_ROOM
+    if kind == POST_ONLY and would_take(market, buys, key):
+        return WOULD_TAKE
+    if kind == FOK and fillable(market, buys, key, lots, owner, self_trade)[0] < lots:
+        return EXPIRED
+    fills = market.fills
+    left = take(market, buys, key, lots, owner, self_trade, order_id)
+    if left == 0:
+        rows = fills.rows[0]
+        return PREVENTED if rows > 0 and fills.kind[rows - 1] == TAKER_PREVENTED else FILLED
+    if kind > POST_ONLY:
+        return EXPIRED
+    rest(market, buys, key, left, owner, order_id)
+    return RESTING
+
+
+def withdraw(market: Market, buys: bool, price_ticks: int, order_id: int) -> int:
+    """Take an order off the book; return its open lots, 0 when it is not there."""
+    side = market.bids if buys else market.asks
+    key = price_ticks if buys else -price_ticks
+    count = side.held[ORDERS]
+    at = find(side.order_key, count, key)
+    while at < count and side.order_key[at] == key:
+        if side.order_id[at] == order_id:
+            lots = side.order_open[at]
+            drop_order(side, at)
+            return lots
+        at += 1
+    return 0

@@ -1,0 +1,306 @@
+"""A stretch of history played against scheduled requests, with latency, in one kernel call.
+
+Backtests drive this: they schedule what a strategy sends at the time it reaches the exchange, play
+history up to the next decision, and read the reports at the time they become visible. Like the
+kernel it runs on lists as it is, and compiled on int64 arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from mrmarket.trading.market.event import EventKind, MarketEvent
+from mrmarket.trading.venue.simulated.book_arrays import FILL, HISTORY, Fills, Ints, Market, list_column
+from mrmarket.trading.venue.simulated.kernel import (
+    FILLED,
+    NO_ROOM,
+    RESTING,
+    STP_MAKER,
+    WOULD_TAKE,
+    clear_levels,
+    cross,
+    end_snapshot,
+    open_gap,
+    print_trade,
+    set_level,
+    submit,
+    withdraw,
+)
+
+# Row codes are bits because a row is one kernel step.
+LEVEL_ROW: Final = 0
+TRADE_ROW: Final = 1
+CLEAR_ROW: Final = 2
+ASK_BIT: Final = 4
+"""The level is an ask, or the taker buys."""
+END_BIT: Final = 8
+"""The event is complete: crossings are settled now."""
+SNAPSHOT_BIT: Final = 16
+"""The event that ends here was a snapshot."""
+
+PLACE: Final = 0
+CANCEL: Final = 1
+
+ACCEPTED, TRADED, CANCELLED, REJECTED, ENDED, CANCEL_REJECTED = 0, 1, 2, 3, 4, 5
+"""Kinds of report; ENDED is an IOC, FOK or MARKET rest, or self-trade prevention."""
+
+SOLE_OWNER: Final = 1
+"""A session has one account."""
+
+
+class Rows(NamedTuple):
+    """History, one changed level or one trade a row."""
+
+    code: Ints
+    price_ticks: Ints
+    lots: Ints
+    at_ns: Ints
+
+
+class Requests(NamedTuple):
+    """What is on its way to the exchange, ascending by arrival; equals in the order of sending."""
+
+    due_ns: Ints
+    action: Ints
+    kind: Ints
+    buys: Ints
+    price_ticks: Ints
+    lots: Ints
+    order_id: Ints
+    span: Ints
+    """[first not yet executed, one past the last]."""
+
+
+class Reports(NamedTuple):
+    """What the exchange answered."""
+
+    at_ns: Ints
+    visible_ns: Ints
+    """When the strategy learns of it."""
+    kind: Ints
+    order_id: Ints
+    price_ticks: Ints
+    lots: Ints
+    maker: Ints
+    rows: Ints
+    """[how many]."""
+
+
+def new_requests(column: Callable[[int], Ints] = list_column, capacity: int = 4_096) -> Requests:
+    """An empty queue."""
+    return Requests(
+        due_ns=column(capacity),
+        action=column(capacity),
+        kind=column(capacity),
+        buys=column(capacity),
+        price_ticks=column(capacity),
+        lots=column(capacity),
+        order_id=column(capacity),
+        span=column(2),
+    )
+
+
+def new_reports(market: Market, column: Callable[[int], Ints] = list_column) -> Reports:
+    """An empty buffer with room for at least two of the largest answers of that market."""
+    capacity = 2 * (2 * len(market.fills.kind) + 2)
+    return Reports(
+        at_ns=column(capacity),
+        visible_ns=column(capacity),
+        kind=column(capacity),
+        order_id=column(capacity),
+        price_ticks=column(capacity),
+        lots=column(capacity),
+        maker=column(capacity),
+        rows=column(1),
+    )
+
+
+def to_rows(events: Iterable[MarketEvent], column: Callable[[int], Ints] = list_column) -> Rows:
+    """Spread events over rows, by the exchange's time where known. TOP is left out."""
+    code: Ints = []
+    price: Ints = []
+    lots: Ints = []
+    at_ns: Ints = []
+
+    def add(row_code: int, row_price: int, row_lots: int, row_ns: int) -> None:
+        code.append(row_code)
+        price.append(row_price)
+        lots.append(row_lots)
+        at_ns.append(row_ns)
+
+    for event in events:
+        now_ns = event.exchange_ns or event.local_ns
+        if event.kind is EventKind.TRADE:
+            side = ASK_BIT if event.taker_buys else 0
+            add(TRADE_ROW | side | END_BIT, event.price_ticks, event.size_lots, now_ns)
+        elif event.kind is not EventKind.TOP:
+            snapshot = event.kind is EventKind.SNAPSHOT
+            first = len(code)
+            if snapshot:
+                add(CLEAR_ROW, 0, 0, now_ns)
+            # Worst first, so that building a side from nothing appends.
+            for row_price, row_lots in reversed(event.bids):
+                add(LEVEL_ROW, row_price, row_lots, now_ns)
+            for row_price, row_lots in reversed(event.asks):
+                add(LEVEL_ROW | ASK_BIT, row_price, row_lots, now_ns)
+            if len(code) > first:
+                code[-1] |= END_BIT | (SNAPSHOT_BIT if snapshot else 0)
+    rows = Rows(*(column(len(code)) for _ in range(4)))
+    rows.code[:] = code
+    rows.price_ticks[:] = price
+    rows.lots[:] = lots
+    rows.at_ns[:] = at_ns
+    return rows
+
+
+def schedule(
+    requests: Requests,
+    due_ns: int,
+    action: int,
+    kind: int,
+    buys: bool,
+    price_ticks: int,
+    lots: int,
+    order_id: int,
+) -> bool:
+    """Put a request on its way; false when the queue is full."""
+    first, end = requests.span[0], requests.span[1]
+    columns = (
+        requests.due_ns,
+        requests.action,
+        requests.kind,
+        requests.buys,
+        requests.price_ticks,
+        requests.lots,
+        requests.order_id,
+    )
+    if end == len(requests.due_ns):
+        if first == 0:
+            return False
+        for column in columns:
+            column[0 : end - first] = column[first:end]
+        first, end = 0, end - first
+    at = end
+    while at > first and requests.due_ns[at - 1] > due_ns:
+        at -= 1
+    for column in columns:
+        open_gap(column, at, end)
+    requests.due_ns[at] = due_ns
+    requests.action[at] = action
+    requests.kind[at] = kind
+    requests.buys[at] = 1 if buys else 0
+    requests.price_ticks[at] = price_ticks
+    requests.lots[at] = lots
+    requests.order_id[at] = order_id
+    requests.span[0] = first
+    requests.span[1] = end + 1
+    return True
+
+
+def report(
+    reports: Reports,
+    at_ns: int,
+    response_ns: int,
+    kind: int,
+    order_id: int,
+    price: int,
+    lots: int,
+    maker: int,
+) -> None:
+    """Write one report."""
+    row = reports.rows[0]
+    reports.at_ns[row] = at_ns
+    reports.visible_ns[row] = at_ns + response_ns
+    reports.kind[row] = kind
+    reports.order_id[row] = order_id
+    reports.price_ticks[row] = price
+    reports.lots[row] = lots
+    reports.maker[row] = maker
+    reports.rows[0] = row + 1
+
+
+def report_fills(reports: Reports, fills: Fills, at_ns: int, response_ns: int) -> None:
+    """Turn the rows of the last kernel call into reports of our orders, and clear them."""
+    for row in range(fills.rows[0]):
+        price = fills.price_ticks[row]
+        lots = fills.lots[row]
+        kind = TRADED if fills.kind[row] == FILL else ENDED
+        if fills.maker[row] != HISTORY:
+            report(reports, at_ns, response_ns, kind, fills.maker[row], price, lots, 1)
+        if fills.taker[row] != HISTORY and fills.kind[row] == FILL:
+            report(reports, at_ns, response_ns, kind, fills.taker[row], price, lots, 0)
+    fills.rows[0] = 0
+
+
+def execute(market: Market, requests: Requests, row: int, reports: Reports, response_ns: int) -> None:
+    """A request has arrived at the exchange."""
+    at_ns = requests.due_ns[row]
+    order_id = requests.order_id[row]
+    buys = requests.buys[row] == 1
+    price = requests.price_ticks[row]
+    lots = requests.lots[row]
+    if requests.action[row] == CANCEL:
+        left = withdraw(market, buys, price, order_id)
+        kind = CANCELLED if left > 0 else CANCEL_REJECTED
+        report(reports, at_ns, response_ns, kind, order_id, price, left, 0)
+        return
+    outcome = submit(market, requests.kind[row], buys, price, lots, SOLE_OWNER, STP_MAKER, order_id)
+    if outcome in (WOULD_TAKE, NO_ROOM):
+        report(reports, at_ns, response_ns, REJECTED, order_id, price, lots, 0)
+        return
+    report(reports, at_ns, response_ns, ACCEPTED, order_id, price, lots, 0)
+    report_fills(reports, market.fills, at_ns, response_ns)
+    if outcome not in (RESTING, FILLED):
+        report(reports, at_ns, response_ns, ENDED, order_id, price, 0, 0)
+
+
+def apply_row(market: Market, rows: Rows, at: int) -> None:
+    """Take one row of history in; at the end of an event settle what crosses."""
+    code = rows.code[at]
+    kind = code & 3
+    if kind == LEVEL_ROW:
+        if code & ASK_BIT:
+            set_level(market.asks, -rows.price_ticks[at], rows.lots[at], market.settings)
+        else:
+            set_level(market.bids, rows.price_ticks[at], rows.lots[at], market.settings)
+    elif kind == TRADE_ROW:
+        print_trade(market, code & ASK_BIT != 0, rows.price_ticks[at], rows.lots[at])
+    else:
+        clear_levels(market)
+    if code & END_BIT:
+        if code & SNAPSHOT_BIT:
+            end_snapshot(market)
+        cross(market)
+
+
+def play(
+    market: Market,
+    rows: Rows,
+    start: int,
+    stop: int,
+    requests: Requests,
+    reports: Reports,
+    response_ns: int,
+) -> int:
+    """Play rows `start` up to `stop`, executing each request when it is due, before what follows it.
+
+    Returns the row to go on from: `stop`, or less when `reports` must be emptied first.
+    """
+    fills = market.fills
+    limit = len(reports.kind) - (2 * len(fills.kind) + 2)
+    at = start
+    while at < stop:
+        now_ns = rows.at_ns[at]
+        while requests.span[0] < requests.span[1] and requests.due_ns[requests.span[0]] <= now_ns:
+            if reports.rows[0] > limit:
+                return at
+            execute(market, requests, requests.span[0], reports, response_ns)
+            requests.span[0] += 1
+        if reports.rows[0] > limit:
+            return at
+        apply_row(market, rows, at)
+        if fills.rows[0]:
+            report_fills(reports, fills, now_ns, response_ns)
+        at += 1
+    return at
