@@ -30,10 +30,13 @@ def client(face: FakeFace) -> TestClient:  # type: ignore[type-arg] # the app's 
     return TestClient(create_app(face), base_url=LOCAL)
 
 
-READS = "instance instance/config market market/candles quotes orders events pool pool/equity performance openapi.json"
+READS = (
+    *("instance", "instance/config", "market", "market/candles", "quotes", "orders", "events"),
+    *("pool", "pool/equity", "performance", "openapi.json"),
+)
 
 
-@pytest.mark.parametrize("path", READS.split())
+@pytest.mark.parametrize("path", READS)
 def test_every_route_answers_json(face: FakeFace, path: str) -> None:
     """Every documented read answers 200 with JSON."""
     with client(face) as browser:

@@ -58,10 +58,8 @@ def test_secrets_inside_a_text_are_masked(text: str) -> None:
 def test_every_line_is_json_and_carries_no_secret(logs: Path) -> None:
     """Our own and foreign loggers write JSON to the file, exceptions included."""
     structlog.get_logger("mrmarket.test").info("ready", api_secret=SECRET, pair="BTC/USDT")
-    try:
-        raise RuntimeError(f"https://venue/order?signature={SECRET}")
-    except RuntimeError:
-        logging.getLogger("ccxt.test").exception("request failed")
+    failure = RuntimeError(f"https://venue/order?signature={SECRET}")
+    logging.getLogger("ccxt.test").error("request failed", exc_info=failure)
     lines = [json.loads(line) for line in logs.read_text().splitlines()]
     assert lines[0]["pair"] == "BTC/USDT"
     assert "RuntimeError" in lines[1]["exception"]
