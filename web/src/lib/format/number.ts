@@ -1,0 +1,81 @@
+import { digits } from './decimal';
+
+/** A decimal string is formatted exactly; the type says a number because TypeScript's library lags behind. */
+type Exact = Intl.StringNumericLiteral;
+
+/** Number formats of one language. Decimal strings keep every digit: they never become floats. */
+export class Numbers {
+	readonly #formats = new Map<string, Intl.NumberFormat>();
+
+	constructor(readonly locale: string) {}
+
+	#format(options: Intl.NumberFormatOptions): Intl.NumberFormat {
+		const key = JSON.stringify(options);
+		const known = this.#formats.get(key);
+		if (known) return known;
+		const made = new Intl.NumberFormat(this.locale, options);
+		this.#formats.set(key, made);
+		return made;
+	}
+
+	/** A decimal string with a fixed number of digits after the point. */
+	fixed(value: string, places: number): string {
+		return this.#format({ minimumFractionDigits: places, maximumFractionDigits: places }).format(
+			value as Exact
+		);
+	}
+
+	/** The same with + or − in front (nothing in front of zero). */
+	signed(value: string, places: number): string {
+		return this.#format({
+			minimumFractionDigits: places,
+			maximumFractionDigits: places,
+			signDisplay: 'exceptZero'
+		}).format(value as Exact);
+	}
+
+	/** A decimal string with all the digits it has. */
+	exact(value: string): string {
+		return this.#format({ maximumFractionDigits: 20 }).format(value as Exact);
+	}
+
+	/** A price or a size on its grid: as many digits as one step has. */
+	onGrid(value: string, step: string): string {
+		return this.fixed(value, digits(step));
+	}
+
+	/** A whole number. */
+	count(value: number): string {
+		return this.#format({ maximumFractionDigits: 0 }).format(value);
+	}
+
+	/** A fraction as per cent. */
+	percent(fraction: number, places = 1): string {
+		return this.#format({
+			style: 'percent',
+			minimumFractionDigits: places,
+			maximumFractionDigits: places
+		}).format(fraction);
+	}
+
+	/** A measured figure, such as basis points. */
+	measure(value: number, places: number): string {
+		return this.#format({ minimumFractionDigits: places, maximumFractionDigits: places }).format(value);
+	}
+
+	/** A measured figure with its sign. */
+	signedMeasure(value: number, places: number): string {
+		return this.#format({
+			minimumFractionDigits: places,
+			maximumFractionDigits: places,
+			signDisplay: 'exceptZero'
+		}).format(value);
+	}
+
+	/** Microseconds, in ms from one thousand on. */
+	latency(microseconds: number): string {
+		return microseconds < 1000
+			? `${this.measure(microseconds, 0)} µs`
+			: `${this.measure(microseconds / 1000, microseconds < 10_000 ? 2 : 1)} ms`;
+	}
+}

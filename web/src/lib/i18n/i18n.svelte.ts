@@ -1,0 +1,52 @@
+import { createContext } from 'svelte';
+
+import { Numbers } from '../format/number';
+import { Times } from '../format/time';
+import { en, type Key } from './en';
+import { zh } from './zh';
+
+/** The languages of the page, each under its own name. */
+export const LANGUAGES = { en: 'English', zh: '中文' } as const;
+
+export type Language = keyof typeof LANGUAGES;
+
+const TEXTS: Record<Language, Record<Key, string>> = { en, zh };
+const LOCALES: Record<Language, string> = { en: 'en-GB', zh: 'zh-CN' };
+
+/** Put values into a text's `{name}` places. */
+export function fill(text: string, values: Record<string, string | number>): string {
+	return text.replace(/\{(\w+)\}/g, (place, name: string) => String(values[name] ?? place));
+}
+
+/** The first of the reader's languages that the page speaks; English otherwise. */
+export function chooseLanguage(stored: string | null, preferred: readonly string[]): Language {
+	for (const tag of [stored ?? '', ...preferred]) {
+		const language = tag.toLowerCase().split('-')[0];
+		if (language === 'en' || language === 'zh') return language;
+	}
+	return 'en';
+}
+
+/** Texts and formats of the chosen language. */
+export class I18n {
+	language = $state<Language>('en');
+	readonly locale = $derived(LOCALES[this.language]);
+	readonly numbers = $derived(new Numbers(this.locale));
+	readonly times = $derived(new Times(this.locale));
+
+	constructor(language: Language) {
+		this.language = language;
+	}
+
+	/** A text, its places filled. */
+	readonly t = (key: Key, values: Record<string, string | number> = {}): string =>
+		fill(TEXTS[this.language][key], values);
+
+	/** The text of a word from the instance, or the word itself, made readable, where it is a new one. */
+	readonly word = (group: 'order' | 'event' | 'term', word: string): string => {
+		const key = `${group}.${word}`;
+		return key in en ? this.t(key as Key) : word.replaceAll('_', ' ');
+	};
+}
+
+export const [getI18n, setI18n] = createContext<I18n>();
