@@ -1,0 +1,1 @@
+"""What differs from exchange to exchange beneath ccxt's unified methods."""

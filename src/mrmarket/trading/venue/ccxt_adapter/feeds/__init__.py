@@ -1,0 +1,1 @@
+"""The exchanges' own market data frames, read before ccxt turns them into floats."""
