@@ -30,6 +30,7 @@ class Kernel:
 
     column: Callable[[int], Ints]
     set_level: Callable[[BookSide, int, int, Ints], None]
+    set_top: Callable[[BookSide, int, int], None]
     visible: Callable[[BookSide, int], int]
     clear_levels: Callable[[Market], None]
     end_snapshot: Callable[[Market], None]

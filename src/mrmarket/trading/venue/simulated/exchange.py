@@ -6,6 +6,7 @@ Assumptions of the simulation, all in one place:
   history refreshes that level.
 - A resting order fills by queue position when history trades at its price, whole when history
   trades through it, and up to the displayed size when history's opposite price reaches it.
+- A best bid or ask of history moves the book at once; queues move with prints and book updates only.
 - A client's fill at the price of a historical print is part of that print's volume; a fill at a
   better price is a print of its own.
 - Fees are taken from the asset received and rounded up to a unit; what changes hands in quote is
@@ -97,16 +98,15 @@ class SimulatedExchange:
         return self._listing(symbol).open
 
     def on_market(self, symbol: str, event: MarketEvent, now_ns: int) -> None:
-        """Let history happen (SNAPSHOT, DEPTH, TRADE; TOP says nothing the kernel uses).
+        """Let history happen.
 
         Events before the first SNAPSHOT are ignored.
         """
         listing = self._listing(symbol)
         kind = event.kind
-        if kind is EventKind.TOP or (kind is not EventKind.SNAPSHOT and not listing.open):
+        if kind is not EventKind.SNAPSHOT and not listing.open:
             return
-        before = _visible(listing) if kind is EventKind.SNAPSHOT else None
-        listing.apply(event)
+        bids, asks = listing.apply(event)
         rows = listing.take_fills()
         if rows:
             self._clearing.settle(listing, rows, now_ns)
@@ -117,11 +117,6 @@ class SimulatedExchange:
                 self._outbox.append(
                     listing.add_print(event.price_ticks, rest, now_ns, taker_buys=event.taker_buys)
                 )
-        if before is not None:
-            bids, asks = (_changes(old, new) for old, new in zip(before, _visible(listing), strict=True))
-        else:
-            bids = {price for price, _ in event.bids}
-            asks = {price for price, _ in event.asks}
         self._publish(listing, rows, bids, asks, now_ns)
 
     def place(
@@ -375,11 +370,3 @@ class SimulatedExchange:
                 moved = {asset: balances[asset] for asset in account.moved}
                 account.moved.clear()
                 self._outbox.append(BalanceChanged(account=account.name, balances=moved, at_ns=now_ns))
-
-
-def _visible(listing: Listing) -> tuple[dict[int, int], dict[int, int]]:
-    return dict(listing.levels(buys=True)), dict(listing.levels(buys=False))
-
-
-def _changes(before: dict[int, int], after: dict[int, int]) -> set[int]:
-    return {price for price in before.keys() | after.keys() if before.get(price) != after.get(price)}

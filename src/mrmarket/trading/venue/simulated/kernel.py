@@ -139,8 +139,8 @@ def requeue(side: BookSide, key: int, before: int, after: int, settings: Ints) -
         at += 1
 
 
-def set_level(side: BookSide, key: int, lots: int, settings: Ints) -> None:
-    """History says a level now holds `lots`; 0 removes it."""
+def put_level(side: BookSide, key: int, lots: int) -> int:
+    """Write a level, 0 removes it; return what history held there before."""
     count = side.held[LEVELS]
     keys = side.level_key
     at = find(keys, count, key)
@@ -155,24 +155,45 @@ def set_level(side: BookSide, key: int, lots: int, settings: Ints) -> None:
             close_gap(side.level_size, at, count)
             close_gap(side.level_eaten, at, count)
             side.held[LEVELS] = count - 1
-    elif lots:
-        if count == len(keys):
-            if at == 0:
-                return
-            at -= 1
-            close_gap(keys, 0, at + 1)
-            close_gap(side.level_size, 0, at + 1)
-            close_gap(side.level_eaten, 0, at + 1)
-        else:
-            open_gap(keys, at, count)
-            open_gap(side.level_size, at, count)
-            open_gap(side.level_eaten, at, count)
-            side.held[LEVELS] = count + 1
-        keys[at] = key
-        side.level_size[at] = lots
-        side.level_eaten[at] = 0
+        return before
+    if lots == 0 or (at == 0 and count == len(keys)):
+        return 0
+    if count == len(keys):
+        at -= 1
+        close_gap(keys, 0, at + 1)
+        close_gap(side.level_size, 0, at + 1)
+        close_gap(side.level_eaten, 0, at + 1)
+    else:
+        open_gap(keys, at, count)
+        open_gap(side.level_size, at, count)
+        open_gap(side.level_eaten, at, count)
+        side.held[LEVELS] = count + 1
+    keys[at] = key
+    side.level_size[at] = lots
+    side.level_eaten[at] = 0
+    return 0
+
+
+def set_level(side: BookSide, key: int, lots: int, settings: Ints) -> None:
+    """History says a level now holds `lots`; 0 removes it."""
+    before = put_level(side, key, lots)
     if side.held[ORDERS]:
         requeue(side, key, before, lots, settings)
+
+
+def set_top(side: BookSide, key: int, lots: int) -> None:
+    """History says the best level of a side is now this one; what was better is gone.
+
+    It moves levels, not queues: the print that explains it may come before or after, and counting
+    both would move an order forward twice. The next update of the level puts its queue right.
+    """
+    last = side.held[LEVELS] - 1
+    if last >= 0 and side.level_key[last] == key and side.level_size[last] == lots:
+        return
+    while last >= 0 and side.level_key[last] > key:
+        last -= 1
+    side.held[LEVELS] = last + 1
+    put_level(side, key, lots)
 
 
 def clear_levels(market: Market) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from decimal import Decimal
 from itertools import islice
 from typing import Final
 
@@ -45,6 +44,7 @@ class Listing:
         """`u` of the last published depth."""
         self.last_trade_id = 0
         self.prints: deque[PublicTrade] = deque(maxlen=PRINTS_KEPT)
+        self._history_id = 0
         self._top: tuple[Level | None, Level | None] = (None, None)
         lot_units = instrument.lot_size * UNITS_PER_WHOLE
         if lot_units != int(lot_units):
@@ -147,24 +147,63 @@ class Listing:
         fills.rows[0] = 0
         return rows
 
-    def apply(self, event: MarketEvent) -> None:
-        """Let history act on the kernel's market; fills wait in `take_fills`."""
+    def apply(self, event: MarketEvent) -> tuple[set[int], set[int]]:
+        """Let history act on the kernel's market; fills wait in `take_fills`.
+
+        Returns the bid and ask prices whose levels may have changed.
+        """
         kernel, market = self.kernel, self.market
         if event.kind is EventKind.TRADE:
             kernel.print_trade(market, event.taker_buys, event.price_ticks, event.size_lots)
-            return
-        if event.kind is EventKind.SNAPSHOT:
+            return set(), set()
+        if event.kind is EventKind.TOP:
+            return self._apply_top(event)
+        snapshot = event.kind is EventKind.SNAPSHOT
+        before = self._visible() if snapshot else None
+        if snapshot:
             kernel.clear_levels(market)
+        self._history_id = event.last_id
         settings = market.settings
         # Worst first, so that a snapshot appends to the columns.
         for price, lots in reversed(event.bids):
             kernel.set_level(market.bids, price, lots, settings)
         for price, lots in reversed(event.asks):
             kernel.set_level(market.asks, -price, lots, settings)
-        if event.kind is EventKind.SNAPSHOT:
+        if before is not None:
             kernel.end_snapshot(market)
             self.open = True
         kernel.cross(market)
+        if before is None:
+            return {price for price, _ in event.bids}, {price for price, _ in event.asks}
+        bids, asks = (_changes(old, new) for old, new in zip(before, self._visible(), strict=True))
+        return bids, asks
+
+    def _apply_top(self, event: MarketEvent) -> tuple[set[int], set[int]]:
+        if 0 < event.last_id <= self._history_id:
+            return set(), set()
+        bids = self._set_top(self.market.bids, 1, event.bids)
+        asks = self._set_top(self.market.asks, -1, event.asks)
+        self.kernel.cross(self.market)
+        return bids, asks
+
+    def _set_top(self, side: BookSide, sign: int, levels: list[Level]) -> set[int]:
+        """Move one side's best; returns the prices that changed."""
+        if not levels:
+            return set()
+        price, lots = levels[0]
+        key = sign * price
+        at = int(side.held[LEVELS]) - 1
+        if at >= 0 and side.level_key[at] == key and side.level_size[at] == lots:
+            return set()
+        changed = {price}
+        while at >= 0 and side.level_key[at] > key:
+            changed.add(int(side.level_key[at]) * sign)
+            at -= 1
+        self.kernel.set_top(side, key, lots)
+        return changed
+
+    def _visible(self) -> tuple[dict[int, int], dict[int, int]]:
+        return dict(self.levels(buys=True)), dict(self.levels(buys=False))
 
     def add_print(self, price_ticks: int, lots: int, now_ns: int, *, taker_buys: bool) -> TradePublished:
         """Number a trade and put it on the public tape."""
@@ -208,6 +247,6 @@ class Listing:
             )
         return published
 
-    def fee_rate(self, *, maker: bool) -> Decimal:
-        """Fraction of what is received."""
-        return self.instrument.maker_fee if maker else self.instrument.taker_fee
+
+def _changes(before: dict[int, int], after: dict[int, int]) -> set[int]:
+    return {price for price in before.keys() | after.keys() if before.get(price) != after.get(price)}

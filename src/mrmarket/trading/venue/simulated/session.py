@@ -24,6 +24,7 @@ from mrmarket.trading.venue.simulated.kernel import (
     open_gap,
     print_trade,
     set_level,
+    set_top,
     submit,
     withdraw,
 )
@@ -32,6 +33,7 @@ from mrmarket.trading.venue.simulated.kernel import (
 LEVEL_ROW: Final = 0
 TRADE_ROW: Final = 1
 CLEAR_ROW: Final = 2
+TOP_ROW: Final = 3
 ASK_BIT: Final = 4
 """The level is an ask, or the taker buys."""
 END_BIT: Final = 8
@@ -116,8 +118,14 @@ def new_reports(market: Market, column: Callable[[int], Ints] = list_column) -> 
     )
 
 
-def to_rows(events: Iterable[MarketEvent], column: Callable[[int], Ints] = list_column) -> Rows:
-    """Spread events over rows, by the exchange's time where known. TOP is left out."""
+def to_rows(
+    events: Iterable[MarketEvent], column: Callable[[int], Ints] = list_column, *, tops: bool = True
+) -> Rows:
+    """Spread events over rows, by the exchange's time where known.
+
+    Without `tops` best bids and asks are left out, as in a feed of updates and trades alone; the
+    queue models that share cancellations out are calibrated to such a feed.
+    """
     code: Ints = []
     price: Ints = []
     lots: Ints = []
@@ -134,16 +142,17 @@ def to_rows(events: Iterable[MarketEvent], column: Callable[[int], Ints] = list_
         if event.kind is EventKind.TRADE:
             side = ASK_BIT if event.taker_buys else 0
             add(TRADE_ROW | side | END_BIT, event.price_ticks, event.size_lots, now_ns)
-        elif event.kind is not EventKind.TOP:
+        elif event.kind is not EventKind.TOP or tops:
             snapshot = event.kind is EventKind.SNAPSHOT
+            level_row = TOP_ROW if event.kind is EventKind.TOP else LEVEL_ROW
             first = len(code)
             if snapshot:
                 add(CLEAR_ROW, 0, 0, now_ns)
             # Worst first, so that building a side from nothing appends.
             for row_price, row_lots in reversed(event.bids):
-                add(LEVEL_ROW, row_price, row_lots, now_ns)
+                add(level_row, row_price, row_lots, now_ns)
             for row_price, row_lots in reversed(event.asks):
-                add(LEVEL_ROW | ASK_BIT, row_price, row_lots, now_ns)
+                add(level_row | ASK_BIT, row_price, row_lots, now_ns)
             if len(code) > first:
                 code[-1] |= END_BIT | (SNAPSHOT_BIT if snapshot else 0)
     rows = Rows(*(column(len(code)) for _ in range(4)))
@@ -266,6 +275,11 @@ def apply_row(market: Market, rows: Rows, at: int) -> None:
             set_level(market.bids, rows.price_ticks[at], rows.lots[at], market.settings)
     elif kind == TRADE_ROW:
         print_trade(market, code & ASK_BIT != 0, rows.price_ticks[at], rows.lots[at])
+    elif kind == TOP_ROW:
+        if code & ASK_BIT:
+            set_top(market.asks, -rows.price_ticks[at], rows.lots[at])
+        else:
+            set_top(market.bids, rows.price_ticks[at], rows.lots[at])
     else:
         clear_levels(market)
     if code & END_BIT:
