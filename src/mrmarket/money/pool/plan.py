@@ -1,0 +1,101 @@
+"""What a pool is: its name, its venue, the money it counts in, and who founds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from mrmarket.core.errors import InvalidInputError
+from mrmarket.core.money import Asset
+from mrmarket.money.ledger.account import Account, AccountKind
+
+ASSET_DECIMALS: Final = 18
+"""Of every asset held at a venue.
+
+A fill is worth price times size, and both may carry up to 8 digits after the point on the venues we
+know, so 16 are needed to keep every notional exact whatever the pair. 18 leaves room for finer grids,
+is what most chains use, and 2^127 units of it are still 170 quintillion whole ones.
+"""
+
+SHARE_DECIMALS: Final = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Founder:
+    """A depositor who is there from the start."""
+
+    name: str
+    weight: int
+    """Of what the venue account holds at first, relative to the other founders' weights."""
+
+
+DEMO_FOUNDERS: Final = (Founder("alice", 50), Founder("bob", 30), Founder("carol", 20))
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlan:
+    """One pool on one venue account, fed by one stream of facts."""
+
+    stream: str
+    """The event log's stream that is settled into this pool."""
+    venue: str
+    quote: str
+    """Code of the asset that value is counted in."""
+    name: str = "main"
+    founders: tuple[Founder, ...] = field(default=DEMO_FOUNDERS)
+    """Who owns what the venue account holds when it is first seen; with none, nobody does."""
+
+    def __post_init__(self) -> None:
+        if any(founder.weight <= 0 for founder in self.founders):
+            raise InvalidInputError(
+                "founders", [founder.name for founder in self.founders], "positive weights"
+            )
+
+    @property
+    def share(self) -> Asset:
+        """What depositors hold."""
+        return Asset("pool", self.name, SHARE_DECIMALS)
+
+    @property
+    def pool(self) -> Account:
+        """Where everybody's money is."""
+        return Account.of(AccountKind.POOL, self.name)
+
+    @property
+    def issuer(self) -> Account:
+        """Where shares come from."""
+        return Account.of(AccountKind.ISSUER, self.name)
+
+    @property
+    def counterparty(self) -> Account:
+        """The other side of every trade."""
+        return Account.of(AccountKind.VENUE, self.venue)
+
+    @property
+    def fees(self) -> Account:
+        """What the venue charged."""
+        return Account.of(AccountKind.FEES, self.venue)
+
+    @property
+    def outside(self) -> Account:
+        """Where deposits come from and withdrawals go to, through the venue account."""
+        return Account.of(AccountKind.EXTERNAL, self.venue)
+
+    @property
+    def own_accounts(self) -> tuple[Account, ...]:
+        """Every account of the pool's own."""
+        return (self.pool, self.issuer, self.counterparty, self.fees, self.outside)
+
+    def asset(self, code: str) -> Asset:
+        """An asset held at the venue."""
+        return Asset(self.venue, code, ASSET_DECIMALS)
+
+    @property
+    def quote_asset(self) -> Asset:
+        """The asset that value is counted in."""
+        return self.asset(self.quote)
+
+    @staticmethod
+    def depositor(name: str) -> Account:
+        """A person's account."""
+        return Account.of(AccountKind.USER, name)

@@ -1,0 +1,185 @@
+"""Tables of `money.db`: the ledger's log, its read model, and what the pool remembers beside it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, Text
+
+from mrmarket.store.schema import shape
+from mrmarket.store.schema.trading import leases
+
+MONEY: Final = MetaData()
+
+LEASES: Final = leases(MONEY)
+
+GROUPS: Final = shape.append_only(
+    Table(
+        "groups",
+        MONEY,
+        shape.whole("seq", primary_key=True),
+        shape.text("key"),
+        shape.blob("content_hash"),
+        shape.whole("at_ms"),
+        shape.whole("epoch"),
+        shape.text("outcome"),
+        shape.text("message"),
+        shape.text("memo"),
+        Column("reverses", Text()),
+        shape.blob("hash"),
+        CheckConstraint("length(hash) = 32 AND length(content_hash) = 32", name="groups_hash"),
+        sqlite_strict=True,
+    )
+)
+"""Every group ever asked for, posted or rejected, chained."""
+Index("groups_key", GROUPS.c.key, unique=True)
+Index("groups_reverses", GROUPS.c.reverses, unique=True)
+
+ASSETS: Final = shape.append_only(
+    Table(
+        "assets",
+        MONEY,
+        shape.text("id", primary_key=True),
+        shape.whole("decimals"),
+        shape.whole("group_seq"),
+        shape.whole("position"),
+        CheckConstraint("decimals BETWEEN 0 AND 38", name="assets_decimals"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+)
+Index("assets_group", ASSETS.c.group_seq, ASSETS.c.position, unique=True)
+
+ACCOUNTS: Final = shape.append_only(
+    Table(
+        "accounts",
+        MONEY,
+        shape.text("id", primary_key=True),
+        shape.text("kind"),
+        Column("floor", shape.UNITS),
+        shape.whole("group_seq"),
+        shape.whole("position"),
+        CheckConstraint(f"floor IS NULL OR {shape.SIGNED_UNITS.format('floor')}", name="accounts_floor"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+)
+Index("accounts_group", ACCOUNTS.c.group_seq, ACCOUNTS.c.position, unique=True)
+
+TRANSFERS: Final = shape.append_only(
+    Table(
+        "transfers",
+        MONEY,
+        shape.whole("group_seq", primary_key=True),
+        shape.whole("position", primary_key=True),
+        shape.text("debit"),
+        shape.text("credit"),
+        shape.text("asset"),
+        Column("units", shape.UNITS, nullable=False),
+        shape.text("kind"),
+        CheckConstraint(shape.POSITIVE_UNITS.format("units"), name="transfers_units"),
+        CheckConstraint("debit <> credit", name="transfers_two_accounts"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+)
+"""Both entries of a transfer are one row, so that a group cannot but sum to zero in every asset."""
+
+BALANCES: Final = Table(
+    "balances",
+    MONEY,
+    Column("account", Text(), ForeignKey("accounts.id"), primary_key=True, nullable=False),
+    Column("asset", Text(), ForeignKey("assets.id"), primary_key=True, nullable=False),
+    Column("units", shape.UNITS, nullable=False),
+    CheckConstraint(shape.SIGNED_UNITS.format("units"), name="balances_units"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Read model of `transfers`; `verify` re-derives it."""
+
+CURSORS: Final = Table(
+    "settlement_cursors",
+    MONEY,
+    shape.text("stream", primary_key=True),
+    shape.whole("epoch"),
+    shape.whole("seq"),
+    shape.blob("hash"),
+    shape.blob("seal"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Last fact of each stream that is in the ledger. `seal` is a hash over the row, here and below."""
+
+PARKED: Final = Table(
+    "parked_fills",
+    MONEY,
+    shape.text("key", primary_key=True),
+    shape.text("stream"),
+    shape.whole("seq"),
+    shape.blob("payload"),
+    shape.text("code"),
+    shape.text("reason"),
+    shape.blob("seal"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Trades that a rule keeps out of the ledger for now; tried again with every settlement."""
+
+MARKS: Final = Table(
+    "marks",
+    MONEY,
+    shape.text("venue", primary_key=True),
+    shape.text("symbol", primary_key=True),
+    shape.text("base"),
+    shape.text("quote"),
+    shape.text("bid"),
+    shape.text("ask"),
+    shape.whole("at_ns"),
+    shape.blob("seal"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Last observed prices."""
+
+OBSERVATIONS: Final = Table(
+    "observed_balances",
+    MONEY,
+    shape.text("venue", primary_key=True),
+    shape.text("asset", primary_key=True),
+    shape.text("free"),
+    shape.text("locked"),
+    shape.whole("at_ns"),
+    shape.blob("seal"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""What a venue last said we hold. Never a posting."""
+
+EQUITY: Final = Table(
+    "equity_points",
+    MONEY,
+    shape.text("pool", primary_key=True),
+    shape.whole("at_s", primary_key=True),
+    Column("nav", shape.UNITS, nullable=False),
+    Column("shares", shape.UNITS, nullable=False),
+    Column("pnl", shape.UNITS, nullable=False),
+    shape.blob("seal"),
+    CheckConstraint(shape.SIGNED_UNITS.format("nav"), name="equity_nav"),
+    CheckConstraint(shape.SIGNED_UNITS.format("shares"), name="equity_shares"),
+    CheckConstraint(shape.SIGNED_UNITS.format("pnl"), name="equity_pnl"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""The pool's worth over time, at most one point a second, thinned as it ages."""
+
+STAKES: Final = Table(
+    "stakes",
+    MONEY,
+    shape.text("pool", primary_key=True),
+    shape.text("account", primary_key=True),
+    Column("paid_in", shape.UNITS, nullable=False),
+    CheckConstraint(shape.SIGNED_UNITS.format("paid_in"), name="stakes_paid_in"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""What each depositor's present shares have cost. Read model of the ledger's memos."""
