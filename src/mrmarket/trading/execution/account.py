@@ -1,0 +1,81 @@
+"""What the account holds, from the venue's balance reports and our own open orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from mrmarket.core.instrument import Instrument
+from mrmarket.core.side import Side
+from mrmarket.trading.execution.order import Order
+from mrmarket.trading.execution.risk import Holdings
+from mrmarket.trading.venue.port import BalanceReport
+
+
+class Account:
+    """The last word of the venue on base and quote.
+
+    Between an order and the balance report that follows it, both readings are considered: free as
+    reported (it knows of amounts that others have locked), and total less what our open orders
+    reserve (it knows of orders sent since). The smaller one may be spent.
+    """
+
+    def __init__(self, instrument: Instrument) -> None:
+        self._instrument = instrument
+        self._free: dict[str, Decimal] = {}
+        self._locked: dict[str, Decimal] = {}
+
+    @property
+    def is_known(self) -> bool:
+        """Whether both assets were reported."""
+        return {self._instrument.base, self._instrument.quote} <= self._free.keys()
+
+    @property
+    def base_total(self) -> Decimal:
+        """Free and locked base."""
+        return self._total(self._instrument.base)
+
+    @property
+    def quote_total(self) -> Decimal:
+        """Free and locked quote."""
+        return self._total(self._instrument.quote)
+
+    def observe(self, report: BalanceReport) -> bool:
+        """Take a report in; say whether anything changed."""
+        free, locked = Decimal(report.free), Decimal(report.locked)
+        changed = self._free.get(report.asset) != free or self._locked.get(report.asset) != locked
+        self._free[report.asset] = free
+        self._locked[report.asset] = locked
+        return changed
+
+    def observe_all(self, reports: Iterable[BalanceReport]) -> None:
+        """Take a complete answer in: an asset of the pair that it leaves out is zero."""
+        self._free = {self._instrument.base: Decimal(0), self._instrument.quote: Decimal(0)}
+        self._locked = dict(self._free)
+        for report in reports:
+            self.observe(report)
+
+    def holdings(self, open_orders: Iterable[Order]) -> Holdings:
+        """What may be spent next to these orders."""
+        base_reserved, grains_reserved, lots_bought = 0, 0, 0
+        for order in open_orders:
+            if order.side is Side.SELL:
+                base_reserved += order.remaining_lots
+            else:
+                grains_reserved += order.remaining_lots * order.price_ticks
+                lots_bought += order.remaining_lots
+        instrument = self._instrument
+        base_total, quote_total = self.base_total, self.quote_total
+        zero = Decimal(0)
+        return Holdings(
+            base_free=min(self._free.get(instrument.base, zero), base_total - instrument.size(base_reserved)),
+            quote_free=min(
+                self._free.get(instrument.quote, zero), quote_total - grains_reserved * instrument.grain
+            ),
+            base_total=base_total,
+            quote_total=quote_total,
+            base_pending=instrument.size(lots_bought),
+        )
+
+    def _total(self, asset: str) -> Decimal:
+        return self._free.get(asset, Decimal(0)) + self._locked.get(asset, Decimal(0))

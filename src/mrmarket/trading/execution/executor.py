@@ -1,0 +1,225 @@
+"""The asynchronous edge: carries the differ's plans to the venue and its answers to the desk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from mrmarket.core.clock import NS_PER_S, Clock
+from mrmarket.trading.execution.account import Account
+from mrmarket.trading.execution.desk import DeskListener, OrderDesk
+from mrmarket.trading.execution.differ import Allowance, Plan, RefreshRules, plan
+from mrmarket.trading.execution.fact_writer import FactWriter
+from mrmarket.trading.execution.latency import LatencyHistogram
+from mrmarket.trading.execution.order import Order, OrderStage
+from mrmarket.trading.execution.risk import MarketTop, PreTradeCheck
+from mrmarket.trading.execution.targets import Quote, TargetQuotes
+from mrmarket.trading.execution.timing import Timing
+from mrmarket.trading.venue.port import (
+    AuthenticationRefusedError,
+    NewOrder,
+    OrderKind,
+    OrderRefusedError,
+    RateLimitedError,
+    UnknownOrderError,
+    Venue,
+    VenueError,
+)
+
+
+class Executor:
+    """Places and cancels. Nothing a venue does is raised into the strategy.
+
+    A request without an answer leaves its order in doubt: the slot stays blocked until the
+    reconciler has proof. Nothing is ever sent twice under one id.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        desk: OrderDesk,
+        facts: FactWriter,
+        account: Account,
+        check: PreTradeCheck,
+        listener: DeskListener,
+        *,
+        rules: RefreshRules,
+        kind: OrderKind,
+        wall: Clock,
+        timing: Timing,
+    ) -> None:
+        self.latency = LatencyHistogram()
+        """From what caused a placement to its hand-over to the venue's client."""
+        self.placed = 0
+        """Orders handed to the venue."""
+        self.cancels_sent = 0
+        self.refusals = 0
+        """Orders that the venue refused."""
+        self.check_refusals: dict[str, str] = {}
+        """By slot: why the last wanted quote was held back by the pre-trade check."""
+        self.paused_until_ns = 0
+        """By the wall clock: the venue wants no placement before."""
+        self.banned_until_ns = 0
+        """By the wall clock: the venue has banned us until then."""
+        self._venue = venue
+        self._desk = desk
+        self._facts = facts
+        self._account = account
+        self._check = check
+        self._listener = listener
+        self._rules = rules
+        self._kind = kind
+        self._wall = wall
+        self._timing = timing
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._blocked_until_ns: dict[str, int] = {}
+        self._refused_in_a_row: dict[str, int] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Requests without an answer yet."""
+        return len(self._tasks)
+
+    def apply(self, targets: TargetQuotes, top: MarketTop | None, cause_ns: int) -> Plan:
+        """Bring the market closer to the targets; returns what was sent.
+
+        Without a top nothing is placed. `cause_ns` is the monotonic time of what caused the decision.
+        """
+        now_ns = self._wall.now_ns()
+        live = self._desk.table.live()
+        # A fill that is not yet on the disk is not yet known to the strategy, so its wishes are out of date.
+        may_place = top is not None and not self._facts.urgent_pending and now_ns >= self.paused_until_ns
+        allowance = Allowance(placements=1_000 if may_place else 0, blocked_until_ns=self._blocked_until_ns)
+        todo = plan(targets, live, self._rules, now_ns, allowance)
+        for cancellation in todo.cancels:
+            self.cancel(cancellation.order)
+        if not todo.placements or top is None:
+            return todo
+        holdings = self._account.holdings(each.order for each in live)
+        placed: list[Quote] = []
+        for quote in todo.placements:
+            reason = self._check.refusal(quote, self._kind, top, holdings)
+            if reason is not None:
+                self.check_refusals[quote.slot] = reason
+                continue
+            self.check_refusals.pop(quote.slot, None)
+            if not self._place(quote, cause_ns):
+                break
+            placed.append(quote)
+        return Plan(todo.cancels, tuple(placed), todo.waiting)
+
+    def cancel(self, order: Order) -> None:
+        """Send a cancel; the answer goes to the desk."""
+        current = self._desk.cancelling(order.client_order_id)
+        if current is not None:
+            self.cancels_sent += 1
+            self._start(self._send_cancel(current))
+
+    def cancel_stray(self, client_order_id: str, venue_order_id: str) -> None:
+        """Cancel an order that lives at the venue although it should not."""
+        self._start(self._send_stray_cancel(client_order_id, venue_order_id))
+
+    async def drain(self) -> None:
+        """Wait until every request in flight has its answer."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    async def close(self) -> None:
+        """Abandon what is in flight; recovery will ask for it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _place(self, quote: Quote, cause_ns: int) -> bool:
+        try:
+            order = self._desk.open_order(quote, self._kind)
+        except Exception as error:  # noqa: BLE001 - an intent that was not written must stop the run, whatever the cause
+            self._listener.on_fault(error)
+            return False
+        self._start(self._send_order(order, cause_ns))
+        return True
+
+    async def _send_order(self, order: Order, cause_ns: int) -> None:
+        key, slot = order.client_order_id, order.slot
+        request = NewOrder(
+            symbol=order.symbol,
+            client_order_id=key,
+            side=order.side,
+            kind=order.kind,
+            price_ticks=order.price_ticks,
+            size_lots=order.size_lots,
+        )
+        self.placed += 1
+        self.latency.observe(self._wall.monotonic_ns() - cause_ns)
+        try:
+            report = await self._venue.place(request)
+        except OrderRefusedError as error:
+            self._rest(slot)
+            self._desk.refused(key, error.code, error.detail)
+        except RateLimitedError as error:
+            self._pause(error)
+            self._desk.refused(key, error.code, error.detail)
+        except AuthenticationRefusedError as error:
+            self._desk.refused(key, error.code, error.detail)
+            self._listener.on_fault(error)
+        except VenueError:
+            self._desk.doubt(key)
+        except Exception as error:  # noqa: BLE001 - a bug in an adapter is not proof that the order does not live
+            self._desk.doubt(key)
+            self._listener.on_fault(error)
+        else:
+            self._desk.merge(report)
+            current = self._desk.table.find(key)
+            if current is not None and current.stage in (OrderStage.REJECTED, OrderStage.EXPIRED):
+                self._rest(slot)
+            else:
+                self._refused_in_a_row.pop(slot, None)
+
+    async def _send_cancel(self, order: Order) -> None:
+        key = order.client_order_id
+        try:
+            report = await self._venue.cancel(order.symbol, key, order.venue_order_id)
+        except RateLimitedError as error:
+            self._pause(error)
+            self._desk.doubt_cancel(key, doubted=False)
+        except AuthenticationRefusedError as error:
+            self._listener.on_fault(error)
+        except (OrderRefusedError, UnknownOrderError, VenueError):
+            # "Unknown" here mostly means filled a moment ago. Only a query and the fills may say so.
+            self._desk.doubt_cancel(key, doubted=True)
+        except Exception as error:  # noqa: BLE001 - a bug in an adapter leaves the order where it was
+            self._desk.doubt_cancel(key, doubted=True)
+            self._listener.on_fault(error)
+        else:
+            self._desk.merge(report)
+
+    async def _send_stray_cancel(self, client_order_id: str, venue_order_id: str) -> None:
+        try:
+            await self._venue.cancel(self._desk.instrument.symbol, client_order_id, venue_order_id)
+        except VenueError:
+            # The next reconciliation sees it again and tries again.
+            return
+
+    def _start(self, request: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(request)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._listener.on_fault(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+
+    def _rest(self, slot: str) -> None:
+        self.refusals += 1
+        count = self._refused_in_a_row.get(slot, 0)
+        self._refused_in_a_row[slot] = count + 1
+        rest_ns = min(self._timing.refusal_rest_ns << min(count, 20), self._timing.longest_rest_ns)
+        self._blocked_until_ns[slot] = self._wall.now_ns() + rest_ns
+
+    def _pause(self, error: RateLimitedError) -> None:
+        until_ns = self._wall.now_ns() + int(error.retry_after_s * NS_PER_S)
+        self.paused_until_ns = max(self.paused_until_ns, until_ns)
+        if error.banned:
+            self.banned_until_ns = self.paused_until_ns

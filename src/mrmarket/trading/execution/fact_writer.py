@@ -1,0 +1,118 @@
+"""The one writer of a run's event log: batches in order, off the event loop, then tells who waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from mrmarket.core.events import Fact
+from mrmarket.store.event_log import natural_key
+from mrmarket.trading.execution.journal import OrderJournal
+
+_LINGER_S: Final = 0.05
+_LARGEST_BATCH: Final = 500
+
+Then = Callable[[bool], None]
+"""Called on the event loop once a fact is durable; False if the log held it already."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    fact: Fact
+    urgent: bool
+    then: Then | None
+
+
+class FactWriter:
+    """Appends facts in the order they were given.
+
+    An urgent fact (a fill) goes to the disk at once with everything before it; the others wait a
+    moment for company. After the first failure nothing more is written: the run must stop, and
+    recovery asks the venue for what is missing.
+    """
+
+    def __init__(self, journal: OrderJournal, stream: str, on_failure: Callable[[Exception], None]) -> None:
+        self.written = 0
+        """Facts appended so far."""
+        self.failure: Exception | None = None
+        self._journal = journal
+        self._stream = stream
+        self._on_failure = on_failure
+        self._queue: list[_Entry] = []
+        self._urgent = 0
+        self._thread = ThreadPoolExecutor(1, "event-log")
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._linger: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def urgent_pending(self) -> int:
+        """Urgent facts that are not durable yet."""
+        return self._urgent
+
+    def write(self, fact: Fact, *, urgent: bool = False, then: Then | None = None) -> None:
+        """Queue a fact; returns at once."""
+        if self.failure is not None:
+            return
+        self._queue.append(_Entry(fact, urgent, then))
+        self._urgent += urgent
+        self._idle.clear()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="event-log")
+        if urgent:
+            self._wake.set()
+        elif self._linger is None:
+            self._linger = asyncio.get_running_loop().call_later(_LINGER_S, self._wake.set)
+
+    async def flush(self) -> None:
+        """Wait until everything queued is durable, or the writer has failed."""
+        self._wake.set()
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """Write what is queued and release the thread."""
+        if self._queue and self.failure is None:
+            await self.flush()
+        if self._linger is not None:
+            self._linger.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._thread.shutdown()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                if self._linger is not None:
+                    self._linger.cancel()
+                    self._linger = None
+                while self._queue:
+                    await self._write_batch()
+                self._idle.set()
+        except Exception as error:  # noqa: BLE001 - whatever stops the writer must stop the run, not the task alone
+            self._fail(error)
+
+    async def _write_batch(self) -> None:
+        batch, self._queue = self._queue[:_LARGEST_BATCH], self._queue[_LARGEST_BATCH:]
+        facts = [entry.fact for entry in batch]
+        loop = asyncio.get_running_loop()
+        logged = await loop.run_in_executor(self._thread, self._journal.append_facts, self._stream, facts)
+        self.written += len(logged)
+        appended = {natural_key(row.fact) for row in logged}
+        for entry in batch:
+            self._urgent -= entry.urgent
+            if entry.then is not None:
+                entry.then(natural_key(entry.fact) in appended)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = error
+        self._queue.clear()
+        self._idle.set()
+        self._on_failure(error)
