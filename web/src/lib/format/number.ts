@@ -63,6 +63,11 @@ export class Numbers {
 		return this.#format({ minimumFractionDigits: places, maximumFractionDigits: places }).format(value);
 	}
 
+	/** Basis points; a spread of a tick on a dear asset is tiny and still not zero. */
+	basisPoints(value: number): string {
+		return this.measure(value, Math.abs(value) < 0.1 ? 4 : 2);
+	}
+
 	/** A measured figure with its sign. */
 	signedMeasure(value: number, places: number): string {
 		return this.#format({

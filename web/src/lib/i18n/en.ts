@@ -102,7 +102,8 @@ export const en = {
 	'stat.uptime.hint': 'both sides live',
 	'stat.latency': 'Quote latency',
 	'stat.latency.p99': 'p99 {value}',
-	'stat.orders': '{placed} placed, {cancelled} cancelled',
+	'stat.orders': '{placed} orders',
+	'stat.orders.hint': '{placed} orders placed, {cancelled} cancelled',
 	'stat.share': '{value} per share',
 
 	'book.title': 'Order book',

@@ -103,7 +103,8 @@ export const zh = {
 	'stat.uptime.hint': '双边同时在线',
 	'stat.latency': '报价延迟',
 	'stat.latency.p99': 'p99 {value}',
-	'stat.orders': '下单 {placed}，撤单 {cancelled}',
+	'stat.orders': '下单 {placed}',
+	'stat.orders.hint': '下单 {placed}，撤单 {cancelled}',
 	'stat.share': '每份 {value}',
 
 	'book.title': '订单簿',
