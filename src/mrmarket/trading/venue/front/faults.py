@@ -55,7 +55,7 @@ class FaultRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     rate: float = 1.0
     """Share of matching requests or messages, 0 to 1."""
     match: str = "*"
-    """Shell pattern over `POST /api/v3/order`, `WS order.place`, `btcusdt@depth@100ms` or `user:executionReport`."""
+    """Shell pattern: `POST /api/v3/order`, `WS order.*`, `btcusdt@depth*`, `user:executionReport`."""
     from_s: float = 0.0
     """Seconds after the rules were set."""
     until_s: float | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mrmarket.core.clock import Clock
+from mrmarket.core.errors import MrMarketError
 from mrmarket.trading.market.event import MarketEvent
 from mrmarket.trading.venue.front import errors
 from mrmarket.trading.venue.front.faults import Faults
@@ -65,6 +66,8 @@ class Gateway:
         self._listeners: list[Listener] = []
         self._cancel_ids: dict[int, str] = {}
         self._last_ns = 0
+        self.broken: MrMarketError | None = None
+        """Why effects can no longer be kept; the venue must end, for it may promise nothing more."""
         self.quote_sizes: dict[int, int] = {}
         """`quoteOrderQty` of market orders, units of 1e-8 by order id."""
         self.grids = {instrument.venue_symbol: Grid(instrument) for instrument in exchange.instruments}
@@ -147,11 +150,19 @@ class Gateway:
         self.exchange.on_market(symbol, event, self._last_ns)
 
     def settle(self) -> list[Publication]:
-        """Write down and tell what the exchange published since the last time."""
+        """Write down and tell what the exchange published since the last time.
+
+        Raises:
+            MrMarketError: it cannot be written; nobody was told, and `broken` says why.
+        """
         published = self.exchange.drain()
         if not published:
             return published
-        self._log.write(published)
+        try:
+            self._log.write(published)
+        except MrMarketError as failed:
+            self.broken = failed
+            raise
         for change in published:
             if isinstance(change, TradePublished):
                 self.prints[change.symbol].add(change.trade)

@@ -56,7 +56,7 @@ class Outbox:
         self._wake.set()
 
     @property
-    def closing(self) -> int:
+    def close_code(self) -> int:
         """The close code once the connection is to end, else 0."""
         return self._closing
 
@@ -73,8 +73,6 @@ class Outbox:
         while not self._closing:
             await self._wake.wait()
             for data in self.take():
-                if self._closing:
-                    break
                 await socket.send_frame(data, WSMsgType.TEXT)
         await socket.close(code=self._closing)
 

@@ -66,7 +66,7 @@ class Rest:
         name = f"{request.method} {request.path}"
         rule = self._gateway.faults.request(name, self._gateway.now_ns())
         if rule is not None:
-            forged = await self._fault_before(rule, request)
+            forged = await self._fault_before(rule)
             if forged is not None:
                 return forged
         await self._latency.entry()
@@ -81,7 +81,7 @@ class Rest:
         )
         await self._latency.response()
         if rule is not None and rule.kind is FaultKind.TIMEOUT_AFTER:
-            return await _never(request)
+            return await _never()
         if rule is not None and rule.kind is FaultKind.SERVER_ERROR_AFTER:
             return _respond(_refusal(_unknown_outcome()))
         return _respond(answer)
@@ -100,17 +100,12 @@ class Rest:
         """What a request is answered; all its effects happen in this one step."""
         gateway = self._gateway
         meter = gateway.meters.weight(address)
-        endpoint = self._routes.get((method, path))
         headers: dict[str, str] = {}
+        endpoint: Endpoint | None = None
         account = ""
         try:
-            if endpoint is None:
-                status = HTTPStatus.METHOD_NOT_ALLOWED if path in _PATHS else HTTPStatus.NOT_FOUND
-                raise errors.unsupported_operation(status)
-            if time_unit.upper() not in ("", "MILLISECOND"):
-                raise errors.DialectError(-1194, "Invalid value for time unit; expected MILLISECOND.")
-            values = {"body": body} if body.startswith("{") else parse_form(query, body)
-            parameters = Parameters(values)
+            endpoint = self._endpoint(method, path, time_unit)
+            parameters = Parameters({"body": body} if body.startswith("{") else parse_form(query, body))
             meter.charge(endpoint.weigh(parameters), gateway.now_ns())
             now_ns = gateway.seen_now_ns()
             account = admit_rest(
@@ -125,11 +120,10 @@ class Rest:
             call = Call(
                 gateway=gateway, parameters=parameters, now_ns=now_ns, account=account, address=address
             )
-            encoded = msgspec.json.encode(endpoint.handler(call))
-            answer = Answer(body=encoded, headers=headers)
+            answer = Answer(body=msgspec.json.encode(endpoint.handler(call)), headers=headers)
         except errors.DialectError as refused:
             answer = _refusal(refused, headers)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the last line of defence: a client must get JSON, the log the trace
             _LOG.exception("a request broke", method=method, path=path)
             answer = _refusal(errors.unknown_error(), headers)
         used = str(meter.used)
@@ -141,10 +135,21 @@ class Rest:
             headers["X-MBX-ORDER-COUNT-1D"] = str(orders.used_1d)
         return answer
 
-    async def _fault_before(self, rule: FaultRule, request: web.BaseRequest) -> web.StreamResponse | None:
+    def _endpoint(self, method: str, path: str, time_unit: str) -> Endpoint:
+        endpoint = self._routes.get((method, path))
+        if endpoint is None:
+            known = path in _PATHS
+            raise errors.unsupported_operation(
+                HTTPStatus.METHOD_NOT_ALLOWED if known else HTTPStatus.NOT_FOUND
+            )
+        if time_unit.upper() not in ("", "MILLISECOND"):
+            raise errors.DialectError(-1194, "Invalid value for time unit; expected MILLISECOND.")
+        return endpoint
+
+    async def _fault_before(self, rule: FaultRule) -> web.StreamResponse | None:
         match rule.kind:
             case FaultKind.TIMEOUT_BEFORE:
-                return await _never(request)
+                return await _never()
             case FaultKind.DELAY:
                 await asyncio.sleep(rule.delay_ms / _MS_PER_S)
             case _:
@@ -192,9 +197,7 @@ def _respond(answer: Answer) -> web.Response:
     )
 
 
-async def _never(request: web.BaseRequest) -> web.Response:
-    """Answer nothing until the client gives up; then there is nobody left to answer."""
-    transport = request.transport
-    while transport is not None and not transport.is_closing():
-        await asyncio.sleep(0.05)
+async def _never() -> web.Response:
+    """Answer nothing; the server cancels this when the client has given up."""
+    await asyncio.Event().wait()
     return web.Response(status=HTTPStatus.GATEWAY_TIMEOUT)

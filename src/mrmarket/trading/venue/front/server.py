@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -111,7 +112,7 @@ class VenueServer:
 
     @property
     def ws_url(self) -> str:
-        """Base of the market streams, as ccxt wants it: `<base>/btcusdt@trade`; `<base>/stream` is combined."""
+        """Base of the market streams: `<base>/btcusdt@trade` is raw, `<base>/stream?streams=` combined."""
         host, port = self.address
         return f"ws://{host}:{port}/ws"
 
@@ -156,7 +157,8 @@ class VenueServer:
         # aiohttp's bare server, not its application: routes live in one table of our own, and it
         # answered 30,000 requests/s where uvicorn without httptools answered 9,000 on the same core.
         self._runner = web.ServerRunner(
-            web.Server(self._handle, access_log=None), shutdown_timeout=_SHUTDOWN_S
+            web.Server(self._handle, access_log=None, handler_cancellation=True),
+            shutdown_timeout=_SHUTDOWN_S,
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, backlog=512)
@@ -184,8 +186,10 @@ class VenueServer:
         self._sockets.end()
         if self._runner is not None:
             await self._runner.cleanup()
-        self._memory.save()
-        self._memory.close()
+        try:
+            self._memory.save()
+        finally:
+            self._memory.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._sockets.wanted(request):
@@ -196,11 +200,9 @@ class VenueServer:
         while not self._feed.ended:
             nap_s = self._step()
             self._wake.clear()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(nap_s):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
         self._memory.save()
 
     def _step(self) -> float:
@@ -216,6 +218,8 @@ class VenueServer:
         for account, symbol in self._dead_man.take_due(now_ns):
             gateway.cancel_all(account, symbol, new_client_id())
         gateway.settle()
+        if gateway.broken:
+            raise gateway.broken
         self._hub.tick(now_ns)
         self._memory.tick(now_ns)
         return self._nap_s()

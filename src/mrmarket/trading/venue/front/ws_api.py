@@ -5,6 +5,7 @@ Source: https://developers.binance.com/docs/binance-spot-api-docs/websocket-api
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from http import HTTPStatus
@@ -17,7 +18,7 @@ import structlog
 from mrmarket.core.clock import NS_PER_MS
 from mrmarket.trading.venue.front import errors
 from mrmarket.trading.venue.front.access import admit_websocket
-from mrmarket.trading.venue.front.endpoints import Call, Endpoint, Security
+from mrmarket.trading.venue.front.endpoints import Call, Handler, Security
 from mrmarket.trading.venue.front.faults import FaultKind, FaultRule
 from mrmarket.trading.venue.front.gateway import Gateway
 from mrmarket.trading.venue.front.latency import Latency
@@ -32,6 +33,7 @@ Json = dict[str, Any]
 _LOG: Final = structlog.get_logger("mrmarket.venue")
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,36}", re.ASCII)
 _CONNECT_WEIGHT: Final = 2
+_MS_PER_S: Final = 1_000
 _SUBSCRIBE_WEIGHT: Final = 2
 
 METHODS: Final = MappingProxyType(
@@ -90,9 +92,9 @@ class ApiSession:
         self._own: dict[str, tuple[Callable[[Parameters], Any], int]] = {
             "session.status": (self._status, _CONNECT_WEIGHT),
             "session.subscriptions": (self._list_subscriptions, _SUBSCRIBE_WEIGHT),
-            "session.logon": (self._logon, _CONNECT_WEIGHT),
+            "session.logon": (_refuse_logon, _CONNECT_WEIGHT),
             "session.logout": (self._logout, _CONNECT_WEIGHT),
-            "userDataStream.subscribe": (self._logon, _SUBSCRIBE_WEIGHT),
+            "userDataStream.subscribe": (_refuse_logon, _SUBSCRIBE_WEIGHT),
             "userDataStream.subscribe.signature": (self._subscribe, _SUBSCRIBE_WEIGHT),
             "userDataStream.unsubscribe": (self._unsubscribe, _SUBSCRIBE_WEIGHT),
         }
@@ -118,16 +120,19 @@ class ApiSession:
 
     async def receive(self, text: str | bytes) -> None:
         """Answer one request."""
-        request_id, method, values, refused = _read(text)
+        request = _read(text)
+        refused = request.refused
         rule: FaultRule | None = None
         if refused is None:
-            rule = self._gateway.faults.request(f"WS {method}", self._gateway.now_ns())
+            rule = self._gateway.faults.request(f"WS {request.method}", self._gateway.now_ns())
             if rule is not None:
                 if rule.kind is FaultKind.TIMEOUT_BEFORE:
                     return
+                if rule.kind is FaultKind.DELAY:
+                    await asyncio.sleep(rule.delay_ms / _MS_PER_S)
                 refused = fault_refusal(rule, self._gateway.now_ns())
         await self._latency.entry()
-        reply = self.answer(request_id, method, values, refused)
+        reply = self.answer(request.id, request.method, request.values, refused)
         await self._latency.response()
         if rule is not None and rule.kind in (FaultKind.TIMEOUT_AFTER, FaultKind.SERVER_ERROR_AFTER):
             return
@@ -142,50 +147,61 @@ class ApiSession:
     ) -> bytes:
         """What a request is answered; all its effects happen in this one step."""
         parameters = Parameters(values)
-        gateway = self._gateway
         reply: Json = {"id": request_id, "status": int(HTTPStatus.OK)}
         with_limits = True
-        endpoint: Endpoint | None = None
         account = ""
         try:
-            if refused is not None:
-                raise refused
+            _raise_if(refused)
             with_limits = parameters.boolean("returnRateLimits", default=True)
-            meter = gateway.meters.weight(self._address)
             if method in self._own:
                 handler, weight = self._own[method]
-                meter.charge(weight, gateway.now_ns())
+                self._charge(weight)
                 reply["result"] = handler(parameters)
             else:
-                endpoint = ROUTES[METHODS[method]] if method in METHODS else None
-                if endpoint is None:
-                    raise errors.unsupported_operation()
-                meter.charge(endpoint.weigh(parameters), gateway.now_ns())
-                now_ns = gateway.seen_now_ns()
-                key = admit_websocket(self._keys, endpoint.security, parameters, now_ns)
-                account = key.account if key else ""
-                parameters.raw("apiKey")
-                call = Call(gateway=gateway, parameters=parameters, now_ns=now_ns, account=account)
-                reply["result"] = endpoint.handler(call)
+                call, handle = self._admit(method, parameters)
+                account = call.account
+                reply["result"] = handle(call)
         except errors.DialectError as failed:
-            reply["status"] = failed.status
-            reply["error"] = failed.body()
-            if failed.retry_after_s:
-                now_ms = gateway.seen_now_ns() // NS_PER_MS
-                retry_ms = now_ms + failed.retry_after_s * 1000
-                reply["error"]["data"] = {"serverTime": now_ms, "retryAfter": retry_ms}
-        except Exception:
+            reply |= self._failure(failed)
+        except Exception:  # noqa: BLE001 - the last line of defence: a client must get JSON, the log the trace
             _LOG.exception("a request broke", method=method)
-            broken = errors.unknown_error()
-            reply["status"], reply["error"] = broken.status, broken.body()
+            reply |= self._failure(errors.unknown_error())
         if with_limits:
-            reply["rateLimits"] = self._limits(endpoint, account)
+            reply["rateLimits"] = self._limits(method, account)
         return msgspec.json.encode(reply)
 
-    def _limits(self, endpoint: Endpoint | None, account: str) -> list[Any]:
+    def _admit(self, method: str, parameters: Parameters) -> tuple[Call, Handler]:
+        """Authenticate a method that REST has too."""
+        if method not in METHODS:
+            raise errors.unsupported_operation()
+        endpoint = ROUTES[METHODS[method]]
+        self._charge(endpoint.weigh(parameters))
+        now_ns = self._gateway.seen_now_ns()
+        parameters.raw("apiKey")
+        key = admit_websocket(self._keys, endpoint.security, parameters, now_ns)
+        call = Call(
+            gateway=self._gateway,
+            parameters=parameters,
+            now_ns=now_ns,
+            account=key.account if key else "",
+            address=self._address,
+        )
+        return call, endpoint.handler
+
+    def _charge(self, weight: int) -> None:
+        self._gateway.meters.weight(self._address).charge(weight, self._gateway.now_ns())
+
+    def _failure(self, failed: errors.DialectError) -> Json:
+        body = failed.body()
+        if failed.retry_after_s:
+            now_ms = self._gateway.seen_now_ns() // NS_PER_MS
+            body["data"] = {"serverTime": now_ms, "retryAfter": now_ms + failed.retry_after_s * 1000}
+        return {"status": failed.status, "error": body}
+
+    def _limits(self, method: str, account: str) -> list[Any]:
         meters = self._gateway.meters
         weight = meters.weight(self._address).report()
-        if endpoint is not None and endpoint.places_order and account:
+        if account and ROUTES[METHODS[method]].places_order:
             return [*meters.orders(account).report(self._gateway.now_ns()), weight]
         return [weight]
 
@@ -226,32 +242,45 @@ class ApiSession:
             "userDataStream": bool(self._subscriptions),
         }
 
-    def _logon(self, parameters: Parameters) -> Json:
-        """Binance logs sessions on with Ed25519 keys only; this venue's keys are HMAC, as told there."""
-        raise errors.DialectError(-4056, "HMAC_SHA256 API key is not supported.")
-
     def _logout(self, parameters: Parameters) -> Json:
         """Nobody is logged on, so there is nothing to end."""
         parameters.finish()
         return self._status(parameters)
 
 
-def _read(text: str | bytes) -> tuple[str | int | None, str, dict[str, str], errors.DialectError | None]:
-    """A request's id, method and parameters, or why it is none."""
+def _refuse_logon(_parameters: Parameters) -> Json:
+    """Binance logs sessions on with Ed25519 keys only; this venue's keys are HMAC, as told there."""
+    raise errors.DialectError(-4056, "HMAC_SHA256 API key is not supported.")
+
+
+def _raise_if(refused: errors.DialectError | None) -> None:
+    if refused is not None:
+        raise refused
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as read; `refused` says why it is none."""
+
+    id: str | int | None = None
+    method: str = ""
+    values: dict[str, str] = msgspec.field(default_factory=dict)
+    refused: errors.DialectError | None = None
+
+
+def _read(text: str | bytes) -> _Request:
     try:
         message = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError):
-        return None, "", {}, errors.DialectError(-1135, "Invalid JSON Request.")
+        message = None
     if not isinstance(message, dict):
-        return None, "", {}, errors.DialectError(-1135, "Invalid JSON Request: it must be an object.")
-    request_id = message.get("id")
+        return _Request(refused=errors.DialectError(-1135, "Invalid JSON Request."))
+    request_id, method, params = message.get("id"), message.get("method"), message.get("params", {})
     if isinstance(request_id, str) and not _ID.fullmatch(request_id):
-        return None, "", {}, errors.illegal_characters("id", "^[a-zA-Z0-9-_]{1,36}$")
+        return _Request(refused=errors.illegal_characters("id", "^[a-zA-Z0-9-_]{1,36}$"))
     if request_id is not None and type(request_id) not in (int, str):
-        return None, "", {}, errors.missing_parameter("id")
-    method, params = message.get("method"), message.get("params", {})
+        return _Request(refused=errors.missing_parameter("id"))
     if not isinstance(method, str):
-        return request_id, "", {}, errors.missing_parameter("method")
+        return _Request(id=request_id, refused=errors.missing_parameter("method"))
     if not isinstance(params, dict):
-        return request_id, method, {}, errors.missing_parameter("params")
-    return request_id, method, parse_object(params), None
+        return _Request(id=request_id, refused=errors.missing_parameter("params"))
+    return _Request(id=request_id, method=method, values=parse_object(params))

@@ -87,9 +87,9 @@ class StreamSession:
                 return None
             case "UNSUBSCRIBE":
                 for name in _names(params):
-                    stream = self._streams.pop(name, None)
-                    if stream is not None:
-                        self._hub.unsubscribe(self, stream)
+                    left = self._streams.pop(name, None)
+                    if left is not None:
+                        self._hub.unsubscribe(self, left)
                 return None
             case "LIST_SUBSCRIPTIONS":
                 return list(self._streams)

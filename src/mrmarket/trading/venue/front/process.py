@@ -1,0 +1,113 @@
+"""The whole life of a venue process: start, tell where it is, end when told to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import IO, Any
+
+import msgspec
+
+from mrmarket.trading.venue.front.config import VenueConfig
+from mrmarket.trading.venue.front.server import VenueServer
+
+Announce = Callable[[dict[str, Any]], None]
+
+
+def print_json_line(fields: dict[str, Any]) -> None:
+    """One JSON object on a line of standard output, at once."""
+    sys.stdout.write(msgspec.json.encode(fields).decode() + "\n")
+    sys.stdout.flush()
+
+
+def run_venue(config: VenueConfig, announce: Announce = print_json_line) -> None:
+    """Run a venue until it is told to end; blocks.
+
+    It ends on SIGINT or SIGTERM, when standard input ends if `config.exit_with_parent`, and after
+    the last event of a tape that does not loop.
+
+    Args:
+        config: what to serve.
+        announce: told once when clients may come: `rest`, `ws`, `ws_api`, `api_key`, `api_secret`,
+            `symbols`, `instruments`; and once with `ended` when a tape is over.
+
+    Raises:
+        MrMarketError: a tape, state directory, port or setting cannot be used, or writing failed.
+    """
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        runner.run(serve(config, announce))
+
+
+async def serve(config: VenueConfig, announce: Announce, stdin: IO[bytes] | None = None) -> None:
+    """As `run_venue`, inside a running loop; `stdin` is watched instead of the process's own."""
+    server = VenueServer(config)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        await server.start()
+        announce(announcement(server))
+        if config.exit_with_parent:
+            _watch(stdin.fileno() if stdin else sys.stdin.fileno(), stopping.set)
+        market = asyncio.create_task(server.wait())
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait({market, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if market.done():
+            # Raises what broke the market, if something did.
+            await market
+            announce({"ended": True, "clock": msgspec.to_builtins(server.tape_clock())})
+        market.cancel()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        await server.stop()
+
+
+def announcement(server: VenueServer) -> dict[str, Any]:
+    """Where a venue is and how to get in."""
+    return {
+        "rest": server.rest_url,
+        "ws": server.ws_url,
+        "ws_api": server.ws_api_url,
+        "api_key": server.api_key,
+        "api_secret": server.api_secret,
+        "symbols": server.symbols,
+        "instruments": [
+            {
+                "symbol": grid.instrument.symbol,
+                "venue_symbol": grid.name,
+                "tick_size": f"{grid.instrument.tick_size:f}",
+                "lot_size": f"{grid.instrument.lot_size:f}",
+                "maker_fee": f"{grid.instrument.maker_fee:f}",
+                "taker_fee": f"{grid.instrument.taker_fee:f}",
+            }
+            for grid in server.gateway.grids.values()
+        ],
+    }
+
+
+def _watch(descriptor: int, ended: Callable[[], object]) -> None:
+    """Call `ended` when the parent has closed our standard input: a pipe, a terminal or a file."""
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        # Unbuffered: a thread inside a buffered read would hold its lock when the interpreter ends.
+        while os.read(descriptor, 65_536):
+            continue
+        loop.call_soon_threadsafe(ended)
+
+    threading.Thread(target=read, name="parent", daemon=True).start()
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 - not on every platform
+
+    return uvloop.new_event_loop
