@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -47,14 +47,6 @@ class LogCheck:
     first_bad_stream: str | None = None
     first_bad_seq: int | None = None
     reason: str | None = None
-
-
-class FactSource(Protocol):
-    """Reads facts in order; what it returns has reached the disk."""
-
-    def read_facts(self, stream: str, after_seq: int, limit: int) -> list[LoggedFact]:
-        """Up to `limit` facts with a sequence number above `after_seq`, in order."""
-        ...
 
 
 def genesis_hash(stream: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final
 
+from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.side import Side
 from mrmarket.store.database import Database
 from mrmarket.store.errors import DuplicateIntentError, StaleFenceError, UnknownIntentError
@@ -59,7 +60,8 @@ class SqliteOrderJournal:
         except sqlite3.IntegrityError as error:
             if "orders.client_order_id" in str(error):
                 raise DuplicateIntentError(self._database.path, intent.client_order_id) from error
-            raise
+            wanted = f"values that the journal accepts ({error})"
+            raise InvalidInputError("intent", intent.client_order_id, wanted) from error
         if not written:
             raise self._stale(intent.stream)
 

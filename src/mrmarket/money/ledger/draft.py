@@ -52,8 +52,12 @@ class Draft:
 
     def holdings(self, account_id: str) -> dict[str, int]:
         """Every asset that an account has ever held, and how much of it now."""
-        merged = {**self._state.balances, **self.balances}
-        return {asset: units for (account, asset), units in merged.items() if account == account_id}
+        held: dict[str, int] = {}
+        for asset in (*self._state.assets, *self._assets):
+            holding = (account_id, asset)
+            if holding in self.balances or holding in self._state.balances:
+                held[asset] = self.balance(*holding)
+        return held
 
     def record(self, key: str) -> Record | None:
         """The group recorded under a key, also by this transaction."""

@@ -34,6 +34,7 @@ class Ledger:
         self._clock = clock
         self._state = store.load()
         self._stopped: str | None = None
+        self._closed = False
 
     @property
     def state(self) -> State:
@@ -51,15 +52,17 @@ class Ledger:
             return [Outcome(error=LedgerStoppedError(self._stopped))] * len(batch)
         try:
             return self._commit(batch)
-        except MrMarketError as error:
-            if not error.retryable:
+        except Exception as error:  # noqa: BLE001 - every caller of the batch is handed it
+            if not (isinstance(error, MrMarketError) and error.retryable):
                 self._stopped = str(error)
             return [Outcome(error=error)] * len(batch)
 
     def close(self) -> None:
-        """Release the store."""
-        self._stopped = self._stopped or "closed"
-        self._store.close()
+        """Release the store; closing twice is harmless."""
+        if not self._closed:
+            self._closed = True
+            self._stopped = self._stopped or "closed"
+            self._store.close()
 
     def _commit(self, batch: Sequence[Group | Work]) -> list[Outcome]:
         self._store.begin()
@@ -79,8 +82,6 @@ class Ledger:
         if isinstance(request, Group):
             try:
                 return Outcome(draft.post(request))
-            except LedgerStoppedError:
-                raise
             except MrMarketError as error:
                 return Outcome(error=error)
         mark = draft.mark()

@@ -14,7 +14,7 @@ from mrmarket.money.ledger.chain import Record
 from mrmarket.money.ledger.group import Transfer, TransferKind
 from mrmarket.money.ledger.port import State
 from mrmarket.money.ledger.rules import Holding
-from mrmarket.store.errors import StaleFenceError
+from mrmarket.store.errors import DatabaseFullError, StaleFenceError
 from mrmarket.store.migration import MONEY_SCHEMA, prepare
 from mrmarket.store.sqlite import connect, store_error
 
@@ -114,12 +114,12 @@ class SqliteStore:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """An error that leaves the block undoes what the block wrote."""
+        self._require_transaction()
         with self._errors():
             self._connection.execute("SAVEPOINT work")
             try:
                 yield
             except BaseException:
-                # A full disk makes SQLite end the whole transaction by itself; the commit then fails.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK TO work")
                     self._connection.execute("RELEASE work")
@@ -128,6 +128,7 @@ class SqliteStore:
 
     def commit(self, records: Sequence[Record], balances: Mapping[Holding, int]) -> None:
         """Write and make durable, all or nothing; on an error the transaction is rolled back."""
+        self._require_transaction()
         connection = self._connection
         try:
             connection.executemany(_INSERT_GROUP, [_group_row(record) for record in records])
@@ -194,6 +195,12 @@ class SqliteStore:
             ),
             digest,
         )
+
+    def _require_transaction(self) -> None:
+        # When the disk is full SQLite may end a transaction by itself; what follows would then be
+        # committed statement by statement.
+        if not self._connection.in_transaction:
+            raise DatabaseFullError(self.path)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

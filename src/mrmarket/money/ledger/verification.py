@@ -14,6 +14,7 @@ import msgspec
 
 from mrmarket.core.money import MAX_UNITS
 from mrmarket.money.ledger.chain import GENESIS, POSTED, link
+from mrmarket.store.errors import DatabaseForeignError
 from mrmarket.store.migration import MONEY_SCHEMA, check_version
 from mrmarket.store.sqlite import connect
 
@@ -76,8 +77,10 @@ def verify_ledger(path: Path, side_checks: tuple[SideCheck, ...] = ()) -> Ledger
     Raises:
         DatabaseMissingError: if there is no such file.
         DatabaseTooNewError: if a newer version wrote it.
+        DatabaseForeignError: if it is no ledger.
     """
-    check_version(path, MONEY_SCHEMA)
+    if check_version(path, MONEY_SCHEMA) is None:
+        raise DatabaseForeignError(path, MONEY_SCHEMA.name)
     derived = Derived()
     connection = connect(path, read_only=True)
     try:

@@ -69,6 +69,7 @@ class LedgerWriter:
             self._closing = True
             self._wake.notify()
         self._thread.join()
+        self._ledger.close()
 
     def _put(self, request: _Request) -> None:
         with self._wake:
@@ -81,7 +82,6 @@ class LedgerWriter:
         while batch := self._take():
             outcomes = self._ledger.drain([request.item for request in batch])
             self._answer(batch, outcomes)
-        self._ledger.close()
 
     def _take(self) -> list[_Request]:
         with self._wake:

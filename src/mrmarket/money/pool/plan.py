@@ -50,6 +50,8 @@ class PoolPlan:
             raise InvalidInputError(
                 "founders", [founder.name for founder in self.founders], "positive weights"
             )
+        # Names that make no account or asset are refused here and not in the middle of a settlement.
+        _ = (self.own_accounts, self.quote_asset, self.share)
 
     @property
     def share(self) -> Asset:

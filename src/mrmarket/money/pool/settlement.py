@@ -18,7 +18,7 @@ from mrmarket.money.pool.errors import StreamBrokenError
 from mrmarket.money.pool.fill_posting import effect, fill_group, fill_key
 from mrmarket.money.pool.plan import PoolPlan
 from mrmarket.money.pool.repository import BalanceRow, Cursor, EquityRow, MarkRow, ParkedFill, PoolRepository
-from mrmarket.money.pool.stakes import founding_group, founding_key, read_memo
+from mrmarket.money.pool.stakes import founding_group, read_memo
 from mrmarket.money.pool.valuation import Basis, Mark
 from mrmarket.store.event_log import LoggedFact, LogHead, chain_hash
 
@@ -91,8 +91,10 @@ class Settlement:
     def open_accounts(self, draft: Draft, codes: Sequence[str], users: Sequence[str] = ()) -> None:
         """Register assets and open accounts that the books do not know yet."""
         plan = self._plan
-        if draft.account(plan.pool.id) is None:
-            draft.post(Group(f"open:{plan.name}", assets=(plan.share,), accounts=plan.own_accounts))
+        if draft.account(plan.counterparty.id) is None:
+            draft.post(
+                Group(f"open:{plan.name}@{plan.venue}", assets=(plan.share,), accounts=plan.own_accounts)
+            )
         for code in codes:
             asset = plan.asset(code)
             if draft.asset(asset.id) is None:
@@ -197,7 +199,8 @@ class Settlement:
     def _found(self, batch: _Batch) -> None:
         """Give what the venue account holds to the founders, as soon as all of it is known and priced."""
         plan = self._plan
-        if not plan.founders or batch.draft.record(founding_key(plan)) is not None:
+        # Once shares exist, what the account holds has an owner.
+        if not plan.founders or plan.share.id in batch.draft.holdings(plan.issuer.id):
             return
         observed = {row.asset: row for row in self._repository.balances(plan.venue)}
         marks = self.appraise(batch.draft).marks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -20,7 +20,7 @@ from mrmarket.money.ledger.sqlite_store import SqliteStore
 from mrmarket.money.ledger.verification import LedgerCheck
 from mrmarket.money.ledger.writer import LedgerWriter
 from mrmarket.money.pool.audit import verify
-from mrmarket.money.pool.errors import NoPriceError, UnknownDepositorError
+from mrmarket.money.pool.errors import NoPriceError, StreamBrokenError, UnknownDepositorError
 from mrmarket.money.pool.plan import PoolPlan
 from mrmarket.money.pool.report import PoolReport
 from mrmarket.money.pool.repository import PoolRepository
@@ -33,6 +33,7 @@ from mrmarket.money.pool.view import (
     ReconciliationLine,
     SettlementReport,
 )
+from mrmarket.store.event_log import LoggedFact
 from mrmarket.store.sqlite import connect, store_error
 
 _BATCH: Final = 1_000
@@ -55,6 +56,7 @@ class Treasury:
         self._settlement = Settlement(plan, PoolRepository(lambda: store.connection))
         self._writer_repository = PoolRepository(lambda: store.connection)
         self._writer = LedgerWriter(Ledger(store, clock))
+        self._settle_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._reader = connect(store.path, read_only=True)
 
@@ -81,12 +83,16 @@ class Treasury:
         Raises:
             StreamBrokenError: if the log's chain does not hold; what came before is settled.
         """
+        with self._settle_lock:
+            return self._settle()
+
+    def _settle(self) -> SettlementReport:
         stream = self._plan.stream
         total = Progress()
         replayed = self._rewind_if_foreign()
         cursor = self._read(lambda repository: repository.cursor(stream))
         while facts := self._facts.read_facts(stream, cursor.seq, _BATCH):
-            progress = self._perform(partial(self._settlement.apply, facts=facts))
+            progress = self._apply(facts)
             total.facts += progress.facts
             total.posted += progress.posted
             total.repeated += progress.repeated
@@ -198,6 +204,15 @@ class Treasury:
     def verify(self) -> LedgerCheck:
         """Re-derive everything in `money.db` from its log."""
         return verify(self._path)
+
+    def _apply(self, facts: Sequence[LoggedFact]) -> Progress:
+        try:
+            return self._perform(partial(self._settlement.apply, facts=facts))
+        except StreamBrokenError as broken:
+            sound = [logged for logged in facts if logged.seq < broken.seq]
+            if sound:
+                self._perform(partial(self._settlement.apply, facts=sound))
+            raise
 
     def _rewind_if_foreign(self) -> bool:
         cursor = self._read(lambda repository: repository.cursor(self._plan.stream))
