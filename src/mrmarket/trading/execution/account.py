@@ -55,6 +55,10 @@ class Account:
         for report in reports:
             self.observe(report)
 
+    def reported(self) -> list[tuple[str, Decimal, Decimal]]:
+        """(asset, free, locked) of every asset the venue named, by name."""
+        return [(asset, free, self._locked[asset]) for asset, free in sorted(self._free.items())]
+
     def holdings(self, open_orders: Iterable[Order]) -> Holdings:
         """What may be spent next to these orders."""
         base_reserved, grains_reserved, lots_bought = 0, 0, 0

@@ -97,6 +97,11 @@ class Order:
         return self.stage >= OrderStage.REJECTED
 
     @property
+    def is_resting(self) -> bool:
+        """Whether the venue has said that it stands in the book."""
+        return self.stage in (OrderStage.ACKED, OrderStage.PARTIALLY_FILLED)
+
+    @property
     def is_settled(self) -> bool:
         """Final, and every lot the venue counted is known as a fill."""
         return self.is_final and not self.missing_lots

@@ -94,21 +94,16 @@ class Reconciler:
         self._known_until_ns = wall.now_ns() if fills_known_until_ns is None else fills_known_until_ns
         self._compared_ns = _NEVER
         self._due = False
-        self._looked_ns: dict[str, int] = {}
+        self._loaded = 0
 
     def request(self) -> None:
         """Compare at the next occasion (the user stream was interrupted)."""
         self._due = True
 
-    async def recover(self) -> Recovery:
-        """Find out what an earlier life left behind. Raises a VenueError where the venue has no answer.
-
-        Order matters: first the journal, then what still stands, then the fills, then what is in doubt.
-        """
+    def load(self) -> int:
+        """Take over the orders that the journal holds as open; returns how many. Before all else."""
         intents = self._journal.open_intents(self._stream)
         for intent in intents:
-            if self._desk.table.find(intent.client_order_id) is not None:
-                continue
             self._desk.remember(
                 Order(
                     intent.client_order_id,
@@ -127,6 +122,14 @@ class Reconciler:
             )
         oldest_ns = min((intent.created_ns for intent in intents), default=self._known_until_ns)
         self._known_until_ns = min(self._known_until_ns, oldest_ns)
+        self._loaded = len(intents)
+        return self._loaded
+
+    async def recover(self) -> Recovery:
+        """Find out what became of them. Raises a VenueError where the venue has no answer; try again.
+
+        Order matters: first what still stands, then the fills, then what is in doubt, then balances.
+        """
         strays = await self._compare()
         await self._fetch_fills()
         for order in self._desk.table.open():
@@ -134,7 +137,7 @@ class Reconciler:
                 await self._prove(order)
         self._account.observe_all(await self._venue.balances())
         self._compared_ns = self._wall.monotonic_ns()
-        return Recovery(len(intents), len(self._desk.table), strays)
+        return Recovery(self._loaded, len(self._desk.table), strays)
 
     async def maintain(self) -> None:
         """Do whatever is due; a venue that does not answer is asked again later."""

@@ -1,0 +1,82 @@
+"""What a run writes down of the market and of the venue's balances, now and then."""
+
+from __future__ import annotations
+
+from mrmarket.core.clock import Clock
+from mrmarket.core.decimals import format_decimal
+from mrmarket.core.events import BalanceObserved, MarkObserved
+from mrmarket.core.instrument import Instrument
+from mrmarket.trading.execution.account import Account
+from mrmarket.trading.execution.fact_writer import FactWriter
+from mrmarket.trading.execution.risk import MarketTop
+
+
+class Observations:
+    """Marks every few seconds, balances every minute, each only when it differs from the last."""
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        venue: str,
+        facts: FactWriter,
+        wall: Clock,
+        *,
+        mark_every_ns: int,
+        balances_every_ns: int,
+    ) -> None:
+        self._instrument = instrument
+        self._venue = venue
+        self._facts = facts
+        self._wall = wall
+        self._mark_every_ns = mark_every_ns
+        self._balances_every_ns = balances_every_ns
+        self._marked_ns: int | None = None
+        self._balances_ns = wall.monotonic_ns()
+        self._last_top: MarketTop | None = None
+        self._last_balances: dict[str, tuple[str, str]] = {}
+
+    def tick(self, top: MarketTop | None, account: Account, *, stale: bool) -> None:
+        """Write down what is due; a stale book marks nothing."""
+        now_ns = self._wall.monotonic_ns()
+        if not stale and (self._marked_ns is None or now_ns - self._marked_ns >= self._mark_every_ns):
+            self.mark(top)
+        if now_ns - self._balances_ns >= self._balances_every_ns:
+            self.balances(account)
+
+    def mark(self, top: MarketTop | None) -> None:
+        """Write the best bid and ask of others down."""
+        if top is None:
+            return
+        self._marked_ns = self._wall.monotonic_ns()
+        if top == self._last_top:
+            return
+        self._last_top = top
+        instrument = self._instrument
+        self._facts.write(
+            MarkObserved(
+                venue=self._venue,
+                at_ns=self._wall.now_ns(),
+                symbol=instrument.symbol,
+                base=instrument.base,
+                quote=instrument.quote,
+                bid=instrument.price_text(top.bid_ticks),
+                ask=instrument.price_text(top.ask_ticks),
+            )
+        )
+
+    def balances(self, account: Account) -> None:
+        """Write what the venue says we hold down."""
+        self._balances_ns = self._wall.monotonic_ns()
+        for asset, free, locked in account.reported():
+            texts = (format_decimal(free), format_decimal(locked))
+            if self._last_balances.get(asset) != texts:
+                self._last_balances[asset] = texts
+                self._facts.write(
+                    BalanceObserved(
+                        venue=self._venue,
+                        at_ns=self._wall.now_ns(),
+                        asset=asset,
+                        free=texts[0],
+                        locked=texts[1],
+                    )
+                )

@@ -1,0 +1,478 @@
+"""One strategy on one pair of one venue: from the book's events to orders, and back from their fills."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from mrmarket.core.clock import NS_PER_MS, NS_PER_S, Clock
+from mrmarket.core.errors import MrMarketError
+from mrmarket.core.events import Fact, Filled, RunStateChanged
+from mrmarket.core.side import Side
+from mrmarket.trading.execution.account import Account
+from mrmarket.trading.execution.desk import OrderDesk, OwnFill
+from mrmarket.trading.execution.executor import Executor
+from mrmarket.trading.execution.fact_writer import FactWriter
+from mrmarket.trading.execution.journal import OrderJournal
+from mrmarket.trading.execution.order import Order
+from mrmarket.trading.execution.order_id import OrderIds
+from mrmarket.trading.execution.order_table import OrderTable
+from mrmarket.trading.execution.reconciler import Reconciler, Recovery, StopReport
+from mrmarket.trading.execution.risk import PreTradeCheck, RiskLimits
+from mrmarket.trading.execution.targets import NO_QUOTES, TargetQuotes
+from mrmarket.trading.execution.timing import Timing
+from mrmarket.trading.strategy.market_watch import MarketWatch
+from mrmarket.trading.strategy.observations import Observations
+from mrmarket.trading.strategy.observer import FillRecord, RunObserver, RunState, Unobserved
+from mrmarket.trading.strategy.port import Strategy
+from mrmarket.trading.strategy.totals import RunTotals
+from mrmarket.trading.strategy.uptime import QuoteUptime
+from mrmarket.trading.venue.port import (
+    AuthenticationRefusedError,
+    FillReport,
+    OrderReport,
+    StreamState,
+    UserEvent,
+    Venue,
+    VenueError,
+)
+
+_TICK_NS: Final = 50 * NS_PER_MS
+_MAINTENANCE_NS: Final = 100 * NS_PER_MS
+_CONNECT_TIMEOUT_NS: Final = 30 * NS_PER_S
+_RETRY_NS: Final = NS_PER_S
+_FILLS_KEPT: Final = 1_000
+
+
+class RunNotReadyError(MrMarketError):
+    """The venue did not let the run begin; nothing was placed."""
+
+    code = "run_not_ready"
+    retryable = True
+
+    def __init__(self, venue: str, reason: str) -> None:
+        self.venue = venue
+        self.reason = reason
+        super().__init__(f"{venue}: the run could not begin: {reason}; check the venue and start again")
+
+
+class StrategyRun:
+    """Runs one strategy. The venue must be open; whoever opened it closes it.
+
+    Everything happens on one event loop. A fill is durable in the event log before the strategy, the
+    totals or an observer hear of it, and nothing is placed in between.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        strategy: Strategy,
+        journal: OrderJournal,
+        *,
+        instance: str,
+        stream: str,
+        wall: Clock,
+        world: Clock | None = None,
+        fence: int = 0,
+        limits: RiskLimits | None = None,
+        timing: Timing | None = None,
+        observer: RunObserver | None = None,
+        history: Iterable[Fact] = (),
+        mark_every_ns: int = 2 * NS_PER_S,
+        balances_every_ns: int = 60 * NS_PER_S,
+    ) -> None:
+        """Put a run together; nothing is sent before `start`.
+
+        Args:
+            venue: an open venue.
+            strategy: decides what to quote.
+            journal: the trading store.
+            instance: the instance's name, a part of every order id.
+            stream: the run's name and its stream in the event log; the same after a restart.
+            wall: real time: stamps, time-outs, latencies.
+            world: the strategy's time; runs `speed` times as fast as a tape does. The wall clock if None.
+            fence: fence of the run's lease.
+            limits: pre-trade limits.
+            timing: how long execution waits for what.
+            observer: who is told.
+            history: the stream's facts so far, oldest first; fills restore totals and strategy, the
+                latest time bounds what recovery asks the venue for.
+            mark_every_ns: wall time between two marks in the event log.
+            balances_every_ns: wall time between two balance observations in the event log.
+        """
+        world = world or wall
+        timing = timing or Timing()
+        self.venue = venue
+        self.strategy = strategy
+        self.instrument = venue.instrument(strategy.symbol)
+        self.stream = stream
+        self.state = RunState.STARTING
+        self.state_reason = "not started yet"
+        self.targets: TargetQuotes = NO_QUOTES
+        """What the strategy wanted at its last decision."""
+        self.user_stream_connected = False
+        self.totals = RunTotals(self.instrument)
+        self.uptime = QuoteUptime()
+        self.fills: deque[FillRecord] = deque(maxlen=_FILLS_KEPT)
+        """The newest last; since this start."""
+        self.failure: Exception | None = None
+        """What made the run fail."""
+        self.recovery: Recovery | None = None
+        self.observer: RunObserver = observer or Unobserved()
+        self.watch = MarketWatch(self.instrument, wall=wall, world=world)
+        self.account = Account(self.instrument)
+        self.facts = FactWriter(journal, stream, self.on_fault)
+        self._wall = wall
+        self._world = world
+        self._timing = timing
+        self._table = OrderTable(world)
+        ids = OrderIds(instance, stream, fence=fence)
+        self._desk = OrderDesk(
+            self.instrument,
+            venue.name,
+            stream,
+            ids=ids,
+            journal=journal,
+            facts=self.facts,
+            table=self._table,
+            wall=wall,
+            listener=self,
+            double_mid=lambda: self.watch.double_mid_ticks,
+        )
+        self._executor = Executor(
+            venue,
+            self._desk,
+            self.facts,
+            self.account,
+            PreTradeCheck(self.instrument, limits or RiskLimits()),
+            self,
+            rules=strategy.rules,
+            kind=strategy.order_kind,
+            wall=wall,
+            timing=timing,
+        )
+        self._reconciler = Reconciler(
+            venue,
+            self._desk,
+            self._executor,
+            self.account,
+            journal,
+            stream,
+            wall=wall,
+            timing=timing,
+            fills_known_until_ns=self._replay(history),
+        )
+        self._reconciling = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._connected = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._pulled = ""
+        self._cause_ns: int | None = None
+        self._quoting = False
+        self._observations = Observations(
+            self.instrument,
+            venue.name,
+            self.facts,
+            wall,
+            mark_every_ns=mark_every_ns,
+            balances_every_ns=balances_every_ns,
+        )
+
+    # What people and the API look at.
+
+    @property
+    def live_orders(self) -> Sequence[Order]:
+        """Orders that stand at the venue or might, oldest first."""
+        return self._table.open()
+
+    def recent_orders(self, limit: int) -> list[Order]:
+        """Open orders and then closed ones of this start, newest first."""
+        orders = [*reversed(self._table.open()), *self._table.recently_closed()]
+        return orders[:limit]
+
+    @property
+    def pulled(self) -> str:
+        """Why a running strategy's quotes are pulled; empty while it quotes."""
+        return self._pulled
+
+    @property
+    def mid(self) -> Decimal | None:
+        """Quote per base, our own orders left out."""
+        double = self.watch.double_mid_ticks
+        return None if double is None else double * self.instrument.tick_size / 2
+
+    @property
+    def latency_us(self) -> tuple[float | None, float | None]:
+        """p50 and p99 in microseconds from what caused a placement to its hand-over to the client."""
+        histogram = self._executor.latency
+        return histogram.quantile_us(0.5), histogram.quantile_us(0.99)
+
+    @property
+    def refusals(self) -> int:
+        """Orders that the venue refused since this start."""
+        return self._executor.refusals
+
+    def held_back(self) -> dict[str, str]:
+        """By slot: why the pre-trade check holds a wanted quote back."""
+        return dict(self._executor.check_refusals)
+
+    # Life.
+
+    async def start(self) -> None:
+        """Recover what an earlier life left, then begin to quote.
+
+        Raises:
+            RunNotReadyError: if the venue's user stream or its answers do not come.
+        """
+        self._set_state(RunState.STARTING, "recovering")
+        self._reconciler.load()
+        self._spawn(self._follow_user(), "user stream")
+        await self._recover()
+        self._observations.balances(self.account)
+        self._spawn(self._follow_market(), "market")
+        self._spawn(self._tick(), "ticks")
+        self._spawn(self._maintain(), "reconciliation")
+        self._quoting = True
+        self._set_state(RunState.RUNNING, "")
+
+    async def pause(self, reason: str) -> StopReport:
+        """Cancel every quote and stay; orders of ours that could not be cancelled are named."""
+        self._set_state(RunState.PAUSED, reason)
+        async with self._reconciling:
+            return await self._reconciler.stop()
+
+    def resume(self) -> None:
+        """Quote again after a pause; a failed or stopped run stays what it is."""
+        if self.state is RunState.PAUSED:
+            self._set_state(RunState.RUNNING, "")
+            self._wake()
+
+    async def stop(self, reason: str = "asked to stop") -> StopReport:
+        """Cancel everything of ours, prove it, write the last facts, end."""
+        failed = self.state is RunState.FAILED
+        if not failed:
+            self._set_state(RunState.STOPPING, reason)
+        self._quoting = False
+        async with self._reconciling:
+            report = await self._reconciler.stop()
+        self._observations.mark(self.watch.top)
+        self._observations.balances(self.account)
+        await self._end_tasks()
+        if not failed:
+            self._set_state(RunState.STOPPED, reason)
+        await self.facts.close()
+        self._ended.set()
+        return report
+
+    async def abandon(self) -> None:
+        """Drop everything where it is, as a crash would; the next start recovers."""
+        self._quoting = False
+        await self._end_tasks()
+        await self.facts.close()
+        self._ended.set()
+
+    async def wait(self) -> None:
+        """Return when the run has ended or failed."""
+        await self._ended.wait()
+
+    # What execution reports (it calls these on the event loop).
+
+    def on_order(self, old: Order | None, new: Order) -> None:
+        """An order changed: the next decision may have something to do."""
+        self.totals.count_order(old, new)
+        self.observer.on_order(new)
+        self._wake()
+
+    def on_own_fill(self, own: OwnFill) -> None:
+        """A trade of ours is durable: now it counts."""
+        fill = own.fill
+        self.totals.count_fill(
+            fill.side, fill.price_ticks, fill.size_lots, Decimal(fill.fee), fill.fee_asset, maker=fill.maker
+        )
+        captured = None
+        if own.double_mid_ticks is not None:
+            captured = self.totals.count_capture(
+                fill.side, fill.price_ticks, fill.size_lots, own.double_mid_ticks
+            )
+        now_ns = self._world.monotonic_ns()
+        self.watch.markouts.on_fill(now_ns, fill.side, own.double_mid_ticks)
+        self.strategy.on_fill(own, now_ns, self._table.open())
+        record = FillRecord(own, captured)
+        self.fills.append(record)
+        self.observer.on_fill(record)
+        self._wake()
+
+    def on_fault(self, error: Exception) -> None:
+        """Something broke that trading cannot go on without: pull the quotes and say so."""
+        if self.failure is not None:
+            return
+        self.failure = error
+        self._set_state(RunState.FAILED, str(error) or type(error).__name__)
+        self._ended.set()
+        self._connected.set()
+        self._wake()
+
+    # The hot path: book event, decision, orders.
+
+    async def _follow_market(self) -> None:
+        async for event in self.venue.market_events(self.instrument.symbol):
+            changed = self.watch.apply(event, self._table.open())
+            self.observer.on_market(event)
+            if changed:
+                self._wake()
+                self.observer.on_book()
+
+    async def _follow_user(self) -> None:
+        async for event in self.venue.user_events():
+            self._take_user_event(event)
+
+    def _take_user_event(self, event: UserEvent) -> None:
+        if isinstance(event, OrderReport):
+            if not self._desk.merge(event) and self._desk.owns(event.client_order_id):
+                self._reconciler.request()
+        elif isinstance(event, FillReport):
+            self._desk.fill(event)
+        elif isinstance(event, StreamState):
+            self.user_stream_connected = event.connected
+            if event.connected:
+                self._connected.set()
+                self._reconciler.request()
+            self._wake()
+        elif self.account.observe(event):
+            self._wake()
+
+    def _wake(self) -> None:
+        """Decide once what is at hand has been taken in: events that came together make one decision."""
+        if self._cause_ns is None and self._quoting:
+            self._cause_ns = self._wall.monotonic_ns()
+            asyncio.get_running_loop().call_soon(self._decide)
+
+    def _decide(self) -> None:
+        cause_ns, self._cause_ns = self._cause_ns, None
+        if cause_ns is None or not self._quoting:
+            return
+        try:
+            self._decide_for(cause_ns)
+        except Exception as error:  # noqa: BLE001 - a fault in a strategy must pull its quotes, not end the loop
+            self.on_fault(error)
+
+    def _decide_for(self, cause_ns: int) -> None:
+        self.watch.refresh(self._table.open())
+        reason = self._reason_to_pull()
+        view = None if reason else self.watch.view(self.account)
+        targets = TargetQuotes(reason=reason) if view is None else self.strategy.quotes(view)
+        self._executor.apply(targets, self.watch.top if view else None, cause_ns)
+        if reason != self._pulled:
+            self._pulled = reason
+            if self.state is RunState.RUNNING:
+                self._set_state(RunState.RUNNING, reason)
+        if targets != self.targets:
+            self.targets = targets
+            self.observer.on_quotes(targets)
+
+    def _reason_to_pull(self) -> str:
+        if self.state is not RunState.RUNNING:
+            return self.state_reason or self.state.value
+        if not self.user_stream_connected:
+            return "the user stream is down"
+        if self._wall.now_ns() < self._executor.banned_until_ns:
+            return "the venue has banned us for now"
+        stale = self.watch.tracker.stale
+        if stale is not None:
+            return f"the book is stale ({stale.value})"
+        if self.watch.top is None:
+            return "nobody else quotes both sides"
+        return "" if self.account.is_known else "the balances are not known yet"
+
+    # Beside the hot path.
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_NS / NS_PER_S)
+            sides = {order.side for order in self._table.open() if order.is_resting}
+            self.uptime.observe(
+                self._wall.monotonic_ns(),
+                quoting=len(sides) == len(Side),
+                running=self.state is RunState.RUNNING,
+            )
+            self._observations.tick(self.watch.top, self.account, stale=self.watch.tracker.stale is not None)
+            # Time alone can make an order due, a block end, or a book stale.
+            self._wake()
+
+    async def _maintain(self) -> None:
+        while True:
+            await asyncio.sleep(_MAINTENANCE_NS / NS_PER_S)
+            async with self._reconciling:
+                await self._reconciler.maintain()
+
+    async def _recover(self) -> None:
+        deadline_ns = self._wall.monotonic_ns() + _CONNECT_TIMEOUT_NS
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_NS / NS_PER_S):
+                await self._connected.wait()
+        except TimeoutError:
+            raise await self._not_ready("its user stream does not connect") from None
+        if self.failure is not None:
+            raise await self._not_ready(str(self.failure)) from self.failure
+        while self.recovery is None:
+            try:
+                self.recovery = await self._reconciler.recover()
+            except VenueError as error:
+                if self._wall.monotonic_ns() >= deadline_ns or isinstance(error, AuthenticationRefusedError):
+                    raise await self._not_ready(error.detail) from error
+                await asyncio.sleep(_RETRY_NS / NS_PER_S)
+
+    async def _not_ready(self, reason: str) -> RunNotReadyError:
+        await self._end_tasks()
+        await self.facts.close()
+        return RunNotReadyError(self.venue.name, reason)
+
+    def _replay(self, history: Iterable[Fact]) -> int | None:
+        latest_ns: int | None = None
+        for fact in history:
+            self.totals.replay(fact)
+            latest_ns = fact.at_ns if latest_ns is None else max(latest_ns, fact.at_ns)
+            if isinstance(fact, Filled):
+                price = self.instrument.price_to_ticks(Decimal(fact.price))
+                self.strategy.on_past_fill(fact.side, price, self.instrument.size_to_lots(Decimal(fact.size)))
+        return latest_ns
+
+    def _set_state(self, state: RunState, reason: str) -> None:
+        if (state, reason) == (self.state, self.state_reason):
+            return
+        self.state, self.state_reason = state, reason
+        word = "pulled" if state is RunState.RUNNING and reason else state.value
+        self.facts.write(
+            RunStateChanged(
+                venue=self.venue.name,
+                at_ns=self._wall.now_ns(),
+                symbol=self.instrument.symbol,
+                state=word,
+                reason=reason,
+            )
+        )
+        self.observer.on_state(state, reason)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"{self.stream} {name}")
+        self._tasks.append(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if isinstance(error, Exception):
+            self.on_fault(error)
+        elif self._quoting:
+            self.on_fault(RunNotReadyError(self.venue.name, f"the {task.get_name()} ended by itself"))
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self._executor.close()
