@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from mrmarket.store.errors import DatabaseForeignError, DatabaseTooNewError
-from mrmarket.store.sqlite import connect, create_private, store_error
+from mrmarket.store.sqlite import connect, create_private, is_at_rest, store_error
 
 VERSION_TABLE: Final = "schema_version"
 _STEPS: Final = Path(__file__).parent / "migrations"
@@ -58,7 +58,7 @@ def check_version(path: Path, family: SchemaFamily) -> str | None:
         DatabaseTooNewError: if a newer program wrote it.
         DatabaseForeignError: if it belongs to something else.
     """
-    connection = connect(path, read_only=True)
+    connection = connect(path, read_only=True, at_rest=is_at_rest(path))
     try:
         tables = {
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")

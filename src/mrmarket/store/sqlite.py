@@ -39,27 +39,32 @@ def connect(
     *,
     synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
     read_only: bool = False,
+    at_rest: bool = False,
     busy_timeout_ms: int = 2_000,
 ) -> sqlite3.Connection:
     """Open an existing file in WAL mode without implicit transactions, usable from any thread under a lock.
+
+    Reading a file `at_rest` (see `is_at_rest`) leaves nothing behind, not even an empty write-ahead log,
+    and works on media that cannot be written. Otherwise a reader joins the writers of the moment.
 
     Raises:
         StoreError: one of its subclasses, by what SQLite said.
     """
     if not path.is_file():
         raise DatabaseUnavailableError(path, "not a file") if path.exists() else DatabaseMissingError(path)
-    mode = "ro" if read_only else "rw"
+    mode = "ro" if read_only or at_rest else "rw"
+    immutable = "&immutable=1" if at_rest else ""
     connection = None
     try:
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}",
+            f"{path.absolute().as_uri()}?mode={mode}{immutable}",
             uri=True,
             timeout=busy_timeout_ms / 1000,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
         )
-        if not read_only:
+        if mode == "rw":
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute("PRAGMA secure_delete = ON")
@@ -71,6 +76,11 @@ def connect(
             connection.close()
         raise store_error(path, error) from error
     return connection
+
+
+def is_at_rest(path: Path) -> bool:
+    """Whether nobody has the file open for writing, as far as one can see: it has no write-ahead log."""
+    return not path.with_name(f"{path.name}-wal").exists()
 
 
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:

@@ -16,7 +16,7 @@ from mrmarket.core.money import MAX_UNITS
 from mrmarket.money.ledger.chain import GENESIS, POSTED, link
 from mrmarket.store.errors import DatabaseForeignError
 from mrmarket.store.migration import MONEY_SCHEMA, check_version
-from mrmarket.store.sqlite import connect
+from mrmarket.store.sqlite import connect, is_at_rest
 
 _BATCH = 2_000
 
@@ -81,8 +81,17 @@ def verify_ledger(path: Path, side_checks: tuple[SideCheck, ...] = ()) -> Ledger
     """
     if check_version(path, MONEY_SCHEMA) is None:
         raise DatabaseForeignError(path, MONEY_SCHEMA.name)
+    at_rest = is_at_rest(path)
+    check = _verify(path, side_checks, at_rest=at_rest)
+    if at_rest and not is_at_rest(path):
+        # An instance has started meanwhile and may have written under the reader's feet.
+        check = _verify(path, side_checks, at_rest=False)
+    return check
+
+
+def _verify(path: Path, side_checks: tuple[SideCheck, ...], *, at_rest: bool) -> LedgerCheck:
     derived = Derived()
-    connection = connect(path, read_only=True)
+    connection = connect(path, read_only=True, at_rest=at_rest)
     try:
         connection.execute("BEGIN")
         # The log comes first, so that a damaged record is named by its group and not only by its page.
