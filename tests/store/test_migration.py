@@ -99,8 +99,7 @@ def test_a_foreign_database_is_refused(tmp_path: Path, content: str) -> None:
     else:
         connection = sqlite3.connect(path)
         table = "photos" if content == "other tables" else VERSION_TABLE
-        connection.execute("CREATE TABLE photos (version_num TEXT)")
-        connection.execute(f"ALTER TABLE photos RENAME TO {table}")
+        connection.execute(f"CREATE TABLE {table} (version_num TEXT)")
         connection.close()
     with pytest.raises(DatabaseForeignError):
         prepare(path, TRADING_SCHEMA)
