@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Final
 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.targets import Quote, TargetQuotes
-
-_NO_BLOCKS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ class Allowance:
 
     cancels: int = 1_000
     placements: int = 1_000
-    blocked_until_ns: Mapping[str, int] = field(default=_NO_BLOCKS)
+    blocked_until_ns: Mapping[str, int] = field(default_factory=dict)
     """Slots that were refused lately, and until when they rest."""
 
 

@@ -45,8 +45,6 @@ _STAGE_OF: Final[Mapping[OrderStatus, OrderStage]] = MappingProxyType(
     }
 )
 
-_NO_FILLS: Final[Mapping[str, FillReport]] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -72,7 +70,7 @@ class Order:
     """The last cancel had no answer."""
     reported_lots: int = 0
     """The largest cumulative fill that the venue named."""
-    fills: Mapping[str, FillReport] = field(default=_NO_FILLS)
+    fills: Mapping[str, FillReport] = field(default_factory=dict)
     """By trade id."""
     updated_ns: int = 0
 
