@@ -40,8 +40,8 @@ class ClusteredArrivals:
     ) -> None:
         """Each arrival sets off `fast_share + slow_share` others in the mean, which must stay below 1."""
         if fast_share + slow_share >= 1:
-            raise ValueError(
-                f"shares of {fast_share} and {slow_share} make arrivals explode; keep their sum below 1"
+            raise InvalidInputError(
+                "fast_share + slow_share", fast_share + slow_share, "shares that sum to less than 1"
             )
         self._rng = rng
         self._base = base_per_s

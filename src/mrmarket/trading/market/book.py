@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import insort
 from itertools import islice
+from typing import Final
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.market.event import EventKind, Level, MarketEvent
 from mrmarket.trading.market.sequence import DepthSequence
 
-_COMPACT_EVERY = 1024
+_COMPACT_EVERY: Final = 4096
+"""Updates between two compactions: rarer would cost `bids(n)` time, more often costs `apply`."""
 
 
 class OrderBook:
@@ -101,14 +103,18 @@ class OrderBook:
 
     def bids(self, count: int) -> list[Level]:
         """Up to `count` levels, highest first."""
+        if self.best_bid is None:  # asking also clears what vanished above the best
+            return []
         sizes = self._bids
-        held = ((price, sizes[price]) for price in reversed(self._bid_prices) if sizes[price])
+        held = ((price, size) for price in reversed(self._bid_prices) if (size := sizes[price]))
         return list(islice(held, count))
 
     def asks(self, count: int) -> list[Level]:
         """Up to `count` levels, lowest first."""
+        if self.best_ask is None:
+            return []
         sizes = self._asks
-        held = ((-price, sizes[-price]) for price in reversed(self._ask_prices) if sizes[-price])
+        held = ((-price, size) for price in reversed(self._ask_prices) if (size := sizes[-price]))
         return list(islice(held, count))
 
     def bid_lots(self, price_ticks: int) -> int:

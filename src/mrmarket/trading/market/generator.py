@@ -8,15 +8,18 @@ from math import exp, log
 from random import Random
 from typing import Final
 
+from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.market.arrivals import ClusteredArrivals
-from mrmarket.trading.market.event import EventKind, MarketEvent
+from mrmarket.trading.market.event import EventKind, Level, MarketEvent
 from mrmarket.trading.market.generator_parameters import DEFAULT_MARKET, MarketParameters, load_parameters
 from mrmarket.trading.market.generator_side import BookSide
 
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_MS: Final = 1_000_000
 _MAX_PRINTS: Final = 60
+_RANGES_ABOVE_ZERO: Final = 4
+"""So many times the depth of a side the price stays above 0, so that every level has a price."""
 
 DEFAULT_INSTRUMENT: Final = Instrument(
     venue="binance",
@@ -49,7 +52,22 @@ class MarketGenerator:
     def __init__(
         self, parameters: MarketParameters, instrument: Instrument, seed: int, start_ns: int
     ) -> None:
-        """`start_ns` is the `exchange_ns` of the first event; equal seeds give equal markets."""
+        """Build the first book.
+
+        Args:
+            parameters: what the market is like.
+            instrument: whose ticks and lots these are.
+            seed: equal seeds give equal markets.
+            start_ns: `exchange_ns` of the first event.
+
+        Raises:
+            InvalidInputError: the start price is too low for the depth of the book.
+        """
+        floor_ticks = 2 * _RANGES_ABOVE_ZERO * parameters.depth_range_ticks
+        if parameters.start_price_ticks < floor_ticks:
+            raise InvalidInputError(
+                "start_price_ticks", parameters.start_price_ticks, f"at least {floor_ticks}"
+            )
         self.instrument = instrument
         self._parameters = parameters
         self._rng = Random(seed)  # noqa: S311 - a simulation, not a secret
@@ -61,6 +79,7 @@ class MarketGenerator:
         self._framed_id = self._update_id
         self._trade_id = 0
         self._buying = True
+        self._said_top: tuple[Level, Level] | None = None
         self._fair_ticks = float(parameters.start_price_ticks)
         self._touch_targets = {1: 1.0, -1: 1.0}
         self._arrivals = ClusteredArrivals(
@@ -89,7 +108,7 @@ class MarketGenerator:
                 self._now_ns = refill_ns
                 refill_ns = 0
                 self._refill()
-                yield self._top()
+                yield from self._top()
             elif now_ns == next_order_ns:
                 self._now_ns = now_ns
                 next_order_ns = max(self._start_ns + int(self._arrivals.next_s() * _NS_PER_S), now_ns)
@@ -98,7 +117,7 @@ class MarketGenerator:
                 self._now_ns = now_ns
                 next_touch_ns = now_ns + self._touch_wait_ns()
                 self._change_touch()
-                yield self._top()
+                yield from self._top()
             else:
                 self._now_ns = now_ns
                 next_frame_ns = now_ns + frame_ns
@@ -118,11 +137,12 @@ class MarketGenerator:
             ticks = min(int(exp(rng.gauss(p.sweep_ticks_log_mean, p.sweep_ticks_log_sd))), p.sweep_ticks_max)
             side = self._asks if self._buying else self._bids
             self._thin_out(side, ticks, lots)
-            yield self._top()
+            yield from self._top()
             reach = side.keys[-1] - ticks
             for key in [key for key in side.keys[: -len(side) // 2 : -1] if key >= reach]:
                 yield from self._prints(side, key, side.sizes[key], 1)
-            self._fair_ticks += (1 if self._buying else -1) * ticks * p.sweep_kept_share
+            self._fair_ticks += side.sign * -ticks * p.sweep_kept_share
+            self._retreat(side)
         else:
             side = self._asks if self._buying else self._bids
             prints = 1
@@ -131,7 +151,7 @@ class MarketGenerator:
                 prints = min(int(2 / (1.0 - rng.random()) ** 0.9), _MAX_PRINTS)
             yield from self._prints(side, side.keys[-1], min(lots, side.best_lots), prints)
         self._hold_levels(side)
-        yield self._top()
+        yield from self._top()
 
     def _prints(self, side: BookSide, key: int, lots: int, prints: int) -> Iterator[MarketEvent]:
         """Trade `lots` of one level in up to `prints` pieces."""
@@ -166,6 +186,13 @@ class MarketGenerator:
             for key in keys:
                 side.put(key, max(1, side.sizes[key] * lots // standing))
                 self._update_id += 1
+
+    def _retreat(self, side: BookSide) -> None:
+        """Makers on the swept side give up what the fair price has passed, down to half the levels."""
+        fair_key = side.sign * self._fair_ticks
+        while side.keys[-1] > fair_key and len(side) > self._parameters.depth_levels // 2:
+            side.remove(side.keys[-1])
+            self._update_id += 1
 
     def _refill(self) -> None:
         """One step of closing an opened spread around the fair price."""
@@ -240,14 +267,11 @@ class MarketGenerator:
             distance = 1 + int(-log(1.0 - rng.random()) * p.near_mean_ticks)
         else:
             distance = 1 + int(p.depth_range_ticks * rng.random() ** p.churn_bias)
-        key = side.keys[-1] - distance
-        if side is self._bids and key < 1:
-            return
-        side.put(key, self._lots(p.level_size_log_mean, p.level_size_log_sd))
+        side.put(side.keys[-1] - distance, self._lots(p.level_size_log_mean, p.level_size_log_sd))
 
     def _hold_levels(self, side: BookSide) -> None:
-        """Never let a side run dry."""
-        while len(side) < self._parameters.depth_levels // 2:
+        """Keep about half of the usual levels: a side never runs dry."""
+        for _ in range(self._parameters.depth_levels // 2 - len(side)):
             self._add_level(side)
             self._update_id += 1
 
@@ -256,6 +280,8 @@ class MarketGenerator:
     def _rise_chance(self) -> float:
         """Chance that a sweep goes up: one half, tilted towards the starting price."""
         p = self._parameters
+        if self._bids.best < _RANGES_ABOVE_ZERO * p.depth_range_ticks:
+            return 1.0
         mean_ticks = exp(p.sweep_ticks_log_mean + p.sweep_ticks_log_sd**2 / 2)
         sweeps_per_s = p.sweep_share * p.order_rate_per_s / (1 - p.burst_share - p.wave_share)
         pull_per_s = (p.start_price_ticks - self._bids.best) * log(2) / p.reversion_half_life_s
@@ -307,15 +333,19 @@ class MarketGenerator:
             asks=self._asks.take_changes(),
         )
 
-    def _top(self) -> MarketEvent:
-        return MarketEvent(
-            kind=EventKind.TOP,
-            exchange_ns=self._now_ns,
-            local_ns=self._local_ns(),
-            last_id=self._update_id,
-            bids=[(self._bids.best, self._bids.best_lots)],
-            asks=[(self._asks.best, self._asks.best_lots)],
-        )
+    def _top(self) -> Iterator[MarketEvent]:
+        """The best prices, unless they were said already."""
+        bid, ask = (self._bids.best, self._bids.best_lots), (self._asks.best, self._asks.best_lots)
+        if (bid, ask) != self._said_top:
+            self._said_top = (bid, ask)
+            yield MarketEvent(
+                kind=EventKind.TOP,
+                exchange_ns=self._now_ns,
+                local_ns=self._local_ns(),
+                last_id=self._update_id,
+                bids=[bid],
+                asks=[ask],
+            )
 
     def _local_ns(self) -> int:
         return self._now_ns + self._parameters.feed_delay_ms * _NS_PER_MS

@@ -40,8 +40,9 @@ class MarketParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     sweep_ticks_log_mean: float
     sweep_ticks_log_sd: _Positive
     sweep_ticks_max: _Count
-    sweep_kept_share: _Share
-    """Share of a sweep's distance that the price keeps; the rest is quoted back."""
+    sweep_kept_share: _Positive
+    """Part of a sweep's distance by which the price moves: below 1 some of it is quoted back, above
+    1 the makers retreat further than the orders went."""
     refill_mean_ms: _Positive
     """Mean time of one step of closing an opened spread."""
 
@@ -51,7 +52,7 @@ class MarketParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     touch_cancel_share: _Share
     """Touch changes that remove the best level."""
 
-    depth_levels: _Count
+    depth_levels: Annotated[int, msgspec.Meta(ge=10)]
     """Levels kept on a side."""
     depth_range_ticks: _Count
     """Distance from the best price within which they stand."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import Final
 
 from mrmarket.trading.market.errors import OffGridTextError
 
-_PLAIN: Final = re.compile(r"[0-9]{1,24}(?:\.[0-9]{0,24})?", re.ASCII)
+_MAX_DIGITS: Final = 40
 _MAX_KNOWN: Final = 200_000
 
 
@@ -25,7 +24,7 @@ class StepReader(dict[str, int]):
         OffGridTextError: if the text is not a plain decimal, or lies between two steps.
     """
 
-    __slots__ = ("_decimals", "_rounding", "_step", "_units", "rounded")
+    __slots__ = ("_decimals", "_point", "_rounding", "_step", "_units", "rounded")
 
     def __init__(self, step: Decimal, *, rounding: bool = False) -> None:
         super().__init__()
@@ -36,21 +35,44 @@ class StepReader(dict[str, int]):
         power = int(exponent)
         self._step = step
         self._decimals = max(-power, 0)
+        # Where the point is in text of exactly the grid's decimals; a slice, which no text is too short for.
+        self._point = slice(power - 1, power) if power < 0 else slice(0, 0)
         self._units: int = int("".join(map(str, digits))) * 10 ** max(power, 0)
 
     def __missing__(self, text: str) -> int:
-        if not _PLAIN.fullmatch(text):
-            raise OffGridTextError(text, str(self._step))
+        if len(self) >= _MAX_KNOWN:
+            self.clear()
+        # Nearly all text is written with exactly the grid's decimals.
+        digits = text.replace(".", "", 1)
+        if (
+            text[self._point] == "."
+            and text[0] != "."
+            and self._units == 1
+            and digits.isdigit()
+            and digits.isascii()
+            and len(digits) <= _MAX_DIGITS
+        ):
+            steps = int(digits)
+        else:
+            steps = self._read(text)
+        self[text] = steps
+        return steps
+
+    def _read(self, text: str) -> int:
         whole, _, fraction = text.partition(".")
-        decimals = self._decimals
-        count = int(whole + fraction[:decimals].ljust(decimals, "0"))
-        steps, rest = divmod(count, self._units)
-        if rest or fraction[decimals:].strip("0"):
+        digits = whole + fraction
+        if not (whole and digits.isdigit() and digits.isascii()) or len(digits) > _MAX_DIGITS:
+            raise OffGridTextError(text, str(self._step))
+        missing = self._decimals - len(fraction)
+        scale: int = 10 ** abs(missing)
+        if missing >= 0:
+            steps, rest = divmod(int(digits) * scale, self._units)
+        else:
+            # What lies below the grid's last decimal counts only by being there.
+            steps, rest = divmod(int(digits), self._units * scale)
+        if rest:
             if not self._rounding:
                 raise OffGridTextError(text, str(self._step))
             steps = max(steps, 1)
             self.rounded += 1
-        if len(self) >= _MAX_KNOWN:
-            self.clear()
-        self[text] = steps
         return steps
