@@ -39,6 +39,13 @@ export class Numbers {
 		return this.#format({ maximumFractionDigits: 20 }).format(value as Exact);
 	}
 
+	/** A decimal string with all the digits it has, and no fewer than its grid asks for. */
+	atLeast(value: string, step: string): string {
+		return this.#format({ minimumFractionDigits: digits(step), maximumFractionDigits: 20 }).format(
+			value as Exact
+		);
+	}
+
 	/** A price or a size on its grid: as many digits as one step has. */
 	onGrid(value: string, step: string): string {
 		return this.fixed(value, digits(step));

@@ -1,0 +1,116 @@
+"""A real Chromium for the page tests, and a page that remembers what went wrong in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from mrmarket.services.api.pages import WEB_ROOT
+
+CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+SCREENS: Final = Path(__file__).resolve().parents[2] / ".artifacts" / "screens"
+
+needs_pages = pytest.mark.skipif(
+    not (WEB_ROOT / "index.html").exists(), reason="needs the built pages (make setup)"
+)
+needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
+
+_QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the browser; it speaks to nothing but the instance."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
+        yield browser
+        browser.close()
+
+
+class Desk:
+    """The open page; `complaints` collects what the console and the scripts complain about."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.complaints: list[str] = []
+        page.on(
+            "console",
+            lambda said: self.complaints.append(said.text) if said.type in {"error", "warning"} else None,
+        )
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def load(self, section: str = "market", live: str = "live") -> None:
+        """Open a section and wait until the data is as old as expected."""
+        self.page.goto(f"{self.url}/#{section}")
+        self.page.locator(f"[data-live={live}]").wait_for()
+
+    def panel(self, title: str) -> Locator:
+        """A panel by its title."""
+        return self.page.get_by_role("region", name=title, exact=True).first
+
+    def barriers(self) -> list[str]:
+        """What axe finds wrong, one line a rule."""
+        return [
+            f"{rule['id']}: {rule['nodes'][0]['target']} {rule['nodes'][0].get('failureSummary', '')}"
+            for rule in Axe().run(self.page).response["violations"]
+        ]
+
+    def agrees(self, route: str, expression: str, timeout_ms: float = 15_000) -> None:
+        """Wait until the page shows what the API answers at the same moment.
+
+        `expression` is JavaScript over `api`, the answer, and `shown(where)`, the exact figures on the
+        page below a selector.
+        """
+        self.page.wait_for_function(
+            f"""async () => {{
+                const api = await (await fetch('/api/v1{route}')).json();
+                const all = (where) => [...document.querySelectorAll(where)];
+                const shown = (where) => all(`${{where}} data`).map((one) => one.value);
+                return {expression};
+            }}""",
+            timeout=timeout_ms,
+            polling=150,
+        )
+
+    def answer(self, route: str) -> Any:
+        """What the API answers to the page."""
+        return self.page.evaluate("async (path) => (await fetch(path)).json()", f"/api/v1{route}")
+
+    def keep_screen(self, name: str) -> None:
+        """Keep a picture for people to look at."""
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
+
+
+@contextmanager
+def desk(
+    browser: Browser, url: str, *, theme: str = "light", width: int = 1440, locale: str = "en-GB"
+) -> Iterator[Desk]:
+    """Open a fresh browser profile on an instance."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900 if width > 500 else 844},
+        color_scheme="dark" if theme == "dark" else "light",
+        locale=locale,
+        timezone_id="UTC",
+        accept_downloads=True,
+    )
+    try:
+        yield Desk(context.new_page(), url)
+    finally:
+        context.close()
