@@ -6,7 +6,6 @@ import sys
 import traceback
 from typing import Annotated
 
-import click
 import typer
 
 from mrmarket import __version__
@@ -54,19 +53,19 @@ def main() -> None:
     sys.exit(run(arguments))
 
 
-def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return for each kind of ending
+def run(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
     as_json = "--json" in arguments
     debug = bool(arguments) and "--debug" in arguments[:2]
     try:
         result = app(arguments, standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as help_asked:
-        help_asked.show()
+    except typer.TyperException as refused:
+        if not arguments or not refused.format_message():
+            refused.show()
+        else:
+            print_error("usage", f"{refused.format_message()} (see mrmarket --help)", as_json=as_json)
         return ExitCode.REFUSED
-    except click.ClickException as refused:
-        print_error("usage", f"{refused.format_message()} (see mrmarket --help)", as_json=as_json)
-        return ExitCode.REFUSED
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print_error("interrupted", "interrupted", as_json=False)
         return ExitCode.INTERRUPTED
     except MrMarketError as error:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 
 from mrmarket.core.errors import MrMarketError
-
-_UNAVAILABLE = frozenset(
-    {"not_running", "port_in_use", "venue_unavailable", "rate_limited", "outcome_unknown", "instance_busy"}
-)
-_DATA = frozenset({"database_too_new", "disk_full", "database_busy", "database_error", "database_corrupt"})
+from mrmarket.services.data_directory import DataDirectoryError
+from mrmarket.services.venue_process import VenueProcessError
+from mrmarket.store.errors import DatabaseMissingError, StoreError
 
 
 class ExitCode(IntEnum):
@@ -31,8 +29,10 @@ class ExitCode(IntEnum):
 
 def exit_code_of(error: MrMarketError) -> ExitCode:
     """The exit status for an error of ours."""
-    if error.code in _DATA:
+    if isinstance(error, VenueProcessError) and error.status in set(ExitCode):
+        return ExitCode(error.status)
+    if isinstance(error, DatabaseMissingError):
+        return ExitCode.REFUSED
+    if isinstance(error, StoreError | DataDirectoryError):
         return ExitCode.DATA
-    if error.code in _UNAVAILABLE:
-        return ExitCode.UNAVAILABLE
-    return ExitCode.REFUSED
+    return ExitCode.UNAVAILABLE if error.retryable else ExitCode.REFUSED

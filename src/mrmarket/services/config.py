@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -14,11 +15,13 @@ import msgspec
 
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.api.schema import ConfigEntry, ConfigSection, ConfigView
-from mrmarket.trading.strategy.pure_market_making import Parameters
-from mrmarket.trading.venue.front.faults import FaultPlan
+from mrmarket.trading.strategy.parameters import Parameters
+from mrmarket.trading.venue.front.faults import FaultConfig
+from mrmarket.trading.venue.front.latency import LatencyConfig
 
 Source = Literal["default", "file", "command line", "environment"]
 _MASK: Final = "********"
+_MAX_FEE: Final = Decimal("0.1")
 
 
 class ConfigError(MrMarketError):
@@ -74,13 +77,18 @@ class SimulationSection(_Section, frozen=True):
     tapes: list[str] = msgspec.field(default_factory=list)
     """Recordings to replay; none means the built-in market generator."""
     speed: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
-    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**63)] = 1
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 1
     loop: bool = True
-    maker_fee: Annotated[str, msgspec.Meta(pattern=r"^-?0(\.[0-9]{1,8})?$")] = "0.001"
-    taker_fee: Annotated[str, msgspec.Meta(pattern=r"^0(\.[0-9]{1,8})?$")] = "0.001"
-    entry_latency_ms: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 0.0
-    response_latency_ms: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 0.0
-    faults: FaultPlan = msgspec.field(default_factory=FaultPlan)
+    maker_fee: Decimal | None = None
+    """Fraction; negative is a rebate. Left out: what the market itself says."""
+    taker_fee: Decimal | None = None
+    latency: LatencyConfig = LatencyConfig()
+    faults: FaultConfig = FaultConfig()
+
+    def __post_init__(self) -> None:
+        for name, fee in (("maker_fee", self.maker_fee), ("taker_fee", self.taker_fee)):
+            if fee is not None and not abs(fee) < _MAX_FEE:
+                raise ValueError(f"{name}: {fee} was refused; give a fraction such as 0.001 for 10 bps")
 
 
 class PoolSection(_Section, frozen=True):
@@ -97,7 +105,7 @@ class Config(_Section, frozen=True):
     api: ApiSection = ApiSection()
     venue: VenueSection = VenueSection()
     simulation: SimulationSection = SimulationSection()
-    strategy: Parameters = msgspec.field(default_factory=Parameters)
+    strategy: Parameters = Parameters()
     pool: PoolSection = PoolSection()
 
 
@@ -153,7 +161,7 @@ def load_config(path: Path | None, overrides: Mapping[str, Any]) -> LoadedConfig
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except FileNotFoundError:
         raise ConfigError(
             str(path), "there is no such file; leave --config out to run with the defaults"
@@ -165,6 +173,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 _AT = re.compile(r" - at `\$\.?(?P<at>[^`]*)`$")
+_FIELD = re.compile(r"^(?P<key>[a-z_]+): (?P<rest>.*)$", re.DOTALL)
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
 
 
@@ -179,8 +188,10 @@ def _explain(problem: str, table: Mapping[str, Any]) -> str:
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
         return f"unknown key `{f'{at}.{key}' if at else key}`; {hint}"
+    if named := _FIELD.match(text):
+        return f"`{f'{at}.' if at else ''}{named['key']}`: {named['rest']}"
     given = _lookup(table, at)
-    shown = f" (given: {given})" if isinstance(given, int | float) else ""
+    shown = f" (given: {given})" if isinstance(given, int | float | Decimal) else ""
     return f"`{at}`: {text[:1].lower()}{text[1:]}{shown}" if at else text
 
 

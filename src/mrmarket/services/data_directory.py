@@ -9,7 +9,9 @@ from typing import IO, Self
 
 import msgspec
 
+from mrmarket.core.clock import SystemClock
 from mrmarket.core.errors import MrMarketError
+from mrmarket.core.ids import uuid7
 
 
 class InstanceBusyError(MrMarketError):
@@ -29,11 +31,25 @@ class InstanceBusyError(MrMarketError):
 class DataDirectoryError(MrMarketError):
     """The data folder cannot be used."""
 
-    code = "database_error"
+    code = "data_folder_refused"
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path = path
         super().__init__(f"{path}: {problem}; give another folder with --data")
+
+
+class ForeignFolderError(MrMarketError):
+    """The data folder holds the books of another pair or venue."""
+
+    code = "foreign_folder"
+
+    def __init__(self, path: Path, holds: str, wanted: str) -> None:
+        self.path = path
+        self.holds = holds
+        self.wanted = wanted
+        super().__init__(
+            f"{path} holds the books of {holds}, not of {wanted}; give another folder with --data"
+        )
 
 
 class NotRunningError(MrMarketError):
@@ -84,6 +100,13 @@ class DataDirectory:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def instance_id(self) -> str:
+        """This instance's own name, made once; it stays with the folder, and our order ids carry it."""
+        file = self.root / "instance.id"
+        if not file.exists():
+            file.write_text(str(uuid7(SystemClock())), encoding="ascii")
+        return file.read_text(encoding="ascii").strip()
 
     def announce(self, url: str) -> None:
         """Write down where this instance can be reached, for `mrmarket status`."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
+from structlog.typing import Processor
 
 _SECRET_NAMES: Final = re.compile(
     r"secret|password|passphrase|api_?key|signature|token|private", re.IGNORECASE
@@ -39,7 +40,7 @@ def _clean(name: str, value: Any) -> Any:
 def configure_logs(data: Path) -> None:
     """Send every log line to `<data>/mrmarket.log` (10 MB, three old ones kept); warnings also to stderr."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shared = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,13 +22,15 @@ class VenueProcessError(MrMarketError):
 
     code = "venue_process_failed"
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, status: int | None) -> None:
         self.problem = problem
+        self.status = status
+        """The child's exit status; None while it lives."""
         super().__init__(problem)
 
 
 class Endpoints(msgspec.Struct, frozen=True):
-    """The one line that `mrmarket venue --json` prints when it is ready."""
+    """The line that `mrmarket venue --json` prints when it is ready."""
 
     rest: str
     ws: str
@@ -50,46 +51,43 @@ class VenueProcess:
     the exchange goes.
     """
 
-    def __init__(self, config_file: Path, state: Path) -> None:
-        self._arguments = [
-            "venue",
-            "--plan",
-            str(config_file),
-            "--state",
-            str(state),
-            "--exit-with-parent",
-            "--json",
-        ]
+    def __init__(self, plan: Path) -> None:
+        self._arguments = ["venue", "--plan", str(plan), "--json"]
         self._process: asyncio.subprocess.Process | None = None
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._reader: asyncio.Task[None] | None = None
+        self._readers: list[asyncio.Task[None]] = []
 
     async def start(self) -> Endpoints:
         """Start it; raises VenueProcessError with its own words if it refuses."""
-        self._process = await asyncio.create_subprocess_exec(
-            *_command(self._arguments),
+        self._process = process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mrmarket", *self._arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-        self._reader = asyncio.create_task(self._keep_tail())
-        assert self._process.stdout is not None  # noqa: S101 - asked for above
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        assert process.stderr is not None  # noqa: S101 - asked for above
+        self._readers.append(asyncio.create_task(self._keep_tail(process.stderr)))
         try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), _READY_S)
-            return msgspec.json.decode(line, type=Endpoints)
+            line = await asyncio.wait_for(process.stdout.readline(), _READY_S)
+            endpoints = msgspec.json.decode(line, type=Endpoints)
         except (TimeoutError, msgspec.MsgspecError):
             await self.stop()
-            raise VenueProcessError(self._last_words()) from None
+            raise VenueProcessError(self._last_words(), process.returncode) from None
+        except BaseException:
+            await self.stop()
+            raise
+        # What it says later must be read, or a full pipe would stop it.
+        self._readers.append(asyncio.create_task(self._keep_tail(process.stdout)))
+        return endpoints
 
-    async def ended(self) -> str:
-        """Wait until it ends by itself; returns its last words."""
-        if self._process is None:
-            return "it was never started"
-        await self._process.wait()
-        if self._reader is not None:
-            await self._reader
-        return self._last_words()
+    async def ended(self) -> VenueProcessError:
+        """Wait until it ends by itself; gives the error that this is."""
+        assert self._process is not None  # noqa: S101 - only asked of a started one
+        status = await self._process.wait()
+        await asyncio.gather(*self._readers)
+        return VenueProcessError(self._last_words(), status)
 
     async def stop(self) -> None:
         """Let it go: close its input, then terminate, then kill."""
@@ -98,28 +96,21 @@ class VenueProcess:
             return
         if process.stdin is not None:
             process.stdin.close()
-        for signal in (None, process.terminate, process.kill):
-            if process.returncode is None and signal is not None:
-                signal()
+        for insist in (None, process.terminate, process.kill):
+            if insist is not None and process.returncode is None:
+                insist()
             try:
                 await asyncio.wait_for(process.wait(), _STOP_S)
                 break
             except TimeoutError:
                 continue
-        if self._reader is not None:
-            await self._reader
-            self._reader = None
+        await asyncio.gather(*self._readers)
 
-    async def _keep_tail(self) -> None:
-        assert self._process is not None  # noqa: S101 - started before
-        assert self._process.stderr is not None  # noqa: S101 - asked for in start
-        async for line in self._process.stderr:
+    async def _keep_tail(self, stream: asyncio.StreamReader) -> None:
+        async for line in stream:
             self._tail.append(line.decode(errors="replace").strip())
 
     def _last_words(self) -> str:
-        words = next((line for line in reversed(self._tail) if line), "it ended without a word")
+        words = next((line for line in reversed(self._tail) if line.startswith("error: ")), "")
+        words = words or next((line for line in reversed(self._tail) if line), "it ended without a word")
         return f"the embedded exchange: {words.removeprefix('error: ')}"
-
-
-def _command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "mrmarket", *arguments]

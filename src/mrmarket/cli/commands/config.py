@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ app = typer.Typer(help="Check or show the configuration.", no_args_is_help=True)
 
 @app.command()
 def check(
-    file: Annotated[ConfigFile, typer.Argument(help="TOML file to check.")] = None, *, json: Json = False
+    file: Annotated[Path | None, typer.Argument(help="TOML file to check.")] = None, *, json: Json = False
 ) -> None:
     """Check a configuration file and say what is wrong with it."""
     from mrmarket.services.config import load_config

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from mrmarket.cli.exit_codes import ExitCode
 from mrmarket.cli.options import Json
-from mrmarket.cli.output import print_json, print_pairs
+from mrmarket.cli.output import print_error, print_json, print_pairs
 
 app = typer.Typer(help="Look into recordings.", no_args_is_help=True)
 
@@ -20,14 +21,19 @@ def info(
     ],
     *,
     json: Json = False,
-) -> None:
-    """Say what a recording holds, and check it to the last line."""
+) -> int:
+    """Say what a recording holds, and check it to the last line. Exit status 1 if it cannot be played."""
     import msgspec
 
-    from mrmarket.trading.market.tape import describe
+    from mrmarket.trading.market.tape_info import describe
 
     facts = describe(file)
     if json:
         print_json(facts)
     else:
         print_pairs(str(file), [(k.replace("_", " "), str(v)) for k, v in msgspec.to_builtins(facts).items()])
+    if facts.playable:
+        return ExitCode.OK
+    gaps = ", ".join(map(str, facts.gap_lines[:5]))
+    print_error("tape_gap", f"{file}: updates are missing before line {gaps}; record it again", as_json=False)
+    return ExitCode.CHECK_FAILED

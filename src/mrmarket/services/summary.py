@@ -1,0 +1,79 @@
+"""What came of a run, as `mrmarket run --json` prints it."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from decimal import Decimal
+
+import msgspec
+
+from mrmarket.core.decimals import format_decimal
+from mrmarket.services.instance import Instance
+
+
+class QuoteLatency(msgspec.Struct, frozen=True, kw_only=True):
+    """Book event received to order handed to the HTTP client, in microseconds; null without an order."""
+
+    p50: float | None
+    p99: float | None
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of this run alone, from its start to its end. Amounts are decimal strings."""
+
+    tape: str
+    symbol: str
+    seconds: float
+    """World time."""
+    events: int
+    """Market events that the engine saw."""
+    orders_placed: int
+    orders_cancelled: int
+    fills: int
+    maker_fills: int
+    volume_quote: str
+    fees_quote: str
+    """Fees taken in base are valued at the final mid."""
+    inventory_base: str
+    """Bought less sold."""
+    pnl_quote: str
+    """Cash flows + Δbase × final mid, fees included; starting inventory is not revalued."""
+    nav_per_share: str
+    quote_latency_us: QuoteLatency
+    ledger_verified: bool
+    orders_remaining: int
+    """Orders of ours that could not be proven closed; 0 after a clean end."""
+
+
+class Bookkeeper:
+    """Remembers where the figures stood at the start, and says what came since."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._before = deepcopy(instance.run.totals)
+        self._began_ns = instance.place.world.monotonic_ns()
+
+    def summary(self) -> RunSummary:
+        """To be asked after the instance was closed."""
+        instance, before, now = self._instance, self._before, self._instance.run.totals
+        run, check, figures = instance.run, instance.books.check, instance.books.figures
+        mid = run.mid or Decimal(0)
+        p50, p99 = run.latency_us
+        return RunSummary(
+            tape=instance.place.market,
+            symbol=instance.place.symbol,
+            seconds=round((instance.place.world.monotonic_ns() - self._began_ns) / 1e9, 3),
+            events=run.watch.tracker.events,
+            orders_placed=now.orders_placed - before.orders_placed,
+            orders_cancelled=now.orders_cancelled - before.orders_cancelled,
+            fills=now.fills - before.fills,
+            maker_fills=now.maker_fills - before.maker_fills,
+            volume_quote=format_decimal(now.volume_quote - before.volume_quote),
+            fees_quote=format_decimal(now.fees_quote(mid) - before.fees_quote(mid)),
+            inventory_base=format_decimal(now.inventory_base - before.inventory_base),
+            pnl_quote=format_decimal(now.pnl_quote(mid) - before.pnl_quote(mid)),
+            nav_per_share=figures.nav_per_share if figures is not None else "0",
+            quote_latency_us=QuoteLatency(p50=p50, p99=p99),
+            ledger_verified=check is not None and check.ok,
+            orders_remaining=len(run.live_orders),
+        )

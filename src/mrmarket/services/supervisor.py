@@ -1,0 +1,155 @@
+"""Runs everything one machine needs, from the first check to the last line."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from mrmarket.core.errors import MrMarketError
+from mrmarket.services.api.app import LOOPBACK_HOSTS, create_app
+from mrmarket.services.config import ApiSection, LoadedConfig
+from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.instance import Instance
+from mrmarket.services.logs import configure_logs
+from mrmarket.services.summary import Bookkeeper, RunSummary
+from mrmarket.services.tape_clock import TapeWatch
+
+_log = structlog.get_logger("mrmarket.supervisor")
+
+
+class PortInUseError(MrMarketError):
+    """The page's port is taken."""
+
+    code = "port_in_use"
+    retryable = True
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        self.host = host
+        self.port = port
+        super().__init__(
+            f"cannot serve on {host}:{port} ({reason}); stop what uses it or give another --port"
+        )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the supervisor decides when and in which order to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the supervisor."""
+        yield
+
+
+class Supervisor:
+    """One run of one instance."""
+
+    def __init__(self, loaded: LoadedConfig, data: Path, *, for_s: float | None) -> None:
+        self._loaded = loaded
+        self._data = data
+        self._for_s = for_s
+
+    async def run(
+        self, on_ready: Callable[[str], None], on_progress: Callable[[float], None] | None = None
+    ) -> RunSummary:
+        """Start, serve, and end on a signal, after the time asked for, with the tape, or on a failure.
+
+        Args:
+            on_ready: told the page's address once the instance trades.
+            on_progress: told now and then how many seconds of tape time have passed.
+
+        Raises:
+            MrMarketError: what kept it from starting or from going on; orders were cancelled first.
+        """
+        api = self._loaded.config.api
+        with _listen(api) as listener, DataDirectory(self._data) as directory:
+            configure_logs(self._data)
+            stopping = _stop_on_signals()
+            instance = Instance(self._loaded, directory)
+            await instance.open()
+            bookkeeper = Bookkeeper(instance)
+            server, serving = _serve(instance, api, listener)
+            host, port = listener.getsockname()[:2]
+            url = f"http://{host}:{port}"
+            failure: Exception | None = None
+            try:
+                directory.announce(url)
+                on_ready(url)
+                failure = await self._until_over(instance, stopping, on_progress)
+            finally:
+                await instance.close()
+                server.should_exit = True
+                await serving
+            if failure is not None:
+                raise failure
+            return bookkeeper.summary()
+
+    async def _until_over(
+        self, instance: Instance, stopping: asyncio.Event, on_progress: Callable[[float], None] | None
+    ) -> Exception | None:
+        watch = TapeWatch(instance.place, for_s=self._for_s)
+        jobs: set[asyncio.Task[object]] = {
+            asyncio.create_task(stopping.wait()),
+            asyncio.create_task(watch.over(on_progress or (lambda _: None))),
+            asyncio.create_task(_settled(instance.failed)),
+        }
+        done, pending = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+        for job in pending:
+            job.cancel()
+        for job in done:
+            if (error := job.exception()) is not None:
+                return error if isinstance(error, Exception) else RuntimeError(str(error))
+        if instance.failed.done():
+            failure = instance.failed.result()
+            _log.error("the instance failed", exc_info=failure)
+            return failure
+        return None
+
+
+async def _settled(failed: asyncio.Future[Exception]) -> None:
+    """Wait for a failure without taking the future along when cancelled."""
+    await asyncio.wait({failed})
+
+
+@contextmanager
+def _listen(api: ApiSection) -> Iterator[socket.socket]:
+    """Take the port before anything else is touched."""
+    family = socket.AF_INET6 if ":" in api.host else socket.AF_INET
+    try:
+        listener = socket.create_server((api.host, api.port), family=family)
+    except OSError as error:
+        raise PortInUseError(api.host, api.port, error.strerror or str(error)) from error
+    with listener:
+        yield listener
+
+
+def _serve(
+    instance: Instance, api: ApiSection, listener: socket.socket
+) -> tuple[_Server, asyncio.Task[None]]:
+    hosts = LOOPBACK_HOSTS | {api.host} | set(api.allowed_hosts)
+    server = _Server(
+        uvicorn.Config(
+            create_app(instance, hosts),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=2,
+            server_header=False,
+        )
+    )
+    return server, asyncio.create_task(server.serve(sockets=[listener]))
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping

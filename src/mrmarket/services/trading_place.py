@@ -1,0 +1,157 @@
+"""Where an instance trades: the embedded exchange, a real one, or paper over a real one's feed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from mrmarket.core.clock import Clock, ScaledClock, SystemClock
+from mrmarket.core.errors import MrMarketError
+from mrmarket.services.config import Config, VenueSection
+from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.venue_process import Endpoints, VenueProcess
+from mrmarket.trading.venue.ccxt_adapter.config import CcxtVenueConfig, VenueUrls
+from mrmarket.trading.venue.ccxt_adapter.venue import CcxtVenue
+from mrmarket.trading.venue.front.config import VenueConfig
+from mrmarket.trading.venue.paper import PaperVenue
+from mrmarket.trading.venue.port import Venue
+from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
+
+SIMULATED: Final = "simulated"
+
+
+class MissingKeyError(MrMarketError):
+    """Live trading was asked for without a key."""
+
+    code = "key_missing"
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        super().__init__(
+            f"no exchange key: set {' and '.join(names)} in the environment, or trade with --paper first"
+        )
+
+
+@dataclass(slots=True)
+class TradingPlace:
+    """An open venue and what goes with it."""
+
+    venue: Venue
+    symbol: str
+    market: str
+    """A tape's file name, `generator`, or `live`."""
+    world: Clock
+    """The strategy's time: runs with the tape."""
+    speed: float
+    simulated: bool
+    process: VenueProcess | None = None
+    rest_url: str = ""
+    """Of the embedded exchange, for its tape clock."""
+    _closed: bool = field(default=False, repr=False)
+
+    async def close(self) -> None:
+        """Close every connection and let the embedded exchange go."""
+        if self._closed:
+            return
+        self._closed = True
+        await self.venue.close()
+        if self.process is not None:
+            await self.process.stop()
+
+
+async def open_trading_place(config: Config, pair: str | None, directory: DataDirectory) -> TradingPlace:
+    """Open the venue that the configuration names.
+
+    Args:
+        config: what to open.
+        pair: the pair to trade; None is the first one that the embedded exchange lists.
+        directory: where the embedded exchange keeps its state.
+
+    Raises:
+        MrMarketError: with what to do; nothing is left running.
+    """
+    if config.venue.exchange == SIMULATED:
+        return await _open_simulated(config, pair, directory)
+    wall = SystemClock()
+    symbol = pair or config.strategy.pair
+    feed = CcxtVenue(_account(config.venue, symbol), wall)
+    venue: Venue = PaperVenue(feed, SimulatedExchange(), wall) if config.venue.paper else feed
+    await venue.open()
+    return TradingPlace(venue, symbol, "live", wall, 1.0, simulated=False)
+
+
+async def _open_simulated(config: Config, pair: str | None, directory: DataDirectory) -> TradingPlace:
+    process = VenueProcess(_write_plan(config, directory.venue_state))
+    endpoints = await process.start()
+    try:
+        symbol = pair or endpoints.symbols[0]
+        venue = CcxtVenue(_simulated_account(endpoints, symbol, config.venue.recv_window_ms), SystemClock())
+        await venue.open()
+    except BaseException:
+        await process.stop()
+        raise
+    tapes, speed = config.simulation.tapes, config.simulation.speed
+    return TradingPlace(
+        venue,
+        symbol,
+        market=", ".join(Path(name).name for name in tapes) or "generator",
+        world=ScaledClock(SystemClock(), speed),
+        speed=speed,
+        simulated=True,
+        process=process,
+        rest_url=endpoints.rest,
+    )
+
+
+def _write_plan(config: Config, state: Path) -> Path:
+    simulation = config.simulation
+    plan = VenueConfig(
+        tapes=[str(Path(name).absolute()) for name in simulation.tapes],
+        generator_seed=simulation.seed,
+        speed=simulation.speed,
+        loop=simulation.loop,
+        maker_fee=None if simulation.maker_fee is None else f"{simulation.maker_fee:f}",
+        taker_fee=None if simulation.taker_fee is None else f"{simulation.taker_fee:f}",
+        latency=simulation.latency,
+        faults=simulation.faults,
+        state_dir=str(state.absolute()),
+        exit_with_parent=True,
+    )
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = state / "plan.json"
+    file.write_bytes(msgspec.json.encode(plan))
+    return file
+
+
+def _simulated_account(endpoints: Endpoints, symbol: str, recv_window_ms: int) -> CcxtVenueConfig:
+    return CcxtVenueConfig(
+        exchange="binance",
+        name=SIMULATED,
+        symbols=(symbol,),
+        api_key=endpoints.api_key,
+        secret=endpoints.api_secret,
+        urls=VenueUrls(rest=endpoints.rest, ws=endpoints.ws, ws_api=endpoints.ws_api),
+        recv_window_ms=recv_window_ms,
+    )
+
+
+def _account(section: VenueSection, symbol: str) -> CcxtVenueConfig:
+    urls = VenueUrls(rest=section.rest_url, ws=section.ws_url, ws_api=section.ws_api_url)
+    if section.paper:
+        return CcxtVenueConfig(exchange=section.exchange, symbols=(symbol,), public_only=True, urls=urls)
+    missing = [name for name in (section.api_key_env, section.api_secret_env) if not os.environ.get(name)]
+    if missing:
+        raise MissingKeyError(missing)
+    return CcxtVenueConfig(
+        exchange=section.exchange,
+        symbols=(symbol,),
+        api_key=os.environ[section.api_key_env],
+        secret=os.environ[section.api_secret_env],
+        password=os.environ.get(section.api_password_env, ""),
+        urls=urls,
+        recv_window_ms=section.recv_window_ms,
+    )
