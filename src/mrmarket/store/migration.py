@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mrmarket.store.errors import DatabaseForeignError, DatabaseTooNewError
+from mrmarket.store.errors import DatabaseDamagedError, DatabaseForeignError, DatabaseTooNewError
 from mrmarket.store.sqlite import connect, create_private, is_at_rest, store_error
 
 VERSION_TABLE: Final = "schema_version"
@@ -70,6 +70,9 @@ def check_version(path: Path, family: SchemaFamily) -> str | None:
         row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608 - a constant
     except sqlite3.Error as error:
         raise store_error(path, error) from error
+    except UnicodeDecodeError as error:
+        # SQLite's own complaint about a damaged schema quotes the damage.
+        raise DatabaseDamagedError(path, "its schema cannot be read") from error
     finally:
         connection.close()
     found = str(row[0]) if row else ""
