@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO, Any
 
 import msgspec
@@ -98,9 +99,12 @@ def _watch(descriptor: int, ended: Callable[[], object]) -> None:
 
     def read() -> None:
         # Unbuffered: a thread inside a buffered read would hold its lock when the interpreter ends.
-        while os.read(descriptor, 65_536):
-            continue
-        loop.call_soon_threadsafe(ended)
+        # A terminal that hangs up is an end too; and a loop that is closed needs no telling.
+        with suppress(OSError):
+            while os.read(descriptor, 65_536):
+                continue
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(ended)
 
     threading.Thread(target=read, name="parent", daemon=True).start()
 

@@ -40,6 +40,12 @@ def time(call: Call) -> Json:
     return {"serverTime": call.now_ns // NS_PER_MS}
 
 
+def system_status(call: Call) -> Json:
+    """That the venue is up; who reads this knows it already."""
+    call.parameters.finish()
+    return {"status": 0, "msg": "normal"}
+
+
 def info(call: Call) -> Json:
     """Listings and limits, of all pairs or of those asked for."""
     parameters = call.parameters
@@ -238,6 +244,7 @@ def _by_symbol(one: int, every: int) -> Any:
 PUBLIC: Final = {
     "/api/v3/ping": Endpoint(handler=ping),
     "/api/v3/time": Endpoint(handler=time),
+    "/sapi/v1/system/status": Endpoint(handler=system_status),
     "/api/v3/exchangeInfo": Endpoint(handler=info, weight=20),
     "/api/v3/depth": Endpoint(handler=depth, weight=_depth_weight),
     "/api/v3/trades": Endpoint(handler=trades, weight=25),
