@@ -83,6 +83,7 @@ def connect(config: CcxtVenueConfig, dialect: Dialect, taps: Taps) -> Any:
             "newUpdates": True,
         }
     )
+    exchange.has["fetchCurrencies"] = False  # deposits and withdrawals are no business of ours
     if dialect.exact_numbers:
         exchange.number = str
     keep_alive = exchange.streaming.get("keepAlive", _KEEP_ALIVE_MS)

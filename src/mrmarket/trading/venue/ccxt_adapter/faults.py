@@ -87,6 +87,9 @@ def translate(error: Exception, attempt: Attempt, venue: str, secrets: Sequence[
     Classes are told apart by the names in their ancestry, so that ccxt need not be loaded here.
     Source of the names: ccxt/base/errors.py, `error_hierarchy`.
     """
+    if isinstance(error, MalformedAnswerError) and attempt.kind is not RequestKind.READ:
+        # The exchange did answer, but not so that anybody could tell what became of the order.
+        return OutcomeUnknownError(venue, attempt.request, error.detail)
     if isinstance(error, VenueError):
         return error
     names = {ancestor.__name__ for ancestor in type(error).__mro__}

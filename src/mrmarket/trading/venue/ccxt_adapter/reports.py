@@ -55,6 +55,8 @@ class ReportReader:
         """
         symbol = _text(raw.get("symbol")) or (sent.symbol if sent else "")
         instrument = self._grid(symbol)
+        if not _text(raw.get("id")):
+            raise MalformedAnswerError(self._venue, f"read an order of {symbol}", "it has no id")
         try:
             size = exact_or_none(raw.get("amount"))
             size_lots = instrument.size_to_lots(size) if size is not None else _sent(sent, "size_lots")
