@@ -256,14 +256,14 @@ def test_a_packed_tape_cut_short(tmp_path: Path, market: list[MarketEvent]) -> N
         open_tape(path)
 
 
-def test_damage_inside_the_compression(tmp_path: Path, market: list[MarketEvent]) -> None:
-    """A flipped stretch of bytes is an error of ours, wherever it shows."""
+@pytest.mark.parametrize("damaged", [slice(-8, -4), slice(-3000, -2936)])
+def test_damage_inside_the_compression(tmp_path: Path, market: list[MarketEvent], damaged: slice) -> None:
+    """A wrong checksum and a damaged block are errors that name the line, or one that makes no sense."""
     path = _write(tmp_path / "own.gz", market)
     content = bytearray(path.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 64] = bytes(64)
+    content[damaged] = bytes(byte ^ 0xFF for byte in content[damaged])
     path.write_bytes(content)
-    with pytest.raises(TapeError):
+    with pytest.raises(TapeLineError):
         list(open_tape(path).events())
 
 

@@ -196,10 +196,7 @@ class MarketGenerator:
 
     def _refill(self) -> None:
         """One step of closing an opened spread around the fair price."""
-        bid, ask = self._bids.best, self._asks.best
-        if ask - bid <= 1:
-            return
-        rng = self._rng
+        bid, ask, rng = self._bids.best, self._asks.best, self._rng
         new_bid = min(max(round(self._fair_ticks), bid), ask - 1)
         new_ask = new_bid + 1
         if rng.random() < 0.5:  # noqa: PLR2004 - half of the steps close it, the others come closer

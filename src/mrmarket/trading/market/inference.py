@@ -120,15 +120,8 @@ def split_pair(venue_symbol: str) -> tuple[str, str]:
 
 def _common_zeros(sizes: Counter[int]) -> int:
     """How many zeros at the end 99 % of the sizes have at least."""
-    by_zeros: Counter[int] = Counter()
-    for size, count in sizes.items():
-        by_zeros[_zeros(size)] += count
-    odd = by_zeros.total() // 100
-    for zeros in sorted(by_zeros):
-        odd -= by_zeros[zeros]
-        if odd < 0:
-            return zeros
-    raise AssertionError("the sizes sum to less than a hundredth of themselves")
+    zeros = sorted(_zeros(size) for size in sizes.elements())
+    return zeros[len(zeros) // 100]
 
 
 def _zeros(steps: int) -> int:

@@ -45,12 +45,12 @@ def first_line(path: Path) -> bytes:
     try:
         with _open(path) as file:
             line = file.readline(_MAX_FIRST_LINE)
-    except OSError as error:
-        raise _opening_error(path, error) from error
     except EOFError as error:
         raise TapeCutError(path, 1) from error
-    except zlib.error as error:
+    except (zlib.error, gzip.BadGzipFile) as error:
         raise NotATapeError(path, f"broken compression: {error}") from error
+    except OSError as error:
+        raise TapeNotFoundError(path, error.strerror or str(error)) from error
     if not line:
         raise TapeEmptyError(path, "nothing")
     if len(line) == _MAX_FIRST_LINE:
@@ -80,10 +80,10 @@ def read_lines(path: Path, *, skip: int = 0) -> Iterator[Line]:
                 yield Line(number, int(stamp), json.strip(), text.endswith(b"\n"))
     except EOFError as error:
         raise TapeCutError(path, number + 1) from error
-    except zlib.error as error:
+    except (zlib.error, gzip.BadGzipFile) as error:
         raise TapeLineError(path, number + 1, f"broken compression ({error})") from error
     except OSError as error:
-        raise _opening_error(path, error) from error
+        raise TapeNotFoundError(path, error.strerror or str(error)) from error
 
 
 def _open(path: Path) -> BinaryIO:
@@ -95,9 +95,3 @@ def _open(path: Path) -> BinaryIO:
     # GzipFile does not close a file object it was given, so it opens its own.
     file.close()
     return cast("BinaryIO", io.BufferedReader(gzip.open(path, "rb"), _BUFFER_BYTES))
-
-
-def _opening_error(path: Path, error: OSError) -> TapeNotFoundError | NotATapeError:
-    if isinstance(error, gzip.BadGzipFile):
-        return NotATapeError(path, f"broken compression: {error}")
-    return TapeNotFoundError(path, error.strerror or str(error))
