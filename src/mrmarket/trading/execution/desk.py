@@ -340,13 +340,18 @@ class OrderDesk:
             return
         if state in ("new", "sent") or self._journalled.get(key) == state:
             return
-        self._journal.record_report(
-            key,
-            state=state,
-            venue_order_id=order.venue_order_id,
-            filled_lots=order.filled_lots,
-            at_ns=order.updated_ns,
-        )
+        try:
+            self._journal.record_report(
+                key,
+                state=state,
+                venue_order_id=order.venue_order_id,
+                filled_lots=order.filled_lots,
+                at_ns=order.updated_ns,
+            )
+        except Exception as error:  # noqa: BLE001 - a journal that fails must not keep quotes from being cancelled
+            # The intent stays open, which leads recovery to the order.
+            self._listener.on_fault(error)
+            return
         if closing:
             self._journalled.pop(key, None)
         else:

@@ -130,10 +130,10 @@ class Reconciler:
 
         Order matters: first what still stands, then the fills, then what is in doubt, then balances.
         """
-        strays = await self._compare()
+        strays, listed = await self._compare()
         await self._fetch_fills()
         for order in self._desk.table.open():
-            if order.is_doubted:
+            if order.client_order_id not in listed:
                 await self._prove(order)
         self._account.observe_all(await self._venue.balances())
         self._compared_ns = self._wall.monotonic_ns()
@@ -182,7 +182,7 @@ class Reconciler:
         await self._resolve()
         if len(self._desk.table) or self._desk.table.short_of_fills():
             return False
-        strays = await self._compare()
+        strays, _ = await self._compare()
         await self._executor.drain()
         return not strays and not len(self._desk.table)
 
@@ -224,29 +224,30 @@ class Reconciler:
         else:
             self._desk.refused(client_order_id, "absent", "the venue never had it: neither order nor fill")
 
-    async def _compare(self) -> int:
-        """Match the venue's open orders with ours; returns how many strays were found."""
+    async def _compare(self) -> tuple[int, set[str]]:
+        """Match the venue's open orders with ours; returns how many strays it lists, and which of ours."""
         asked_ns = self._wall.now_ns()
         before = {order.client_order_id for order in self._desk.table.open()}
         reports = await self._venue.open_orders(self._desk.instrument.symbol)
         strays = 0
-        seen: set[str] = set()
+        listed: set[str] = set()
         for report in reports:
             known = self._desk.table.find(report.client_order_id, report.venue_order_id)
             if known is None:
                 strays += await self._take_in(report)
+                listed.add(report.client_order_id)
             elif known.is_final:
                 # Closed by proof that turned out wrong, or the answer is older than the close.
                 strays += await self._still_open(known)
             else:
-                seen.add(known.client_order_id)
+                listed.add(known.client_order_id)
                 self._desk.merge(report)
-        for client_order_id in before - seen:
+        for client_order_id in before - listed:
             order = self._desk.table.find(client_order_id)
             aged = order is not None and asked_ns - order.created_ns >= self._timing.propagation_ns
             if order is not None and not order.is_final and aged and order.stage >= OrderStage.ACKED:
                 await self._prove(order)
-        return strays
+        return strays, listed
 
     async def _take_in(self, report: OrderReport) -> int:
         if not self._desk.owns(report.client_order_id):
