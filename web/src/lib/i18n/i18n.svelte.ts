@@ -44,7 +44,7 @@ export class I18n {
 
 	/** The text of a word from the instance, or the word itself, made readable, where it is a new one. */
 	readonly word = (group: 'order' | 'event' | 'term', word: string): string => {
-		const key = `${group}.${word}`;
+		const key = `${group}.${word.replaceAll(' ', '_')}`;
 		return key in en ? this.t(key as Key) : word.replaceAll('_', ' ');
 	};
 }
