@@ -29,12 +29,14 @@ def print_error(code: str, message: str, *, as_json: bool) -> None:
 
 def print_pairs(title: str, pairs: list[tuple[str, str]]) -> None:
     """A small two-column table for people."""
-    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    console = Console(highlight=False)
+    console.print(title)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in pairs:
         table.add_row(name, escape(value))
-    Console(highlight=False).print(table)
+    console.print(table)
 
 
 def print_table(headings: list[str], rows: list[list[str]]) -> None:

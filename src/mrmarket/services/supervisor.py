@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -69,6 +70,7 @@ class Supervisor:
         """
         api = self._loaded.config.api
         with _listen(api) as listener, DataDirectory(self._data) as directory:
+            os.umask(0o077)
             configure_logs(self._data)
             stopping = _stop_on_signals()
             instance = Instance(self._loaded, directory)

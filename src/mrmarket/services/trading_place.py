@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ from mrmarket.trading.venue.port import Venue
 from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
 
 SIMULATED: Final = "simulated"
+MAKER_TIER: Final = Decimal("0.00002")
+TAKER_TIER: Final = Decimal("0.0003")
 
 
 class MissingKeyError(MrMarketError):
@@ -109,13 +112,17 @@ async def _open_simulated(config: Config, pair: str | None, directory: DataDirec
 
 def _write_plan(config: Config, state: Path) -> Path:
     simulation = config.simulation
+    # The built-in market charges what an exchange charges its market makers; a tape what everybody pays.
+    maker_fee, taker_fee = (None, None) if simulation.tapes else (MAKER_TIER, TAKER_TIER)
+    maker_fee = maker_fee if simulation.maker_fee is None else simulation.maker_fee
+    taker_fee = taker_fee if simulation.taker_fee is None else simulation.taker_fee
     plan = VenueConfig(
         tapes=[str(Path(name).absolute()) for name in simulation.tapes],
         generator_seed=simulation.seed,
         speed=simulation.speed,
         loop=simulation.loop,
-        maker_fee=None if simulation.maker_fee is None else f"{simulation.maker_fee:f}",
-        taker_fee=None if simulation.taker_fee is None else f"{simulation.taker_fee:f}",
+        maker_fee=None if maker_fee is None else f"{maker_fee:f}",
+        taker_fee=None if taker_fee is None else f"{taker_fee:f}",
         latency=simulation.latency,
         faults=simulation.faults,
         state_dir=str(state.absolute()),

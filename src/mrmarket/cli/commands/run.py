@@ -42,6 +42,7 @@ def run(
     With --tape and without --for it ends with the tape; on the built-in market it runs until stopped.
     """
     from mrmarket.services.config import load_config
+    from mrmarket.services.loop import fast_loop
     from mrmarket.services.supervisor import Supervisor
 
     overrides: dict[str, Any] = {
@@ -56,7 +57,8 @@ def run(
     }
     loaded = load_config(config, {key: value for key, value in overrides.items() if value is not None})
     supervisor = Supervisor(loaded, Path(data), for_s=for_s)
-    summary = asyncio.run(_with_progress(supervisor, for_s))
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
+        summary = runner.run(_with_progress(supervisor, for_s))
     if json:
         print_json(summary)
     elif summary is not None:

@@ -28,8 +28,8 @@ def print_json_line(fields: dict[str, Any]) -> None:
 def run_venue(config: VenueConfig, announce: Announce = print_json_line) -> None:
     """Run a venue until it is told to end; blocks.
 
-    It ends on SIGINT or SIGTERM, when standard input ends if `config.exit_with_parent`, and after
-    the last event of a tape that does not loop.
+    It ends on SIGINT or SIGTERM, when standard input ends if `config.exit_with_parent`, else also
+    after the last event of a tape that does not loop.
 
     Args:
         config: what to serve.
@@ -58,11 +58,14 @@ async def serve(config: VenueConfig, announce: Announce, stdin: IO[bytes] | None
         market = asyncio.create_task(server.wait())
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({market, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
         if market.done():
             # Raises what broke the market, if something did.
             await market
             announce({"ended": True, "clock": msgspec.to_builtins(server.tape_clock())})
+            if config.exit_with_parent:
+                # The parent still has orders to cancel and fills to fetch; it says when.
+                await stopped
+        stopped.cancel()
         market.cancel()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,0 +1,76 @@
+"""Starts real instances as a user would."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.remote import RemoteInstance
+
+START_S = 60.0
+
+
+@dataclass(frozen=True)
+class RunningInstance:
+    """An instance as a process, with where it is and where it keeps its data."""
+
+    url: str
+    data: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def remote(self) -> RemoteInstance:
+        """Its API."""
+        return RemoteInstance(self.url)
+
+    def interrupt(self, timeout_s: float = 30) -> int:
+        """Ctrl-C, and wait for its exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout_s)
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self.process.kill()
+        self.process.wait(10)
+
+
+def command(*arguments: str) -> list[str]:
+    """The `mrmarket` command with arguments."""
+    return [sys.executable, "-m", "mrmarket", *arguments]
+
+
+def start_instance(data: Path, *arguments: str) -> RunningInstance:
+    """Start `mrmarket run` on a folder and wait until it says where it is and trades."""
+    process = subprocess.Popen(
+        command("run", "--data", str(data), "--port", "0", *arguments),
+        stdout=subprocess.PIPE,
+        stderr=(data.parent / f"{data.name}.log").open("ab"),
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        found = DataDirectory(data).whereabouts()
+        if found is not None and found.pid == process.pid:
+            return RunningInstance(found.url, data, process)
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    log = (data.parent / f"{data.name}.log").read_text()
+    process.kill()
+    process.wait(10)
+    raise AssertionError(f"the instance did not start:\n{log[-2000:]}")
+
+
+def wait_until(holds: Callable[[], object], timeout_s: float = 30.0) -> None:
+    """Poll a condition; fail loudly if it never holds."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.1)
