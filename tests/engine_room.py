@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
-from fake_venue import FakeExchange, FakeVenue, LeapingClock, MemoryJournal, btc_usdt
+from fake_exchange import FakeExchange, FakeVenue, LeapingClock, MemoryJournal, btc_usdt
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.account import Account

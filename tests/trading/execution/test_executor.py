@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from engine_room import ASK, BID, BOTH, NOTHING, TOP, EngineRoom, let_run
-from fake_venue import FakeExchange, LeapingClock, MemoryJournal
+from fake_exchange import FakeExchange, LeapingClock, MemoryJournal
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.events import (
     Filled,

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from engine_room import ASK, BID, BOTH, NOTHING, STREAM, EngineRoom, let_run
-from fake_venue import FakeExchange, FakeVenue, LeapingClock, MemoryJournal, unavailable
+from fake_exchange import FakeExchange, FakeVenue, LeapingClock, MemoryJournal, unavailable
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.events import Fact
 from mrmarket.store.event_log import LoggedFact

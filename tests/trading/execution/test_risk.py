@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from fake_venue import btc_usdt
+from fake_exchange import btc_usdt
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.order import Order, OrderStage
