@@ -162,9 +162,6 @@ def test_a_loop_that_is_gone_is_not_woken(store: GatedStore) -> None:
     writer = LedgerWriter(Ledger(store, ManualClock()))
     store.gate.clear()
 
-    async def give_up() -> None:
-        await asyncio.wait_for(writer.post(OPENING), timeout=0)
-
     loop = asyncio.new_event_loop()
     task = loop.create_task(writer.post(OPENING))
     loop.run_until_complete(asyncio.sleep(0))

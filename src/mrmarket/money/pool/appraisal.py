@@ -38,11 +38,6 @@ class Appraisal:
         """
         return net_value(self.traded, self.marks, Basis.MID)
 
-    @property
-    def priced(self) -> bool:
-        """Whether everything held has a price."""
-        return all(code in self.marks for code, units in self.holdings.items() if units)
-
 
 def appraise(plan: PoolPlan, holdings: Holdings, marks: Iterable[MarkRow]) -> Appraisal:
     """Put the pool's figures together."""

@@ -24,6 +24,14 @@ def value_of(shares: int, supply: int, nav: int) -> int:
     return shares * (nav + VIRTUAL) // (supply + VIRTUAL)
 
 
+def payout_for(shares: int, supply: int, nav_low: int) -> int:
+    """Value paid for shares that are burned: what they are worth, and never more than there is.
+
+    Where a share is worth less than one, the last to leave would else be owed some of the virtual units.
+    """
+    return min(value_of(shares, supply, nav_low), nav_low)
+
+
 def price_of_one(supply: int, nav: int, decimals: int) -> int:
     """Net asset value of one whole share, in quote units, rounded down."""
     return value_of(10**decimals, supply, nav)

@@ -9,7 +9,7 @@ import msgspec
 from mrmarket.money.ledger.group import Group, Transfer, TransferKind
 from mrmarket.money.pool.appraisal import Appraisal
 from mrmarket.money.pool.plan import Founder, PoolPlan
-from mrmarket.money.pool.shares import shares_for, value_of
+from mrmarket.money.pool.shares import payout_for, shares_for
 from mrmarket.money.pool.valuation import Basis, Mark, net_value
 
 
@@ -72,7 +72,7 @@ def withdrawal_group(
     cost is rounded up.
     """
     account = plan.depositor(user).id
-    value = value_of(shares, now.supply, now.nav(Basis.LOW))
+    value = payout_for(shares, now.supply, now.nav(Basis.LOW))
     transfers = [Transfer(account, plan.issuer.id, plan.share.id, shares, TransferKind.BURN_SHARES)]
     if value:
         quote = plan.quote_asset.id
