@@ -7,12 +7,15 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
+from mrmarket.trading.market.tape import open_tape
 from mrmarket.trading.venue.front.config import VenueConfig
 from mrmarket.trading.venue.front.server import VenueServer
 
@@ -45,6 +48,8 @@ def run_venue(config: VenueConfig, announce: Announce = print_json_line) -> None
 
 async def serve(config: VenueConfig, announce: Announce, stdin: IO[bytes] | None = None) -> None:
     """As `run_venue`, inside a running loop; `stdin` is watched instead of the process's own."""
+    for tape in config.tapes:
+        _read_through(Path(tape))
     server = VenueServer(config)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -71,6 +76,11 @@ async def serve(config: VenueConfig, announce: Announce, stdin: IO[bytes] | None
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
         await server.stop()
+
+
+def _read_through(tape: Path) -> None:
+    """Find a cut, a gap or damage now, before a client has an order in the market."""
+    deque(open_tape(tape).events(), maxlen=0)
 
 
 def announcement(server: VenueServer) -> dict[str, Any]:
