@@ -164,7 +164,7 @@ class Follower(Generic[T]):
         self._changed = asyncio.Event()
         self._task = asyncio.ensure_future(self._follow(events))
 
-    async def until(self, condition: Callable[[list[T]], bool]) -> list[T]:
+    async def until(self, condition: Callable[[list[T]], object]) -> list[T]:
         """Everything seen, as soon as the condition holds of it."""
         while not condition(self.events):
             if self._task.done():

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
-import binance_script
 import pytest
-from loopback_exchange import Answer, Follower, LoopbackExchange, Seen
 
+import binance_script
+from loopback_exchange import Answer, Follower, LoopbackExchange, Seen
 from mrmarket.core.clock import SystemClock
 from mrmarket.core.side import Side
 from mrmarket.trading.market.book import OrderBook
@@ -480,7 +480,7 @@ async def test_a_lost_user_stream_is_told_and_comes_back() -> None:
     """The stream's end and its return both reach the follower, and orders after it too."""
     async with opened() as (exchange, venue):
         stream = Follower(venue.user_events())
-        await stream.until(lambda seen: bool(seen))
+        await stream.until(bool)
         await exchange.drop("ws-api")
         await stream.until(lambda seen: StreamState(connected=True) in seen[1:])
         states = [event.connected for event in stream.events if isinstance(event, StreamState)]
@@ -496,7 +496,7 @@ async def test_a_refused_user_stream_says_why() -> None:
             {"id": message["id"], "status": 401, "error": {"code": -2015, "msg": "Invalid API-key, IP."}}
         ]
         stream = Follower(venue.user_events())
-        seen = await stream.until(lambda seen: bool(seen))
+        seen = await stream.until(bool)
         assert isinstance(seen[0], StreamState)
         assert not seen[0].connected
         assert "Invalid API-key" in seen[0].reason
@@ -506,7 +506,7 @@ async def test_an_order_of_another_pair_is_left_out() -> None:
     """The account's other business does not reach this venue's follower."""
     async with opened() as (exchange, venue):
         stream = Follower(venue.user_events())
-        await stream.until(lambda seen: bool(seen))
+        await stream.until(bool)
         await exchange.push(
             binance_script.execution_report("NEW", s="ETHUSDT", c="other"),
             binance_script.execution_report("NEW"),
@@ -521,7 +521,7 @@ async def test_a_frame_that_breaks_the_parser_restarts_the_stream_instead_of_dea
     """An order off the grid is told as a loss; the stream comes back and goes on."""
     async with opened() as (exchange, venue):
         stream = Follower(venue.user_events())
-        await stream.until(lambda seen: bool(seen))
+        await stream.until(bool)
         await exchange.push(binance_script.execution_report("NEW", p="61000.10500000"), path="ws-api")
         seen = await stream.until(lambda seen: len(seen) >= 3)
         assert isinstance(seen[1], StreamState)
@@ -658,7 +658,7 @@ async def test_a_frame_off_the_grid_ends_the_connection_and_is_named() -> None:
         stream = Follower(venue.market_events(PAIR))
         await feed_is_up(exchange)
         await exchange.push(binance_script.depth_update(98, 101, b=[["61000.005", "1"]]))
-        await stream.until(lambda seen: bool(seen))
+        await stream.until(bool)
         assert book_ids(stream.events) == [("lost", 0, 0)]
         assert "61000.005" in venue.feeds[PAIR].last_reason
 
@@ -685,7 +685,7 @@ async def test_a_stream_has_one_follower_and_ends_with_the_venue() -> None:
     """A second follower is refused; closing ends the first without an error."""
     async with opened() as (exchange, venue):
         market, users = Follower(venue.market_events(PAIR)), Follower(venue.user_events())
-        await users.until(lambda seen: bool(seen))
+        await users.until(bool)
         await feed_is_up(exchange)
         with pytest.raises(VenueError, match="followed already"):
             await anext(venue.market_events(PAIR))

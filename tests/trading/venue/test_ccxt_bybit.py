@@ -11,12 +11,11 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
-import bybit_script
 import pytest
+
+import bybit_script
 from bybit_script import reply
 from loopback_exchange import Answer, Follower, LoopbackExchange, Seen, compact
-from shared_data import SHARED, needs_shared
-
 from mrmarket.core.clock import SystemClock
 from mrmarket.core.side import Side
 from mrmarket.trading.market.book import OrderBook
@@ -35,6 +34,7 @@ from mrmarket.trading.venue.port import (
     StreamState,
     UnknownOrderError,
 )
+from shared_data import SHARED, needs_shared
 
 PAIR = "BTC/USDT"
 
@@ -291,7 +291,7 @@ async def test_documented_instruments_orders_and_fills_are_read() -> None:
         assert (instrument.tick_size, instrument.lot_size, instrument.min_notional) == (
             Decimal("0.01"),
             Decimal("0.00001"),
-            10,
+            Decimal(10),
         )
         exchange.on("GET", "/v5/order/realtime", realtime)
         orders = await venue.open_orders("ETH/USDT")
@@ -330,10 +330,10 @@ async def test_a_recorded_book_keeps_its_sequence_and_never_crosses() -> None:
             assert book.apply(event)
             assert not book.crossed
             content = json.loads(frame)
-            for side in levels:
+            for side, known in levels.items():
                 if content["type"] == "snapshot":
-                    levels[side].clear()
-                levels[side].update({Decimal(p): Decimal(s) for p, s in content["data"][side]})
+                    known.clear()
+                known.update({Decimal(p): Decimal(s) for p, s in content["data"][side]})
         best_bid = max(price for price, size in levels["b"].items() if size)
         best_ask = min(price for price, size in levels["a"].items() if size)
         assert book.best_bid is not None

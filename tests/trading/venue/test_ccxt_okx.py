@@ -11,11 +11,10 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
-import okx_script
 import pytest
-from loopback_exchange import Answer, Follower, LoopbackExchange, Seen, compact
-from shared_data import SHARED, needs_shared
 
+import okx_script
+from loopback_exchange import Answer, Follower, LoopbackExchange, Seen, compact
 from mrmarket.core.clock import SystemClock
 from mrmarket.core.side import Side
 from mrmarket.trading.market.book import OrderBook
@@ -33,6 +32,7 @@ from mrmarket.trading.venue.port import (
     StreamState,
     UnknownOrderError,
 )
+from shared_data import SHARED, needs_shared
 
 PAIR = "BTC/USDT"
 
@@ -245,7 +245,7 @@ async def test_a_fill_without_a_fee_restarts_the_stream_so_that_the_engine_recon
     """A second fill that does not say its own fee is not guessed at."""
     async with opened() as (exchange, venue):
         stream = Follower(venue.user_events())
-        await stream.until(lambda seen: bool(seen))
+        await stream.until(bool)
         order = okx_script.order(
             state="partially_filled",
             tradeId="8",

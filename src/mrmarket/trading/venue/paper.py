@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Final, NoReturn
 
 from mrmarket.core.clock import Clock
@@ -189,7 +189,7 @@ class PaperVenue:
         held = self._exchange.balances(self._account)
         return [_balance(asset, *held[asset]) for asset in sorted(held) if any(held[asset])]
 
-    async def market_events(self, symbol: str) -> AsyncIterator[MarketEvent]:
+    async def market_events(self, symbol: str) -> AsyncGenerator[MarketEvent, None]:
         """The live market with our orders in it; an empty SNAPSHOT tells that the feed is lost."""
         self.instrument(symbol)
         if symbol in self._markets:
@@ -210,7 +210,7 @@ class PaperVenue:
             del self._markets[symbol]
             self._live.discard(symbol)
 
-    async def user_events(self) -> AsyncIterator[UserEvent]:
+    async def user_events(self) -> AsyncGenerator[UserEvent, None]:
         """Our orders, fills and balances as they change."""
         if self._users is not None:
             raise VenueError(self.name, "follow the account", "it is followed already; share that stream")

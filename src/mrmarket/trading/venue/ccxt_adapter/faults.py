@@ -87,11 +87,10 @@ def translate(error: Exception, attempt: Attempt, venue: str, secrets: Sequence[
     Classes are told apart by the names in their ancestry, so that ccxt need not be loaded here.
     Source of the names: ccxt/base/errors.py, `error_hierarchy`.
     """
-    if isinstance(error, MalformedAnswerError) and attempt.kind is not RequestKind.READ:
-        # The exchange did answer, but not so that anybody could tell what became of the order.
-        return OutcomeUnknownError(venue, attempt.request, error.detail)
     if isinstance(error, VenueError):
-        return error
+        unreadable = isinstance(error, MalformedAnswerError) and attempt.kind is not RequestKind.READ
+        # The exchange did answer, but not so that anybody could tell what became of the order.
+        return OutcomeUnknownError(venue, attempt.request, error.detail) if unreadable else error
     names = {ancestor.__name__ for ancestor in type(error).__mro__}
     detail = clean(str(error) or type(error).__name__, secrets)
     request, kind, status = attempt.request, attempt.kind, attempt.status
@@ -105,9 +104,9 @@ def translate(error: Exception, attempt: Attempt, venue: str, secrets: Sequence[
         return RateLimitedError(venue, request, detail, retry_s, banned=banned)
     if "InvalidNonce" in names and "ChecksumError" not in names:
         return ClockSkewError(venue, request, detail)
-    if kind is RequestKind.READ:
-        return _read_fault(names, status, venue, request, detail)
-    return _write_fault(error, names, attempt, venue, detail)
+    if kind is not RequestKind.READ:
+        return _write_fault(error, names, attempt, venue, detail)
+    return _read_fault(names, status, venue, request, detail)
 
 
 def _read_fault(names: set[str], status: int, venue: str, request: str, detail: str) -> VenueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
 
 from mrmarket.core.instrument import Instrument
@@ -44,7 +44,7 @@ def instrument_of(
         maker, taker = fees or (market.get("maker") or 0, market.get("taker") or 0)
         limits: dict[str, int] = {}
         if smallest:
-            limits["min_lots"] = max(1, -int(-smallest // lot))
+            limits["min_lots"] = max(1, int((smallest / lot).to_integral_value(ROUND_CEILING)))
         if largest:
             limits["max_lots"] = int(largest // lot)
         return Instrument(

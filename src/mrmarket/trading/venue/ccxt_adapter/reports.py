@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from mrmarket.core.clock import NS_PER_MS
 from mrmarket.core.decimals import format_decimal
@@ -12,7 +12,7 @@ from mrmarket.core.instrument import Instrument, OffGridError
 from mrmarket.core.side import Side
 from mrmarket.trading.venue.ccxt_adapter.dialects.generic import Dialect
 from mrmarket.trading.venue.ccxt_adapter.faults import MalformedAnswerError
-from mrmarket.trading.venue.ccxt_adapter.numbers import exact_or_none
+from mrmarket.trading.venue.ccxt_adapter.numbers import exact, exact_or_none
 from mrmarket.trading.venue.port import (
     BalanceReport,
     FillReport,
@@ -32,6 +32,10 @@ _FINAL: Final = {
     "rejected": OrderStatus.REJECTED,
 }
 _LIVE: Final = frozenset({"open", "new", "canceling", ""})
+
+
+_UNREADABLE: Final = (OffGridError, ValueError, TypeError, ArithmeticError)
+T = TypeVar("T")
 
 
 class ReportReader:
@@ -55,8 +59,6 @@ class ReportReader:
         """
         symbol = _text(raw.get("symbol")) or (sent.symbol if sent else "")
         instrument = self._grid(symbol)
-        if not _text(raw.get("id")):
-            raise MalformedAnswerError(self._venue, f"read an order of {symbol}", "it has no id")
         try:
             size = exact_or_none(raw.get("amount"))
             size_lots = instrument.size_to_lots(size) if size is not None else _sent(sent, "size_lots")
@@ -64,15 +66,15 @@ class ReportReader:
             return OrderReport(
                 symbol=symbol,
                 client_order_id=self._dialect.client_id(raw) or (sent.client_order_id if sent else ""),
-                venue_order_id=_text(raw.get("id")),
+                venue_order_id=_required(_text(raw.get("id")), "id"),
                 side=sent.side if sent else Side(_text(raw.get("side"))),
                 status=self._status(raw, size_lots, filled_lots),
-                price_ticks=self._price_ticks(raw, instrument, sent),
-                size_lots=size_lots,
-                filled_lots=filled_lots,
+                price_ticks=_at_least(0, self._price_ticks(raw, instrument, sent), "price"),
+                size_lots=_at_least(1, size_lots, "size"),
+                filled_lots=_at_least(0, filled_lots, "filled size"),
                 venue_ns=_venue_ns(raw),
             )
-        except (OffGridError, ValueError) as error:
+        except _UNREADABLE as error:
             raise MalformedAnswerError(self._venue, f"read an order of {symbol}", str(error)) from error
 
     def fill(self, raw: Raw) -> FillReport:
@@ -83,30 +85,25 @@ class ReportReader:
         """
         symbol = _text(raw.get("symbol"))
         instrument = self._grid(symbol)
-        request = f"read a fill of {symbol}"
-        price, size = exact_or_none(raw.get("price")), exact_or_none(raw.get("amount"))
-        trade_id = _text(raw.get("id"))
-        fee = self._dialect.fee(raw)
-        maker = _text(raw.get("takerOrMaker"))
-        if price is None or size is None or not trade_id or fee is None:
-            raise MalformedAnswerError(self._venue, request, "price, size, id or fee is missing")
-        cost, asset = fee
         try:
+            cost, asset = _required(self._dialect.fee(raw), "fee")
+            price = _required(exact_or_none(raw.get("price")), "price")
+            size = _required(exact_or_none(raw.get("amount")), "size")
             return FillReport(
                 symbol=symbol,
-                trade_id=trade_id,
+                trade_id=_required(_text(raw.get("id")), "id"),
                 client_order_id=self._dialect.fill_client_id(raw),
                 venue_order_id=_text(raw.get("order")),
                 side=Side(_text(raw.get("side"))),
-                price_ticks=instrument.price_to_ticks(price),
-                size_lots=instrument.size_to_lots(size),
-                fee=format_decimal(exact_or_none(cost) or Decimal(0)),
+                price_ticks=_at_least(1, instrument.price_to_ticks(price), "price"),
+                size_lots=_at_least(1, instrument.size_to_lots(size), "size"),
+                fee=format_decimal(exact(cost)),
                 fee_asset=asset or instrument.quote,
-                maker=maker == "maker",
+                maker=_text(raw.get("takerOrMaker")) == "maker",
                 venue_ns=_venue_ns(raw),
             )
-        except (OffGridError, ValueError) as error:
-            raise MalformedAnswerError(self._venue, request, str(error)) from error
+        except _UNREADABLE as error:
+            raise MalformedAnswerError(self._venue, f"read a fill of {symbol}", str(error)) from error
 
     def balances(self, raw: Raw) -> list[BalanceReport]:
         """Every asset of which something is held, by name."""
@@ -159,6 +156,18 @@ def _sent(sent: NewOrder | None, name: str) -> int:
     if sent is None:
         raise ValueError(f"{name} is missing")
     return int(getattr(sent, name))
+
+
+def _required(value: T | None, name: str) -> T:
+    if not value:
+        raise ValueError(f"the {name} is missing")
+    return value
+
+
+def _at_least(least: int, value: int, name: str) -> int:
+    if value < least:
+        raise ValueError(f"the {name} is {value} steps")
+    return value
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random as randomness
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
 from mrmarket.core.clock import NS_PER_MS, Clock, SystemClock
@@ -244,7 +244,7 @@ class CcxtVenue:
         )
         return [report for report in reports if (report.free, report.locked) != ("0", "0")]
 
-    async def market_events(self, symbol: str) -> AsyncIterator[MarketEvent]:
+    async def market_events(self, symbol: str) -> AsyncGenerator[MarketEvent, None]:
         """The live feed; ends only when closed. One follower for a pair at a time.
 
         A SNAPSHOT follows every reconnect and every gap; an empty one tells that the feed is lost.
@@ -261,7 +261,7 @@ class CcxtVenue:
             self._feeds.pop(symbol, None)
             task.cancel()
 
-    async def user_events(self) -> AsyncIterator[UserEvent]:
+    async def user_events(self) -> AsyncGenerator[UserEvent, None]:
         """Our orders, fills and balances as they change. One follower at a time.
 
         Begins with `StreamState`: connected, or why not yet.
