@@ -82,7 +82,11 @@ def test_saved_changes_lead_to_the_same_state() -> None:
     world.place("bob", Side.SELL, 1005, 10)
     second = world.exchange.state(changes_only=True)
     nothing = world.exchange.state(changes_only=True)
-    assert_equal(world.exchange, revived(state, first, second, nothing))
+    again = revived(state, first, second, nothing)
+    assert_equal(world.exchange, again)
+    assert again.public_trades(SYMBOL, 1) == world.exchange.public_trades(SYMBOL, 1)
+    ids = [print_.trade_id for print_ in again.public_trades(SYMBOL)]
+    assert ids == sorted(set(ids))
     assert len(nothing) < len(second)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mrmarket.trading.venue.simulated.book_arrays import (
+    LEVELS,
     ORDERS,
     BookSide,
     Market,
@@ -40,6 +41,13 @@ def market_with(lots: int, model: QueueModel = QueueModel.RISK_AVERSE, exponent_
 def ahead(side: BookSide) -> list[int]:
     """Lots before each client order, oldest first."""
     return side.order_ahead[: side.held[ORDERS]][::-1]
+
+
+def levels(side: BookSide) -> list[tuple[int, int]]:
+    """(key, lots) of the levels that hold something."""
+    held = side.held[LEVELS]
+    rows = zip(side.level_key[:held], side.level_size[:held], strict=True)
+    return [(key, lots) for key, lots in rows if lots]
 
 
 def fills(market: Market) -> list[tuple[int, int]]:
@@ -232,15 +240,27 @@ def test_what_another_client_took_ahead_moves_an_order_forward() -> None:
     assert fills(market) == [(0, 20), (0, 30), (1, 5)]
 
 
-def test_a_full_side_keeps_the_best_levels() -> None:
-    """Beyond capacity the level farthest from the market goes, and a worse one is not taken."""
-    market = new_market(level_capacity=3, order_capacity=2)
-    for key in (10, 20, 30):
+def test_a_full_side_forgets_removed_levels_first() -> None:
+    """A level that was removed keeps its place until room is needed; the others stay."""
+    market = new_market(level_capacity=2, order_capacity=2)
+    for key in (10, 20, 30, 40):
         put_level(market.bids, key, key)
+    assert put_level(market.bids, 20, 0) == 20
+    assert put_level(market.bids, 30, 0) == 30
+    assert put_level(market.bids, 20, 21) == 0
+    put_level(market.bids, 20, 0)
     put_level(market.bids, 25, 25)
-    put_level(market.bids, 5, 5)
-    assert market.bids.level_key == [20, 25, 30]
-    assert market.bids.level_size == [20, 25, 30]
+    assert levels(market.bids) == [(10, 10), (25, 25), (40, 40)]
+
+
+def test_a_full_side_keeps_the_best_levels() -> None:
+    """When every level holds something the worst go, down to the capacity asked for."""
+    market = new_market(level_capacity=2, order_capacity=2)
+    for key in (10, 20, 30, 40, 25):
+        put_level(market.bids, key, key)
+    assert levels(market.bids) == [(25, 25), (30, 30), (40, 40)]
+    put_level(market.bids, 40, 0)
+    assert levels(market.bids)[-1] == (30, 30)
 
 
 def test_a_full_order_column_refuses_the_next_order() -> None:

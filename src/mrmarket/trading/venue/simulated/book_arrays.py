@@ -37,7 +37,10 @@ HISTORY: Final = 0
 """The order id that stands for everybody who is not a client."""
 
 LEVEL_CAPACITY: Final = 5_000
-"""Historical levels kept on a side; beyond it the one farthest from the market goes. Binance shows 5,000."""
+"""Historical levels surely kept on a side; of more, those farthest from the market may go.
+
+Binance shows 5,000.
+"""
 ORDER_CAPACITY: Final = 2_048
 """Clients' orders on a side of one market."""
 
@@ -117,9 +120,9 @@ def new_market(
 
     def side() -> BookSide:
         return BookSide(
-            level_key=column(level_capacity),
-            level_size=column(level_capacity),
-            level_eaten=column(level_capacity),
+            level_key=column(2 * level_capacity),
+            level_size=column(2 * level_capacity),
+            level_eaten=column(2 * level_capacity),
             order_key=column(order_capacity),
             order_id=column(order_capacity),
             order_open=column(order_capacity),
@@ -131,7 +134,7 @@ def new_market(
 
     # A sweep writes at most one row for each level, and three for each order: the history before
     # it, its fill, its prevention. A crossing after an event does the same on both sides.
-    rows = 2 * (level_capacity + 3 * order_capacity)
+    rows = 2 * (2 * level_capacity + 3 * order_capacity)
     fills = Fills(
         kind=column(rows),
         maker=column(rows),

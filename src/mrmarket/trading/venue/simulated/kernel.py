@@ -139,35 +139,52 @@ def requeue(side: BookSide, key: int, before: int, after: int, settings: Ints) -
         at += 1
 
 
+def bury(side: BookSide) -> None:
+    """Drop the levels that hold nothing, and of the rest the worst beyond half of the column."""
+    kept = 0
+    for at in range(side.held[LEVELS]):
+        if side.level_size[at] > 0:
+            side.level_key[kept] = side.level_key[at]
+            side.level_size[kept] = side.level_size[at]
+            side.level_eaten[kept] = side.level_eaten[at]
+            kept += 1
+    extra = kept - len(side.level_key) // 2
+    if extra > 0:
+        kept -= extra
+        side.level_key[0:kept] = side.level_key[extra : extra + kept]
+        side.level_size[0:kept] = side.level_size[extra : extra + kept]
+        side.level_eaten[0:kept] = side.level_eaten[extra : extra + kept]
+    side.held[LEVELS] = kept
+
+
 def put_level(side: BookSide, key: int, lots: int) -> int:
-    """Write a level, 0 removes it; return what history held there before."""
+    """Write a level, 0 removes it; return what history held there before.
+
+    A removed level stays as a size of 0 unless it was the best: most come back within milliseconds,
+    and moving the columns is what costs. The last level is never one of those.
+    """
     count = side.held[LEVELS]
     keys = side.level_key
     at = find(keys, count, key)
-    before = 0
     if at < count and keys[at] == key:
         before = side.level_size[at]
-        if lots:
-            side.level_size[at] = lots
-            side.level_eaten[at] = 0
-        else:
-            close_gap(keys, at, count)
-            close_gap(side.level_size, at, count)
-            close_gap(side.level_eaten, at, count)
-            side.held[LEVELS] = count - 1
+        side.level_size[at] = lots
+        side.level_eaten[at] = 0
+        if at == count - 1:
+            while count > 0 and side.level_size[count - 1] == 0:
+                count -= 1
+            side.held[LEVELS] = count
         return before
-    if lots == 0 or (at == 0 and count == len(keys)):
+    if lots == 0:
         return 0
     if count == len(keys):
-        at -= 1
-        close_gap(keys, 0, at + 1)
-        close_gap(side.level_size, 0, at + 1)
-        close_gap(side.level_eaten, 0, at + 1)
-    else:
-        open_gap(keys, at, count)
-        open_gap(side.level_size, at, count)
-        open_gap(side.level_eaten, at, count)
-        side.held[LEVELS] = count + 1
+        bury(side)
+        count = side.held[LEVELS]
+        at = find(keys, count, key)
+    open_gap(keys, at, count)
+    open_gap(side.level_size, at, count)
+    open_gap(side.level_eaten, at, count)
+    side.held[LEVELS] = count + 1
     keys[at] = key
     side.level_size[at] = lots
     side.level_eaten[at] = 0

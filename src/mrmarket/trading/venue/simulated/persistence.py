@@ -154,7 +154,11 @@ def _check(listings: dict[str, Listing], records: OrderRecords, parts: list[Save
 def _resume(listing: Listing, saved: list[SavedListing], skip_ids: int) -> None:
     listing.last_id = saved[-1].last_id + skip_ids
     listing.last_trade_id = saved[-1].last_trade_id + skip_ids
-    listing.prints.extend(print_ for part in saved for print_ in part.prints)
+    for part in saved:
+        for print_ in part.prints:
+            # Every saved change repeats the last print.
+            if not listing.prints or print_.trade_id > listing.prints[-1].trade_id:
+                listing.prints.append(print_)
 
 
 def _stand(listing: Listing, order: ExchangeOrder, accounts: Accounts) -> None:
