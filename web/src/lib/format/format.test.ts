@@ -29,6 +29,11 @@ describe('numbers', () => {
 		expect(english.basisPoints(1.238)).toBe('1.24');
 	});
 
+	it('never show a small fee as none', () => {
+		expect(english.significant('0.00000024631', 4)).toBe('0.0000002463');
+		expect(english.significant('0.5', 4)).toBe('0.5000');
+	});
+
 	it('change from microseconds to milliseconds', () => {
 		expect(english.latency(212)).toBe('212 µs');
 		expect(english.latency(1430)).toBe('1.43 ms');

@@ -51,6 +51,13 @@ export class Numbers {
 		return this.fixed(value, digits(step));
 	}
 
+	/** A decimal string with so many digits that count: a tiny fee is not shown as none. */
+	significant(value: string, count: number): string {
+		return this.#format({ minimumSignificantDigits: count, maximumSignificantDigits: count }).format(
+			value as Exact
+		);
+	}
+
 	/** A whole number. */
 	count(value: number): string {
 		return this.#format({ maximumFractionDigits: 0 }).format(value);

@@ -6,6 +6,7 @@ import {
 	createSeriesMarkers,
 	CrosshairMode,
 	LineStyle,
+	TickMarkType,
 	type IChartApi,
 	type IPriceLine,
 	type ISeriesApi,
@@ -22,6 +23,10 @@ import type { Palette } from '#lib/settings/colours.ts';
 /** Charts alone may use floating point: a pixel is coarser than the error. */
 const seconds = (ms: number): UTCTimestamp => (ms / 1000) as UTCTimestamp;
 const ms = (time: Time): number => (time as number) * 1000;
+
+/** Candles in view at first: not so few that they are blocks, not so many that they are hairs. */
+const FEWEST_BARS = 60;
+const MOST_BARS = 120;
 
 /** How a chart looks and speaks. */
 export interface Dress {
@@ -61,7 +66,12 @@ function dressFrame(chart: IChartApi, { palette, times, value }: Dress): void {
 			horzLine: { color: palette.muted, labelBackgroundColor: palette.text }
 		},
 		localization: { priceFormatter: value, timeFormatter: (time: Time) => times.full(ms(time)) },
-		timeScale: { tickMarkFormatter: (time: Time) => times.minute(ms(time)) }
+		timeScale: {
+			tickMarkFormatter: (time: Time, mark: TickMarkType) => {
+				if (mark === TickMarkType.TimeWithSeconds) return times.clock(ms(time));
+				return mark === TickMarkType.Time ? times.minute(ms(time)) : times.day(ms(time));
+			}
+		}
 	});
 }
 
@@ -189,7 +199,10 @@ export class CandleChart {
 	}
 
 	#frameLatest(count: number): void {
-		this.#chart.timeScale().setVisibleLogicalRange({ from: Math.max(0, count - 120), to: count + 4 });
+		this.#chart.timeScale().setVisibleLogicalRange({
+			from: count - Math.min(Math.max(count, FEWEST_BARS), MOST_BARS),
+			to: count + 4
+		});
 	}
 }
 
