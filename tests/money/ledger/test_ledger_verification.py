@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from money.ledger_samples import ALICE, BOB, BTC, WORLD, ask, deposit, move, opened
 from mrmarket.money.ledger.account import Account, AccountKind

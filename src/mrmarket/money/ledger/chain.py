@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -33,8 +32,7 @@ AssetForm = tuple[str, int]
 AccountForm = tuple[str, str, str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """A group as it was recorded, posted or rejected."""
 
     seq: int

@@ -37,8 +37,7 @@ class TransferKind(StrEnum):
     ADJUSTMENT = "ADJUSTMENT"
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(msgspec.Struct, frozen=True):
     """Units of one asset move from one account to another: two entries that sum to zero."""
 
     debit: str
@@ -107,8 +106,7 @@ def reversal_of(group: Group, key: str, memo: str = "") -> Group:
     return Group(key, mirrored, reverses=group.key, memo=memo)
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(msgspec.Struct, frozen=True):
     """The group happened."""
 
     key: str
@@ -116,8 +114,7 @@ class Posted:
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True):
     """The group broke a rule and nothing moved. A repeat gets the same answer."""
 
     key: str

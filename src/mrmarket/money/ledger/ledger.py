@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from mrmarket.core.clock import NS_PER_MS, Clock
 from mrmarket.core.errors import MrMarketError
@@ -17,8 +18,7 @@ Work = Callable[[Draft], Any]
 """A unit of work inside the writer's transaction: it may post groups and write tables of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What one request of a batch came to."""
 
     value: Any = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from mrmarket.core.money import MAX_UNITS, Asset
 from mrmarket.money.ledger.account import Account
 from mrmarket.money.ledger.chain import POSTED, Record
@@ -38,8 +40,7 @@ class Books(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(msgspec.Struct, frozen=True):
     """What a group changes."""
 
     assets: tuple[Asset, ...]

@@ -21,6 +21,7 @@ from mrmarket.store.sqlite import connect, store_error
 LEASE: Final = "ledger-writer"
 
 _GROUP_COLUMNS: Final = "seq, key, content_hash, at_ms, epoch, outcome, message, memo, reverses, hash"
+_FIND: Final = f"SELECT {_GROUP_COLUMNS} FROM groups WHERE key = ?"  # noqa: S608 - constants
 _INSERT_GROUP: Final = f"INSERT INTO groups ({_GROUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
 _TRANSFER_COLUMNS: Final = "group_seq, position, debit, credit, asset, units, kind"
 _INSERT_TRANSFER: Final = f"INSERT INTO transfers ({_TRANSFER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
@@ -87,12 +88,11 @@ class SqliteStore:
 
     def find(self, key: str) -> Record | None:
         """The committed record of a key."""
-        with self._errors():
-            row = self._connection.execute(
-                f"SELECT {_GROUP_COLUMNS} FROM groups WHERE key = ?",  # noqa: S608 - constants
-                (key,),
-            ).fetchone()
+        try:  # written out, because this runs for every posting
+            row = self._connection.execute(_FIND, (key,)).fetchone()
             return self._record(row) if row else None
+        except sqlite3.Error as error:
+            raise store_error(self.path, error) from error
 
     def find_reversal(self, key: str) -> str | None:
         """Key of the committed group that reverses another."""

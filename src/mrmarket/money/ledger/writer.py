@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.errors import LedgerStoppedError
@@ -20,8 +21,7 @@ _MAX_BATCH: Final = 1_024
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(msgspec.Struct, frozen=True):
     item: Group | Work
     future: Future[Any] | asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop | None
@@ -33,9 +33,10 @@ class LedgerWriter:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._queue: deque[_Request] = deque()
-        self._wake = threading.Condition()
+        self._queue: SimpleQueue[_Request | None] = SimpleQueue()
+        self._door = threading.Lock()
         self._closing = False
+        self._open = True
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -65,18 +66,18 @@ class LedgerWriter:
 
     def close(self) -> None:
         """Finish what was asked, then release the ledger; closing twice is harmless."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
+        with self._door:
+            if not self._closing:
+                self._closing = True
+                self._queue.put(None)
         self._thread.join()
         self._ledger.close()
 
     def _put(self, request: _Request) -> None:
-        with self._wake:
+        with self._door:
             if self._closing:
                 raise LedgerStoppedError("closed")
-            self._queue.append(request)
-            self._wake.notify()
+            self._queue.put(request)
 
     def _run(self) -> None:
         while batch := self._take():
@@ -84,11 +85,16 @@ class LedgerWriter:
             self._answer(batch, outcomes)
 
     def _take(self) -> list[_Request]:
-        with self._wake:
-            while not self._queue and not self._closing:
-                self._wake.wait()
-            count = min(len(self._queue), _MAX_BATCH)
-            return [self._queue.popleft() for _ in range(count)]
+        """Whatever waits, at least one; empty when closed. What closes comes after every request."""
+        batch: list[_Request] = []
+        request = self._queue.get() if self._open else None
+        while request is not None:
+            batch.append(request)
+            if len(batch) == _MAX_BATCH or self._queue.empty():
+                return batch
+            request = self._queue.get()
+        self._open = False
+        return batch
 
     def _answer(self, batch: list[_Request], outcomes: list[Outcome]) -> None:
         waiting: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Outcome]]] = {}

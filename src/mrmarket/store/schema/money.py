@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, Text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, Text, text
 
 from mrmarket.store.schema import shape
 from mrmarket.store.schema.trading import leases
@@ -33,7 +33,7 @@ GROUPS: Final = shape.append_only(
 )
 """Every group ever asked for, posted or rejected, chained."""
 Index("groups_key", GROUPS.c.key, unique=True)
-Index("groups_reverses", GROUPS.c.reverses, unique=True)
+Index("groups_reverses", GROUPS.c.reverses, unique=True, sqlite_where=text("reverses IS NOT NULL"))
 
 ASSETS: Final = shape.append_only(
     Table(

@@ -45,7 +45,9 @@ def _ledger() -> None:
         sqlite_strict=True,
     )
     op.create_index("groups_key", "groups", ["key"], unique=True)
-    op.create_index("groups_reverses", "groups", ["reverses"], unique=True)
+    op.create_index(
+        "groups_reverses", "groups", ["reverses"], unique=True, sqlite_where=sa.text("reverses IS NOT NULL")
+    )
     op.create_table(
         "assets",
         shape.text("id", primary_key=True),
