@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from mrmarket.trading.venue.simulated.book_arrays import (
-    LEVELS,
-    ORDERS,
     BookSide,
     Market,
     QueueModel,
@@ -40,13 +38,13 @@ def market_with(lots: int, model: QueueModel = QueueModel.RISK_AVERSE, exponent_
 
 def ahead(side: BookSide) -> list[int]:
     """Lots before each client order, oldest first."""
-    return side.order_ahead[: side.held[ORDERS]][::-1]
+    return side.queue.ahead[: side.queue.held[0]][::-1]
 
 
 def levels(side: BookSide) -> list[tuple[int, int]]:
     """(key, lots) of the levels that hold something."""
-    held = side.held[LEVELS]
-    rows = zip(side.level_key[:held], side.level_size[:held], strict=True)
+    held = side.levels.held[0]
+    rows = zip(side.levels.key[:held], side.levels.size[:held], strict=True)
     return [(key, lots) for key, lots in rows if lots]
 
 
@@ -204,7 +202,7 @@ def test_a_top_moves_levels_and_no_queue() -> None:
     market = market_with(50)
     set_level(market.bids, 101, 5, market.settings)
     rest(market, BUY, PRICE, 10, 1, 1)
-    set_top(market.bids, PRICE, 30)
+    set_top(market.bids.levels, PRICE, 30)
     assert visible(market.bids, 101) == 0
     assert visible(market.bids, PRICE) == 40
     assert ahead(market.bids) == [50]
@@ -216,7 +214,7 @@ def test_an_unchanged_top_does_not_refresh_what_clients_took() -> None:
     """The side of a top that did not move leaves its level as it is."""
     market = market_with(50)
     take(market, False, -PRICE, 20, 1, 0, 9)
-    set_top(market.bids, PRICE, 50)
+    set_top(market.bids.levels, PRICE, 50)
     assert visible(market.bids, PRICE) == 30
 
 
@@ -225,7 +223,7 @@ def test_what_clients_took_is_missing_until_history_refreshes_the_level() -> Non
     market = market_with(50)
     take(market, False, -PRICE, 20, 1, 0, 9)
     assert visible(market.bids, PRICE) == 30
-    assert market.bids.level_size[0] == 50
+    assert market.bids.levels.size[0] == 50
     set_level(market.bids, PRICE, 45, market.settings)
     assert visible(market.bids, PRICE) == 45
 
@@ -244,12 +242,12 @@ def test_a_full_side_forgets_removed_levels_first() -> None:
     """A level that was removed keeps its place until room is needed; the others stay."""
     market = new_market(level_capacity=2, order_capacity=2)
     for key in (10, 20, 30, 40):
-        put_level(market.bids, key, key)
-    assert put_level(market.bids, 20, 0) == 20
-    assert put_level(market.bids, 30, 0) == 30
-    assert put_level(market.bids, 20, 21) == 0
-    put_level(market.bids, 20, 0)
-    put_level(market.bids, 25, 25)
+        put_level(market.bids.levels, key, key)
+    assert put_level(market.bids.levels, 20, 0) == 20
+    assert put_level(market.bids.levels, 30, 0) == 30
+    assert put_level(market.bids.levels, 20, 21) == 0
+    put_level(market.bids.levels, 20, 0)
+    put_level(market.bids.levels, 25, 25)
     assert levels(market.bids) == [(10, 10), (25, 25), (40, 40)]
 
 
@@ -257,16 +255,16 @@ def test_a_full_side_keeps_the_best_levels() -> None:
     """When every level holds something the worst go, down to the capacity asked for."""
     market = new_market(level_capacity=2, order_capacity=2)
     for key in (10, 20, 30, 40, 25):
-        put_level(market.bids, key, key)
+        put_level(market.bids.levels, key, key)
     assert levels(market.bids) == [(25, 25), (30, 30), (40, 40)]
-    put_level(market.bids, 40, 0)
+    put_level(market.bids.levels, 40, 0)
     assert levels(market.bids)[-1] == (30, 30)
 
 
 def test_a_full_order_column_refuses_the_next_order() -> None:
     """An order that could not rest is refused before it trades."""
     market = new_market(level_capacity=3, order_capacity=1)
-    put_level(market.asks, -101, 5)
+    put_level(market.asks.levels, -101, 5)
     outcomes = [submit(market, 0, BUY, 100 - at, 1, 1, 0, at + 1) for at in range(2)]
     assert outcomes == [0, 4]
     assert submit(market, 4, BUY, 0, 2, 1, 0, 3) == 1

@@ -16,11 +16,6 @@ from typing import Final, NamedTuple
 Ints = list[int]
 """A column: `list[int]`, or an int64 array that is used in the same way."""
 
-LEVELS: Final = 0
-"""Index into `BookSide.held`: historical levels held."""
-ORDERS: Final = 1
-"""Index into `BookSide.held`: clients' orders held."""
-
 MODEL: Final = 0
 """Index into `Market.settings`: a QueueModel."""
 EXPONENT_MILLI: Final = 1
@@ -56,27 +51,40 @@ class QueueModel(IntEnum):
     """The same with f(x) = ln(1 + x)."""
 
 
-class BookSide(NamedTuple):
-    """One side of a market: historical levels and, among them, the clients' orders."""
+class Levels(NamedTuple):
+    """History on one side, ascending by key."""
 
-    level_key: Ints
-    level_size: Ints
-    """Lots of history at the level."""
-    level_eaten: Ints
+    key: Ints
+    size: Ints
+    """Lots of history at the level; 0 where it was removed and keeps its place."""
+    eaten: Ints
     """Lots of it that clients took since history last refreshed the level."""
-    order_key: Ints
-    """Ascending; among equals the oldest order stands last."""
-    order_id: Ints
-    order_open: Ints
+    held: Ints
+    """[rows in use]; the last one is the best and never empty."""
+
+
+class Queue(NamedTuple):
+    """Clients' orders on one side, ascending by key; among equals the oldest stands last."""
+
+    key: Ints
+    id: Ints
+    open: Ints
     """Lots still to fill."""
-    order_ahead: Ints
+    ahead: Ints
     """V: lots of history that stand before it at its price."""
-    order_traded: Ints
+    traded: Ints
     """Lots history traded at its price since the level last changed."""
-    order_owner: Ints
+    owner: Ints
     """A number for the account, for self-trade prevention."""
     held: Ints
-    """[levels, orders]."""
+    """[rows in use]."""
+
+
+class BookSide(NamedTuple):
+    """One side of a market: history, and the clients' orders in it."""
+
+    levels: Levels
+    queue: Queue
 
 
 class Fills(NamedTuple):
@@ -119,18 +127,22 @@ def new_market(
     """An empty market whose columns come from `column(length)`."""
 
     def side() -> BookSide:
-        return BookSide(
-            level_key=column(2 * level_capacity),
-            level_size=column(2 * level_capacity),
-            level_eaten=column(2 * level_capacity),
-            order_key=column(order_capacity),
-            order_id=column(order_capacity),
-            order_open=column(order_capacity),
-            order_ahead=column(order_capacity),
-            order_traded=column(order_capacity),
-            order_owner=column(order_capacity),
-            held=column(2),
+        levels = Levels(
+            key=column(2 * level_capacity),
+            size=column(2 * level_capacity),
+            eaten=column(2 * level_capacity),
+            held=column(1),
         )
+        queue = Queue(
+            key=column(order_capacity),
+            id=column(order_capacity),
+            open=column(order_capacity),
+            ahead=column(order_capacity),
+            traded=column(order_capacity),
+            owner=column(order_capacity),
+            held=column(1),
+        )
+        return BookSide(levels, queue)
 
     # A sweep writes at most one row for each level, and three for each order: the history before
     # it, its fill, its prevention. A crossing after an event does the same on both sides.

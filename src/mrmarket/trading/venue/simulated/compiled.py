@@ -11,7 +11,7 @@ from typing import Any
 
 from mrmarket.core.errors import MrMarketError
 from mrmarket.trading.venue.simulated import book_arrays, kernel, session
-from mrmarket.trading.venue.simulated.book_arrays import BookSide, Ints, Market, list_column
+from mrmarket.trading.venue.simulated.book_arrays import BookSide, Ints, Levels, Market, list_column
 from mrmarket.trading.venue.simulated.session import Reports, Requests, Rows
 
 
@@ -30,7 +30,7 @@ class Kernel:
 
     column: Callable[[int], Ints]
     set_level: Callable[[BookSide, int, int, Ints], None]
-    set_top: Callable[[BookSide, int, int], None]
+    set_top: Callable[[Levels, int, int], None]
     visible: Callable[[BookSide, int], int]
     clear_levels: Callable[[Market], None]
     end_snapshot: Callable[[Market], None]

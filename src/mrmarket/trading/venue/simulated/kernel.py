@@ -16,15 +16,15 @@ from mrmarket.trading.venue.simulated.book_arrays import (
     EXPONENT_MILLI,
     FILL,
     HISTORY,
-    LEVELS,
     MAKER_PREVENTED,
     MODEL,
-    ORDERS,
     TAKER_PREVENTED,
     BookSide,
     Fills,
     Ints,
+    Levels,
     Market,
+    Queue,
 )
 
 NO_LIMIT = 2**61
@@ -71,34 +71,35 @@ def note(fills: Fills, kind: int, maker: int, taker: int, key: int, lots: int, t
     fills.rows[0] = row + 1
 
 
-def drop_order(side: BookSide, at: int) -> None:
+def drop_order(queue: Queue, at: int) -> None:
     """Take one client order off the book."""
-    count = side.held[ORDERS]
-    close_gap(side.order_key, at, count)
-    close_gap(side.order_id, at, count)
-    close_gap(side.order_open, at, count)
-    close_gap(side.order_ahead, at, count)
-    close_gap(side.order_traded, at, count)
-    close_gap(side.order_owner, at, count)
-    side.held[ORDERS] = count - 1
+    count = queue.held[0]
+    close_gap(queue.key, at, count)
+    close_gap(queue.id, at, count)
+    close_gap(queue.open, at, count)
+    close_gap(queue.ahead, at, count)
+    close_gap(queue.traded, at, count)
+    close_gap(queue.owner, at, count)
+    queue.held[0] = count - 1
 
 
-def level_left(side: BookSide, key: int) -> int:
+def level_left(levels: Levels, key: int) -> int:
     """Lots of history still to be had at a level."""
-    count = side.held[LEVELS]
-    at = find(side.level_key, count, key)
-    if at < count and side.level_key[at] == key:
-        return max(0, side.level_size[at] - side.level_eaten[at])
+    count = levels.held[0]
+    at = find(levels.key, count, key)
+    if at < count and levels.key[at] == key:
+        return max(0, levels.size[at] - levels.eaten[at])
     return 0
 
 
 def visible(side: BookSide, key: int) -> int:
     """Lots anybody sees at a level: what is left of history, and clients' orders."""
-    lots = level_left(side, key)
-    count = side.held[ORDERS]
-    at = find(side.order_key, count, key)
-    while at < count and side.order_key[at] == key:
-        lots += side.order_open[at]
+    lots = level_left(side.levels, key)
+    queue = side.queue
+    count = queue.held[0]
+    at = find(queue.key, count, key)
+    while at < count and queue.key[at] == key:
+        lots += queue.open[at]
         at += 1
     return lots
 
@@ -120,195 +121,195 @@ def stood_behind(settings: Ints, ahead: int, behind: int, cancelled: int) -> int
     return min(behind, math.ceil(share * cancelled - 1e-9))
 
 
-def requeue(side: BookSide, key: int, before: int, after: int, settings: Ints) -> None:
+def requeue(queue: Queue, key: int, before: int, after: int, settings: Ints) -> None:
     """Move the orders at a level forward when history changes it from `before` to `after` lots.
 
     What trades took since the last change already moved them and is not counted again.
     """
-    count = side.held[ORDERS]
-    at = find(side.order_key, count, key)
-    while at < count and side.order_key[at] == key:
-        traded = side.order_traded[at]
-        ahead = side.order_ahead[at]
+    count = queue.held[0]
+    at = find(queue.key, count, key)
+    while at < count and queue.key[at] == key:
+        traded = queue.traded[at]
+        ahead = queue.ahead[at]
         cancelled = before - after - traded
         if cancelled > 0:
             behind = max(0, before - traded - ahead)
             ahead -= cancelled - stood_behind(settings, ahead, behind, cancelled)
-        side.order_ahead[at] = max(0, min(ahead, after))
-        side.order_traded[at] = 0
+        queue.ahead[at] = max(0, min(ahead, after))
+        queue.traded[at] = 0
         at += 1
 
 
-def bury(side: BookSide) -> None:
+def bury(levels: Levels) -> None:
     """Drop the levels that hold nothing, and of the rest the worst beyond half of the column."""
     kept = 0
-    for at in range(side.held[LEVELS]):
-        if side.level_size[at] > 0:
-            side.level_key[kept] = side.level_key[at]
-            side.level_size[kept] = side.level_size[at]
-            side.level_eaten[kept] = side.level_eaten[at]
+    for at in range(levels.held[0]):
+        if levels.size[at] > 0:
+            levels.key[kept] = levels.key[at]
+            levels.size[kept] = levels.size[at]
+            levels.eaten[kept] = levels.eaten[at]
             kept += 1
-    extra = kept - len(side.level_key) // 2
+    extra = kept - len(levels.key) // 2
     if extra > 0:
         kept -= extra
-        side.level_key[0:kept] = side.level_key[extra : extra + kept]
-        side.level_size[0:kept] = side.level_size[extra : extra + kept]
-        side.level_eaten[0:kept] = side.level_eaten[extra : extra + kept]
-    side.held[LEVELS] = kept
+        levels.key[0:kept] = levels.key[extra : extra + kept]
+        levels.size[0:kept] = levels.size[extra : extra + kept]
+        levels.eaten[0:kept] = levels.eaten[extra : extra + kept]
+    levels.held[0] = kept
 
 
-def put_level(side: BookSide, key: int, lots: int) -> int:
+def put_level(levels: Levels, key: int, lots: int) -> int:
     """Write a level, 0 removes it; return what history held there before.
 
     A removed level stays as a size of 0 unless it was the best: most come back within milliseconds,
     and moving the columns is what costs. The last level is never one of those.
     """
-    count = side.held[LEVELS]
-    keys = side.level_key
+    count = levels.held[0]
+    keys = levels.key
     at = find(keys, count, key)
     if at < count and keys[at] == key:
-        before = side.level_size[at]
-        side.level_size[at] = lots
-        side.level_eaten[at] = 0
+        before = levels.size[at]
+        levels.size[at] = lots
+        levels.eaten[at] = 0
         if at == count - 1:
-            while count > 0 and side.level_size[count - 1] == 0:
+            while count > 0 and levels.size[count - 1] == 0:
                 count -= 1
-            side.held[LEVELS] = count
+            levels.held[0] = count
         return before
     if lots == 0:
         return 0
     if count == len(keys):
-        bury(side)
-        count = side.held[LEVELS]
+        bury(levels)
+        count = levels.held[0]
         at = find(keys, count, key)
     open_gap(keys, at, count)
-    open_gap(side.level_size, at, count)
-    open_gap(side.level_eaten, at, count)
-    side.held[LEVELS] = count + 1
+    open_gap(levels.size, at, count)
+    open_gap(levels.eaten, at, count)
+    levels.held[0] = count + 1
     keys[at] = key
-    side.level_size[at] = lots
-    side.level_eaten[at] = 0
+    levels.size[at] = lots
+    levels.eaten[at] = 0
     return 0
 
 
 def set_level(side: BookSide, key: int, lots: int, settings: Ints) -> None:
     """History says a level now holds `lots`; 0 removes it."""
-    before = put_level(side, key, lots)
-    if side.held[ORDERS]:
-        requeue(side, key, before, lots, settings)
+    before = put_level(side.levels, key, lots)
+    if side.queue.held[0]:
+        requeue(side.queue, key, before, lots, settings)
 
 
-def set_top(side: BookSide, key: int, lots: int) -> None:
+def set_top(levels: Levels, key: int, lots: int) -> None:
     """History says the best level of a side is now this one; what was better is gone.
 
     It moves levels, not queues: the print that explains it may come before or after, and counting
     both would move an order forward twice. The next update of the level puts its queue right.
     """
-    last = side.held[LEVELS] - 1
-    if last >= 0 and side.level_key[last] == key and side.level_size[last] == lots:
+    last = levels.held[0] - 1
+    if last >= 0 and levels.key[last] == key and levels.size[last] == lots:
         return
-    while last >= 0 and side.level_key[last] > key:
+    while last >= 0 and levels.key[last] > key:
         last -= 1
-    side.held[LEVELS] = last + 1
-    put_level(side, key, lots)
+    levels.held[0] = last + 1
+    put_level(levels, key, lots)
 
 
 def clear_levels(market: Market) -> None:
     """Forget history; a snapshot's levels follow through `set_level`, then `end_snapshot`."""
-    market.bids.held[LEVELS] = 0
-    market.asks.held[LEVELS] = 0
+    market.bids.levels.held[0] = 0
+    market.asks.levels.held[0] = 0
 
 
 def end_snapshot(market: Market) -> None:
     """Nobody can stand behind more than the new snapshot shows at his price."""
     for side in (market.bids, market.asks):
-        for at in range(side.held[ORDERS]):
-            side.order_ahead[at] = min(side.order_ahead[at], level_left(side, side.order_key[at]))
-            side.order_traded[at] = 0
+        levels, queue = side.levels, side.queue
+        for at in range(queue.held[0]):
+            queue.ahead[at] = min(queue.ahead[at], level_left(levels, queue.key[at]))
+            queue.traded[at] = 0
 
 
-def meet(own: BookSide, history: BookSide, fills: Fills, own_buys: bool) -> None:
+def meet(queue: Queue, levels: Levels, fills: Fills, own_buys: bool) -> None:
     """Fill clients' orders that history's best opposite price reaches, up to what stands there."""
-    at = history.held[LEVELS] - 1
-    while own.held[ORDERS] > 0 and at >= 0:
-        order = own.held[ORDERS] - 1
-        if own.order_key[order] + history.level_key[at] < 0:
+    at = levels.held[0] - 1
+    while queue.held[0] > 0 and at >= 0:
+        order = queue.held[0] - 1
+        if queue.key[order] + levels.key[at] < 0:
             return
-        lots = min(own.order_open[order], history.level_size[at] - history.level_eaten[at])
+        lots = min(queue.open[order], levels.size[at] - levels.eaten[at])
         if lots <= 0:
             at -= 1
             continue
-        note(fills, FILL, own.order_id[order], HISTORY, own.order_key[order], lots, not own_buys)
-        history.level_eaten[at] += lots
-        own.order_open[order] -= lots
-        own.order_ahead[order] = 0
-        if own.order_open[order] == 0:
-            drop_order(own, order)
+        note(fills, FILL, queue.id[order], HISTORY, queue.key[order], lots, not own_buys)
+        levels.eaten[at] += lots
+        queue.open[order] -= lots
+        queue.ahead[order] = 0
+        if queue.open[order] == 0:
+            drop_order(queue, order)
 
 
 def cross(market: Market) -> None:
     """After an event of history: no client's order is left standing against a crossing level."""
-    meet(market.bids, market.asks, market.fills, True)
-    meet(market.asks, market.bids, market.fills, False)
+    meet(market.bids.queue, market.asks.levels, market.fills, True)
+    meet(market.asks.queue, market.bids.levels, market.fills, False)
 
 
 def print_trade(market: Market, taker_buys: bool, price_ticks: int, lots: int) -> None:
     """History trades: orders it went through fill whole, orders at its price by queue position."""
-    side = market.asks if taker_buys else market.bids
+    queue = market.asks.queue if taker_buys else market.bids.queue
     key = -price_ticks if taker_buys else price_ticks
     fills = market.fills
-    while side.held[ORDERS] > 0:
-        last = side.held[ORDERS] - 1
-        if side.order_key[last] <= key:
+    while queue.held[0] > 0:
+        last = queue.held[0] - 1
+        if queue.key[last] <= key:
             break
-        note(
-            fills, FILL, side.order_id[last], HISTORY, side.order_key[last], side.order_open[last], taker_buys
-        )
-        drop_order(side, last)
+        note(fills, FILL, queue.id[last], HISTORY, queue.key[last], queue.open[last], taker_buys)
+        drop_order(queue, last)
     served = 0
-    at = side.held[ORDERS] - 1
-    while at >= 0 and side.order_key[at] == key:
+    at = queue.held[0] - 1
+    while at >= 0 and queue.key[at] == key:
         # The taker's lots reach this order less what clients before it got.
         reach = lots - served
-        ahead = side.order_ahead[at]
-        side.order_traded[at] += lots
-        side.order_ahead[at] = max(0, ahead - reach)
-        got = min(side.order_open[at], reach - ahead)
+        ahead = queue.ahead[at]
+        queue.traded[at] += lots
+        queue.ahead[at] = max(0, ahead - reach)
+        got = min(queue.open[at], reach - ahead)
         if got > 0:
             served += got
-            note(fills, FILL, side.order_id[at], HISTORY, key, got, taker_buys)
-            side.order_open[at] -= got
-            if side.order_open[at] == 0:
-                drop_order(side, at)
+            note(fills, FILL, queue.id[at], HISTORY, key, got, taker_buys)
+            queue.open[at] -= got
+            if queue.open[at] == 0:
+                drop_order(queue, at)
         at -= 1
 
 
 def would_take(market: Market, buys: bool, limit_key: int) -> bool:
     """Whether an order of that limit meets anybody."""
     rival = market.asks if buys else market.bids
-    orders = rival.held[ORDERS]
-    if orders and rival.order_key[orders - 1] + limit_key >= 0:
+    levels, queue = rival.levels, rival.queue
+    orders = queue.held[0]
+    if orders and queue.key[orders - 1] + limit_key >= 0:
         return True
-    at = rival.held[LEVELS] - 1
-    while at >= 0 and rival.level_key[at] + limit_key >= 0:
-        if rival.level_size[at] > rival.level_eaten[at]:
+    at = levels.held[0] - 1
+    while at >= 0 and levels.key[at] + limit_key >= 0:
+        if levels.size[at] > levels.eaten[at]:
             return True
         at -= 1
     return False
 
 
-def front(side: BookSide, at: int, order: int, taken: int) -> tuple[int, int]:
+def front(levels: Levels, queue: Queue, at: int, order: int, taken: int) -> tuple[int, int]:
     """The key an incoming order meets next, and the lots of history it meets there before a client.
 
     `at` is the best level with something left (or -1) of which `taken` lots are spoken for,
     `order` the best client order (or -1); one of them is there.
     """
-    left = side.level_size[at] - side.level_eaten[at] - taken if at >= 0 else 0
-    if order < 0 or (at >= 0 and side.level_key[at] > side.order_key[order]):
-        return side.level_key[at], left
-    key = side.order_key[order]
-    if at >= 0 and side.level_key[at] == key:
-        return key, min(left, side.order_ahead[order] - taken)
+    left = levels.size[at] - levels.eaten[at] - taken if at >= 0 else 0
+    if order < 0 or (at >= 0 and levels.key[at] > queue.key[order]):
+        return levels.key[at], left
+    key = queue.key[order]
+    if at >= 0 and levels.key[at] == key:
+        return key, min(left, queue.ahead[order] - taken)
     return key, 0
 
 
@@ -317,18 +318,19 @@ def fillable(
 ) -> tuple[int, int]:
     """What `take` would do, without doing it: lots, and the sum of price ticks times lots."""
     rival = market.asks if buys else market.bids
-    at = rival.held[LEVELS] - 1
-    order = rival.held[ORDERS] - 1
+    levels, queue = rival.levels, rival.queue
+    at = levels.held[0] - 1
+    order = queue.held[0] - 1
     taken = 0
     wanted = lots
     grains = 0
     while wanted > 0:
-        while at >= 0 and rival.level_size[at] - rival.level_eaten[at] <= taken:
+        while at >= 0 and levels.size[at] - levels.eaten[at] <= taken:
             at -= 1
             taken = 0
         if at < 0 and order < 0:
             break
-        key, left = front(rival, at, order, taken)
+        key, left = front(levels, queue, at, order, taken)
         if key + limit_key < 0:
             break
         if left > 0:
@@ -336,22 +338,22 @@ def fillable(
             taken += got
         else:
             order -= 1
-            if self_trade != STP_NONE and rival.order_owner[order + 1] == owner:
+            if self_trade != STP_NONE and queue.owner[order + 1] == owner:
                 if self_trade == STP_MAKER:
                     continue
                 break
-            got = min(wanted, rival.order_open[order + 1])
+            got = min(wanted, queue.open[order + 1])
         wanted -= got
         grains += abs(key) * got
     return lots - wanted, grains
 
 
-def advance(side: BookSide, key: int, lots: int) -> None:
+def advance(queue: Queue, key: int, lots: int) -> None:
     """A client took `lots` of history at a level from the front: the orders there move up."""
-    at = side.held[ORDERS] - 1
-    while at >= 0 and side.order_key[at] >= key:
-        if side.order_key[at] == key:
-            side.order_ahead[at] = max(0, side.order_ahead[at] - lots)
+    at = queue.held[0] - 1
+    while at >= 0 and queue.key[at] >= key:
+        if queue.key[at] == key:
+            queue.ahead[at] = max(0, queue.ahead[at] - lots)
         at -= 1
 
 
@@ -363,37 +365,38 @@ def take(
     0 is also returned when self-trade prevention expired the rest (a TAKER_PREVENTED row says so).
     """
     rival = market.asks if buys else market.bids
+    levels, queue = rival.levels, rival.queue
     fills = market.fills
-    at = rival.held[LEVELS] - 1
+    at = levels.held[0] - 1
     while lots > 0:
-        while at >= 0 and rival.level_size[at] <= rival.level_eaten[at]:
+        while at >= 0 and levels.size[at] <= levels.eaten[at]:
             at -= 1
-        order = rival.held[ORDERS] - 1
+        order = queue.held[0] - 1
         if at < 0 and order < 0:
             break
-        key, left = front(rival, at, order, 0)
+        key, left = front(levels, queue, at, order, 0)
         if key + limit_key < 0:
             break
         if left > 0:
             got = min(lots, left)
-            rival.level_eaten[at] += got
+            levels.eaten[at] += got
             note(fills, FILL, HISTORY, taker, key, got, buys)
-            advance(rival, key, got)
+            advance(queue, key, got)
             lots -= got
             continue
-        if self_trade != STP_NONE and rival.order_owner[order] == owner:
+        if self_trade != STP_NONE and queue.owner[order] == owner:
             if self_trade != STP_TAKER:
-                note(fills, MAKER_PREVENTED, rival.order_id[order], taker, key, rival.order_open[order], buys)
-                drop_order(rival, order)
+                note(fills, MAKER_PREVENTED, queue.id[order], taker, key, queue.open[order], buys)
+                drop_order(queue, order)
             if self_trade != STP_MAKER:
                 note(fills, TAKER_PREVENTED, HISTORY, taker, key, lots, buys)
                 return 0
             continue
-        got = min(lots, rival.order_open[order])
-        note(fills, FILL, rival.order_id[order], taker, key, got, buys)
-        rival.order_open[order] -= got
-        if rival.order_open[order] == 0:
-            drop_order(rival, order)
+        got = min(lots, queue.open[order])
+        note(fills, FILL, queue.id[order], taker, key, got, buys)
+        queue.open[order] -= got
+        if queue.open[order] == 0:
+            drop_order(queue, order)
         lots -= got
     return lots
 
@@ -401,21 +404,22 @@ def take(
 def rest(market: Market, buys: bool, key: int, lots: int, owner: int, order_id: int) -> None:
     """Stand at the back of the queue of a price."""
     side = market.bids if buys else market.asks
-    count = side.held[ORDERS]
-    at = find(side.order_key, count, key)
-    open_gap(side.order_key, at, count)
-    open_gap(side.order_id, at, count)
-    open_gap(side.order_open, at, count)
-    open_gap(side.order_ahead, at, count)
-    open_gap(side.order_traded, at, count)
-    open_gap(side.order_owner, at, count)
-    side.order_key[at] = key
-    side.order_id[at] = order_id
-    side.order_open[at] = lots
-    side.order_ahead[at] = level_left(side, key)
-    side.order_traded[at] = 0
-    side.order_owner[at] = owner
-    side.held[ORDERS] = count + 1
+    queue = side.queue
+    count = queue.held[0]
+    at = find(queue.key, count, key)
+    open_gap(queue.key, at, count)
+    open_gap(queue.id, at, count)
+    open_gap(queue.open, at, count)
+    open_gap(queue.ahead, at, count)
+    open_gap(queue.traded, at, count)
+    open_gap(queue.owner, at, count)
+    queue.key[at] = key
+    queue.id[at] = order_id
+    queue.open[at] = lots
+    queue.ahead[at] = level_left(side.levels, key)
+    queue.traded[at] = 0
+    queue.owner[at] = owner
+    queue.held[0] = count + 1
 
 
 def submit(
@@ -432,8 +436,8 @@ def submit(
     key = price_ticks if buys else -price_ticks
     if kind == MARKET:
         key = NO_LIMIT
-    side = market.bids if buys else market.asks
-    if kind <= POST_ONLY and side.held[ORDERS] == len(side.order_key):
+    queue = market.bids.queue if buys else market.asks.queue
+    if kind <= POST_ONLY and queue.held[0] == len(queue.key):
         return NO_ROOM
     if kind == POST_ONLY and would_take(market, buys, key):
         return WOULD_TAKE
@@ -452,14 +456,14 @@ def submit(
 
 def withdraw(market: Market, buys: bool, price_ticks: int, order_id: int) -> int:
     """Take an order off the book; return its open lots, 0 when it is not there."""
-    side = market.bids if buys else market.asks
+    queue = market.bids.queue if buys else market.asks.queue
     key = price_ticks if buys else -price_ticks
-    count = side.held[ORDERS]
-    at = find(side.order_key, count, key)
-    while at < count and side.order_key[at] == key:
-        if side.order_id[at] == order_id:
-            lots = side.order_open[at]
-            drop_order(side, at)
+    count = queue.held[0]
+    at = find(queue.key, count, key)
+    while at < count and queue.key[at] == key:
+        if queue.id[at] == order_id:
+            lots = queue.open[at]
+            drop_order(queue, at)
             return lots
         at += 1
     return 0

@@ -11,7 +11,7 @@ from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 from mrmarket.trading.market.event import EventKind, Level, MarketEvent
-from mrmarket.trading.venue.simulated.book_arrays import LEVELS, ORDERS, BookSide, QueueModel, new_market
+from mrmarket.trading.venue.simulated.book_arrays import BookSide, QueueModel, new_market
 from mrmarket.trading.venue.simulated.compiled import Kernel
 from mrmarket.trading.venue.simulated.filters import Filters
 from mrmarket.trading.venue.simulated.records import (
@@ -95,7 +95,7 @@ class Listing:
     def has_room(self, *, buys: bool) -> bool:
         """Whether one more order can rest on a side."""
         side = self.side(buys=buys)
-        return side.held[ORDERS] < len(side.order_key)
+        return side.queue.held[0] < len(side.queue.key)
 
     def reference_ticks(self) -> int:
         """The last price, or the middle of the book before the first trade; 0 if there is neither."""
@@ -109,18 +109,18 @@ class Listing:
         """Visible levels of a side, best first."""
         side = self.side(buys=buys)
         sign = 1 if buys else -1
-        level, order = int(side.held[LEVELS]) - 1, int(side.held[ORDERS]) - 1
+        level, order = int(side.levels.held[0]) - 1, int(side.queue.held[0]) - 1
         while level >= 0 or order >= 0:
-            keys = [side.level_key[level]] if level >= 0 else []
+            keys = [side.levels.key[level]] if level >= 0 else []
             if order >= 0:
-                keys.append(side.order_key[order])
+                keys.append(side.queue.key[order])
             key = max(keys)
             lots = 0
-            if level >= 0 and side.level_key[level] == key:
-                lots = side.level_size[level] - side.level_eaten[level]
+            if level >= 0 and side.levels.key[level] == key:
+                lots = side.levels.size[level] - side.levels.eaten[level]
                 level -= 1
-            while order >= 0 and side.order_key[order] == key:
-                lots += side.order_open[order]
+            while order >= 0 and side.queue.key[order] == key:
+                lots += side.queue.open[order]
                 order -= 1
             if lots > 0:
                 yield int(key) * sign, int(lots)
@@ -192,14 +192,14 @@ class Listing:
             return set()
         price, lots = levels[0]
         key = sign * price
-        at = int(side.held[LEVELS]) - 1
-        if at >= 0 and side.level_key[at] == key and side.level_size[at] == lots:
+        at = int(side.levels.held[0]) - 1
+        if at >= 0 and side.levels.key[at] == key and side.levels.size[at] == lots:
             return set()
         changed = {price}
-        while at >= 0 and side.level_key[at] > key:
-            changed.add(int(side.level_key[at]) * sign)
+        while at >= 0 and side.levels.key[at] > key:
+            changed.add(int(side.levels.key[at]) * sign)
             at -= 1
-        self.kernel.set_top(side, key, lots)
+        self.kernel.set_top(side.levels, key, lots)
         return changed
 
     def _visible(self) -> tuple[dict[int, int], dict[int, int]]:

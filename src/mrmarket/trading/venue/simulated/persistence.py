@@ -9,7 +9,6 @@ import msgspec
 from mrmarket.core.errors import MrMarketError
 from mrmarket.core.side import Side
 from mrmarket.trading.venue.simulated.accounts import Accounts, Holding
-from mrmarket.trading.venue.simulated.book_arrays import ORDERS
 from mrmarket.trading.venue.simulated.listing import Listing
 from mrmarket.trading.venue.simulated.order_records import OrderRecords
 from mrmarket.trading.venue.simulated.records import ExchangeOrder, ExchangeTrade, PublicTrade
@@ -66,9 +65,9 @@ def save_exchange(
     ahead: dict[int, int] = {}
     for listing in listings.values():
         for side in (listing.market.bids, listing.market.asks):
-            for at in range(side.held[ORDERS]):
-                if side.order_ahead[at]:
-                    ahead[int(side.order_id[at])] = int(side.order_ahead[at])
+            for at in range(side.queue.held[0]):
+                if side.queue.ahead[at]:
+                    ahead[int(side.queue.id[at])] = int(side.queue.ahead[at])
     saved = SavedExchange(
         version=STATE_VERSION,
         last_order_id=last_order_id,
@@ -122,8 +121,8 @@ def restore_exchange(
         _stand(listings[order.symbol], order, accounts)
     for listing in listings.values():
         for side in (listing.market.bids, listing.market.asks):
-            for at in range(side.held[ORDERS]):
-                side.order_ahead[at] = last.ahead.get(int(side.order_id[at]), 0)
+            for at in range(side.queue.held[0]):
+                side.queue.ahead[at] = last.ahead.get(int(side.queue.id[at]), 0)
     records.take_changes()
     return last.last_order_id + skip_ids
 

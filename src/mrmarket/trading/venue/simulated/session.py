@@ -11,19 +11,28 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from mrmarket.trading.market.event import EventKind, MarketEvent
-from mrmarket.trading.venue.simulated.book_arrays import FILL, HISTORY, Fills, Ints, Market, list_column
+from mrmarket.trading.venue.simulated.book_arrays import (
+    FILL,
+    HISTORY,
+    Fills,
+    Ints,
+    Levels,
+    Market,
+    Queue,
+    list_column,
+)
 from mrmarket.trading.venue.simulated.kernel import (
     FILLED,
     NO_ROOM,
     RESTING,
     STP_MAKER,
     WOULD_TAKE,
-    clear_levels,
     cross,
     end_snapshot,
     open_gap,
     print_trade,
-    set_level,
+    put_level,
+    requeue,
     set_top,
     submit,
     withdraw,
@@ -148,6 +157,7 @@ def to_rows(
             first = len(code)
             if snapshot:
                 add(CLEAR_ROW, 0, 0, now_ns)
+                add(CLEAR_ROW | ASK_BIT, 0, 0, now_ns)
             # Worst first, so that building a side from nothing appends.
             for row_price, row_lots in reversed(event.bids):
                 add(level_row, row_price, row_lots, now_ns)
@@ -264,28 +274,33 @@ def execute(market: Market, requests: Requests, row: int, reports: Reports, resp
         report(reports, at_ns, response_ns, ENDED, order_id, price, 0, 0)
 
 
-def apply_row(market: Market, rows: Rows, at: int) -> None:
-    """Take one row of history in; at the end of an event settle what crosses."""
-    code = rows.code[at]
-    kind = code & 3
+def arrive(market: Market, requests: Requests, reports: Reports, now_ns: int, response_ns: int) -> bool:
+    """Execute what is due by now; false when `reports` must be emptied first."""
+    span = requests.span
+    limit = len(reports.kind) - (2 * len(market.fills.kind) + 2)
+    while span[0] < span[1] and requests.due_ns[span[0]] <= now_ns:
+        if reports.rows[0] > limit:
+            return False
+        execute(market, requests, span[0], reports, response_ns)
+        span[0] += 1
+    return reports.rows[0] <= limit
+
+
+def apply_level(
+    levels: Levels, queue: Queue, orders: Ints, kind: int, key: int, lots: int, settings: Ints
+) -> None:
+    """Take one row of a side in; a print is no level and does nothing here.
+
+    `orders` is `queue.held`, apart so that most rows need not look into the queue.
+    """
     if kind == LEVEL_ROW:
-        if code & ASK_BIT:
-            set_level(market.asks, -rows.price_ticks[at], rows.lots[at], market.settings)
-        else:
-            set_level(market.bids, rows.price_ticks[at], rows.lots[at], market.settings)
-    elif kind == TRADE_ROW:
-        print_trade(market, code & ASK_BIT != 0, rows.price_ticks[at], rows.lots[at])
+        before = put_level(levels, key, lots)
+        if orders[0] > 0:
+            requeue(queue, key, before, lots, settings)
     elif kind == TOP_ROW:
-        if code & ASK_BIT:
-            set_top(market.asks, -rows.price_ticks[at], rows.lots[at])
-        else:
-            set_top(market.bids, rows.price_ticks[at], rows.lots[at])
-    else:
-        clear_levels(market)
-    if code & END_BIT:
-        if code & SNAPSHOT_BIT:
-            end_snapshot(market)
-        cross(market)
+        set_top(levels, key, lots)
+    elif kind == CLEAR_ROW:
+        levels.held[0] = 0
 
 
 def play(
@@ -301,20 +316,30 @@ def play(
 
     Returns the row to go on from: `stop`, or less when `reports` must be emptied first.
     """
-    fills = market.fills
-    limit = len(reports.kind) - (2 * len(fills.kind) + 2)
-    at = start
-    while at < stop:
-        now_ns = rows.at_ns[at]
-        while requests.span[0] < requests.span[1] and requests.due_ns[requests.span[0]] <= now_ns:
-            if reports.rows[0] > limit:
-                return at
-            execute(market, requests, requests.span[0], reports, response_ns)
-            requests.span[0] += 1
-        if reports.rows[0] > limit:
+    # Taken out of their tuples once: compiled, every access inside the loop counts references.
+    bids, asks = market.bids.levels, market.asks.levels
+    bid_queue, ask_queue = market.bids.queue, market.asks.queue
+    bid_orders, ask_orders = bid_queue.held, ask_queue.held
+    settings, fill_rows = market.settings, market.fills.rows
+    codes, prices, sizes, times = rows.code, rows.price_ticks, rows.lots, rows.at_ns
+    dues, span, written = requests.due_ns, requests.span, reports.rows
+    limit = len(reports.kind) - (2 * len(market.fills.kind) + 2)
+    for at in range(start, stop):
+        due = span[0] < span[1] and dues[span[0]] <= times[at]
+        if (due or written[0] > limit) and not arrive(market, requests, reports, times[at], response_ns):
             return at
-        apply_row(market, rows, at)
-        if fills.rows[0]:
-            report_fills(reports, fills, now_ns, response_ns)
-        at += 1
-    return at
+        code = codes[at]
+        if code & ASK_BIT:
+            apply_level(asks, ask_queue, ask_orders, code & 3, -prices[at], sizes[at], settings)
+        else:
+            apply_level(bids, bid_queue, bid_orders, code & 3, prices[at], sizes[at], settings)
+        if code & END_BIT and bid_orders[0] + ask_orders[0] > 0:
+            if code & 3 == TRADE_ROW:
+                print_trade(market, code & ASK_BIT != 0, prices[at], sizes[at])
+            else:
+                if code & SNAPSHOT_BIT:
+                    end_snapshot(market)
+                cross(market)
+            if fill_rows[0] > 0:
+                report_fills(reports, market.fills, times[at], response_ns)
+    return stop
