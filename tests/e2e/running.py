@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.remote import RemoteInstance
@@ -30,6 +33,10 @@ class RunningInstance:
         """Its API."""
         return RemoteInstance(self.url)
 
+    def stop_trading(self) -> None:
+        """The page's stop button: cancels every quote and pauses."""
+        read_json(f"{self.url}/api/v1/instance/stop", {}, method="POST")
+
     def interrupt(self, timeout_s: float = 30) -> int:
         """Ctrl-C, and wait for its exit status."""
         self.process.send_signal(signal.SIGINT)
@@ -39,6 +46,14 @@ class RunningInstance:
         """`kill -9`."""
         self.process.kill()
         self.process.wait(10)
+
+
+def read_json(url: str, headers: dict[str, str], method: str = "GET") -> Any:
+    """One request to a loopback address, as JSON."""
+    assert url.startswith("http://127.0.0.1:")
+    request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310 - checked above
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - checked above
+        return json.load(answer)
 
 
 def command(*arguments: str) -> list[str]:

@@ -96,7 +96,8 @@ class PoolSection(_Section, frozen=True):
     """`[pool]`: the pool that this instance runs."""
 
     demo: bool = True
-    """Fund the pool with three demo depositors when the venue is simulated or paper."""
+    """Found the pool with three demo depositors where the money is simulated. A real account's money is
+    the owner's when the instance first sees it."""
 
 
 class Config(_Section, frozen=True):

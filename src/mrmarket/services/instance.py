@@ -17,7 +17,7 @@ from mrmarket.core.clock import NS_PER_MS, SystemClock
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.events import Fact, Filled
 from mrmarket.core.side import Side
-from mrmarket.money.pool.plan import DEMO_FOUNDERS, PoolPlan
+from mrmarket.money.pool.plan import DEMO_FOUNDERS, Founder, PoolPlan
 from mrmarket.money.pool.treasury import Treasury
 from mrmarket.services import views
 from mrmarket.services.api import schema
@@ -37,6 +37,9 @@ from mrmarket.trading.strategy.run import StrategyRun
 _LEASE_TTL_NS: Final = 30_000_000_000
 _HISTORY_PAGE: Final = 5_000
 _LEVELS: Final = 15
+
+OWNER: Final = (Founder("owner", 1),)
+"""Whose money a real account holds when the instance first sees it."""
 
 _log = structlog.get_logger("mrmarket.instance")
 
@@ -285,11 +288,12 @@ class Instance:
             observer=RunWatch(self._hub, candles, partial(views.fill_record_view, instrument)),
             history=_history(store, stream),
         )
+        play_money = place.simulated or config.venue.paper
         plan = PoolPlan(
             stream=stream,
             venue=place.venue.name,
             quote=instrument.quote,
-            founders=DEMO_FOUNDERS if config.pool.demo and (place.simulated or config.venue.paper) else (),
+            founders=DEMO_FOUNDERS if config.pool.demo and play_money else OWNER,
         )
         treasury = await asyncio.to_thread(Treasury.open, directory.money_db, store, plan, wall)
         return _Parts(place, store, run, Books(treasury, store, stream, self._hub), candles)

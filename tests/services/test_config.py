@@ -1,0 +1,82 @@
+"""The configuration: layers, sources, and what is refused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from mrmarket.services.config import ConfigError, LoadedConfig, load_config
+
+
+def write(folder: Path, text: str) -> Path:
+    """A config file."""
+    file = folder / "mrmarket.toml"
+    file.write_text(text)
+    return file
+
+
+def sources(loaded: LoadedConfig) -> dict[str, tuple[str, str]]:
+    """Value and source by dotted key, as people see them."""
+    return {
+        f"{section.name}.{entry.key}": (entry.value, entry.source)
+        for section in loaded.view().sections
+        for entry in section.entries
+    }
+
+
+def test_the_command_line_wins_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
+    """Each value says where it comes from."""
+    file = write(tmp_path, "[simulation]\nspeed = 2\nseed = 9\n")
+    shown = sources(load_config(file, {"simulation.speed": 20.0}))
+    assert shown["simulation.speed"] == ("20.0", "command line")
+    assert shown["simulation.seed"] == ("9", "file")
+    assert shown["api.port"] == ("8080", "default")
+
+
+def test_numbers_are_read_exactly(tmp_path: Path) -> None:
+    """0.1 is a tenth, not the nearest binary fraction."""
+    loaded = load_config(write(tmp_path, "[strategy]\nbid_spread = 0.1\n"), {})
+    assert loaded.config.strategy.bid_spread == Decimal("0.1")
+
+
+def test_faults_are_switched_on_in_the_file(tmp_path: Path) -> None:
+    """Rules of the simulated exchange's faults are part of the configuration."""
+    text = "[[simulation.faults.rules]]\nkind = 'timeout_after'\nmatch = 'POST /api/v3/order'\nrate = 0.5\n"
+    rules = load_config(write(tmp_path, text), {}).config.simulation.faults.rules
+    assert [(rule.kind, rule.rate) for rule in rules] == [("timeout_after", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("[simulation]\nmaker_fee = 3\n", "simulation.maker_fee"),
+        ("[venue]\nexchange = 'no such'\n", "venue.exchange"),
+        ("[venue]\nrecv_window_ms = 5000\n", "venue.recv_window_ms"),
+        ("[strategy]\nceiling_price = 0\n", "strategy.ceiling_price"),
+        ("[instance]\nname = ''\n", "instance.name"),
+        ("x = 1\n", "x"),
+        ("strategy = 1\n", "strategy"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_at_its_key(tmp_path: Path, text: str, at: str) -> None:
+    """The error names the dotted key."""
+    with pytest.raises(ConfigError, match=f"`{at}`"):
+        load_config(write(tmp_path, text), {})
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """A folder or bytes that are no text are one clear error."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path, {})
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "bytes.toml", {})
+
+
+def test_the_documentation_names_every_key() -> None:
+    """`docs/configuration.md` has a line for each setting there is."""
+    text = (Path(__file__).resolve().parents[2] / "docs/configuration.md").read_text()
+    missing = [key for key in sources(load_config(None, {})) if f"`{key.split('.', 1)[1]}`" not in text]
+    assert missing == []
