@@ -1,84 +1,19 @@
-"""A venue on a free port over a market so quiet that a test can say what happens in it."""
+"""A venue on a free port over the quiet market of `front_desk`."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import aiohttp
-import msgspec
 import pytest
 
-from mrmarket.core.clock import NS_PER_MS
-from mrmarket.core.instrument import Instrument
-from mrmarket.trading.market.event import EventKind, MarketEvent
+from front_desk import Desk, RawClient, StartVenue, quiet_events, quiet_instrument
 from mrmarket.trading.market.tape import TapeWriter
 from mrmarket.trading.venue.front.config import VenueConfig
 from mrmarket.trading.venue.front.server import VenueServer
-from mrmarket.trading.venue.front.signature import ApiKey, sign
-
-START_NS = 1_723_075_200_000 * NS_PER_MS
-BEST_BID = 6_000_000
-BEST_ASK = 6_001_000
-"""Ticks of 0.01: 60,000.00 and 60,010.00, a spread of ten dollars that nobody in history touches."""
-
-StartVenue = Callable[..., Awaitable[VenueServer]]
-
-
-def quiet_instrument() -> Instrument:
-    """BTC/USDT on Binance's grid."""
-    return Instrument(
-        venue="binance",
-        symbol="BTC/USDT",
-        base="BTC",
-        quote="USDT",
-        tick_size=Decimal("0.01"),
-        lot_size=Decimal("0.00001"),
-        min_lots=1,
-        max_lots=900_000_000,
-        min_notional=Decimal(5),
-        maker_fee=Decimal("0.001"),
-        taker_fee=Decimal("0.001"),
-    )
-
-
-def quiet_events(seconds: int = 600) -> Iterator[MarketEvent]:
-    """A still book of 50 levels a side, one print at each best price, then a flicker far from the touch ten
-    times a second. Nothing in it ever fills an order that rests inside the spread."""
-    at_ns = START_NS
-    yield MarketEvent(
-        kind=EventKind.SNAPSHOT,
-        exchange_ns=at_ns,
-        local_ns=at_ns,
-        last_id=1_000,
-        bids=[(BEST_BID - 100 * step, 200_000) for step in range(50)],
-        asks=[(BEST_ASK + 100 * step, 200_000) for step in range(50)],
-    )
-    for number, (price_ticks, buys) in enumerate([(BEST_BID, False), (BEST_ASK, True)], start=1):
-        yield MarketEvent(
-            kind=EventKind.TRADE,
-            exchange_ns=at_ns,
-            local_ns=at_ns,
-            last_id=number,
-            price_ticks=price_ticks,
-            size_lots=10,
-            taker_buys=buys,
-        )
-    for number in range(seconds * 10):
-        at_ns += 100 * NS_PER_MS
-        yield MarketEvent(
-            kind=EventKind.DEPTH,
-            exchange_ns=at_ns,
-            local_ns=at_ns,
-            first_id=1_001 + number,
-            last_id=1_001 + number,
-            bids=[(BEST_BID - 4_000, 100_000 + number % 2)],
-        )
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +24,12 @@ def quiet_tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for event in quiet_events():
             writer.write(event)
     return path
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """A gateway without sockets."""
+    return Desk()
 
 
 @pytest.fixture
@@ -113,38 +54,6 @@ async def venue(start_venue: StartVenue) -> VenueServer:
     return await start_venue()
 
 
-class RawClient:
-    """Plain HTTP with signatures as Binance documents them; shares no code with the venue's parsing."""
-
-    def __init__(self, server: VenueServer, session: aiohttp.ClientSession, key: ApiKey) -> None:
-        self.server = server
-        self.session = session
-        self.key = key
-
-    async def call(
-        self, method: str, path: str, /, signed: bool = False, headers: dict[str, str] | None = None, **fields: Any
-    ) -> tuple[int, Any, Any]:
-        """(status, JSON body, headers)."""
-        if signed:
-            fields.setdefault("timestamp", self.server.gateway.now_ns() // NS_PER_MS)
-        query = urlencode({name: value for name, value in fields.items() if value is not None})
-        if signed:
-            query += f"&signature={sign(self.key.secret, query)}"
-        sent = {"X-MBX-APIKEY": self.key.key} if headers is None else headers
-        url = f"{self.server.rest_url}{path}?{query}"
-        async with self.session.request(method, url, headers=sent) as response:
-            return response.status, msgspec.json.decode(await response.read()), response.headers
-
-    async def place(self, **fields: Any) -> dict[str, Any]:
-        """Place an order that must be taken."""
-        base = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
-        chosen = {name: value for name, value in (base | fields).items() if value is not None}
-        status, body, _ = await self.call("POST", "/api/v3/order", signed=True, **chosen)
-        assert status == 200, body
-        answer: dict[str, Any] = body
-        return answer
-
-
 @pytest.fixture
 async def alice(venue: VenueServer) -> AsyncIterator[RawClient]:
     """A raw client of the first account."""
@@ -157,9 +66,3 @@ async def bob(venue: VenueServer) -> AsyncIterator[RawClient]:
     """A raw client of the second account."""
     async with aiohttp.ClientSession() as session:
         yield RawClient(venue, session, venue.keys[1])
-
-
-@pytest.fixture
-def client_ids() -> Iterator[str]:
-    """Fresh client order ids."""
-    return (f"test-{number}" for number in itertools.count(1))

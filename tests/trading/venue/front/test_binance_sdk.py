@@ -53,6 +53,7 @@ class Rest:
         self._api = client.rest_api
 
     async def __call__(self, method: str, **fields: Any) -> Any:
+        """The answer to one call, as the client's model."""
         answer = await asyncio.to_thread(getattr(self._api, method), **fields)
         return answer.data()
 
@@ -129,11 +130,14 @@ async def test_an_order_lives_and_dies(alice: Rest) -> None:
 async def test_fills_are_read_by_both_sides(alice: Rest, bob: Rest) -> None:
     """A post-only order is filled by another account's market order."""
     placed = await alice(
-        "new_order", symbol="BTCUSDT", side=SELL, type=NewOrderTypeEnum.LIMIT_MAKER, quantity=0.02, price=60_004.0
+        "new_order",
+        symbol="BTCUSDT",
+        side=SELL,
+        type=NewOrderTypeEnum.LIMIT_MAKER,
+        quantity=0.02,
+        price=60_004.0,
     )
-    taken = await bob(
-        "new_order", symbol="BTCUSDT", side=BUY, type=NewOrderTypeEnum.MARKET, quantity=0.02
-    )
+    taken = await bob("new_order", symbol="BTCUSDT", side=BUY, type=NewOrderTypeEnum.MARKET, quantity=0.02)
     assert (taken.status, taken.fills[0].price, taken.fills[0].commission) == (
         "FILLED",
         "60004.00000000",
@@ -165,7 +169,12 @@ async def test_market_streams_parse(streams: Any, alice: Rest) -> None:
     async def watch(name: str, subscribing: Any) -> None:
         future: asyncio.Future[Any] = loop.create_future()
         seen[name] = future
-        (await subscribing).on("message", lambda event: future.done() or future.set_result(event))
+
+        def tell(event: Any) -> None:
+            if not future.done():
+                future.set_result(event)
+
+        (await subscribing).on("message", tell)
 
     await asyncio.gather(
         watch("depth", streams.diff_book_depth(symbol="btcusdt", update_speed="100ms")),

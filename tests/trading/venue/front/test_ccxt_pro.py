@@ -36,7 +36,7 @@ def streaming(server: VenueServer, account: int = 0) -> Any:
 
 @pytest.fixture
 async def exchange(venue: VenueServer) -> AsyncIterator[Any]:
-    """ccxt.pro as alice."""
+    """The client as alice."""
     client = streaming(venue)
     await client.load_markets()
     yield client
@@ -45,7 +45,7 @@ async def exchange(venue: VenueServer) -> AsyncIterator[Any]:
 
 @pytest.fixture
 async def counterparty(venue: VenueServer) -> AsyncIterator[Any]:
-    """ccxt.pro as bob."""
+    """The client as bob."""
     client = streaming(venue, account=1)
     await client.load_markets()
     yield client
@@ -108,7 +108,7 @@ async def test_orders_travel_over_the_websocket_api(exchange: Any) -> None:
 
 
 async def test_candles_and_tickers_stream(exchange: Any) -> None:
-    """kline, ticker and bookTicker streams parse."""
+    """Candle, ticker and bookTicker streams parse."""
     async with asyncio.timeout(30):
         candles = asyncio.create_task(exchange.watch_ohlcv("BTC/USDT", "1m"))
         ticker = asyncio.create_task(exchange.watch_ticker("BTC/USDT"))

@@ -34,7 +34,7 @@ def binance(module: Any, server: VenueServer, account: int = 0) -> Any:
 
 @pytest.fixture
 async def exchange(venue: VenueServer) -> AsyncIterator[Any]:
-    """ccxt as alice, markets loaded."""
+    """The client as alice, markets loaded."""
     client = binance(ccxt, venue)
     await client.load_markets()
     yield client
@@ -43,7 +43,7 @@ async def exchange(venue: VenueServer) -> AsyncIterator[Any]:
 
 @pytest.fixture
 async def counterparty(venue: VenueServer) -> AsyncIterator[Any]:
-    """ccxt as bob."""
+    """The client as bob."""
     client = binance(ccxt, venue, account=1)
     await client.load_markets()
     yield client
@@ -51,7 +51,7 @@ async def counterparty(venue: VenueServer) -> AsyncIterator[Any]:
 
 
 async def test_markets_carry_the_grid_and_limits(exchange: Any) -> None:
-    """ccxt reads tick, lot and minimum notional from exchangeInfo."""
+    """Tick, lot and minimum notional are read from exchangeInfo."""
     market = exchange.market("BTC/USDT")
     assert (market["precision"]["price"], market["precision"]["amount"]) == (0.01, 1e-05)
     assert (market["limits"]["cost"]["min"], market["active"], market["spot"]) == (5.0, True, True)
@@ -80,7 +80,11 @@ async def test_an_order_is_placed_queried_listed_and_cancelled(exchange: Any) ->
     queried = await exchange.fetch_order(placed["id"], "BTC/USDT")
     assert (queried["status"], queried["postOnly"], queried["price"]) == ("open", True, 59_000.0)
     assert [order["id"] for order in await exchange.fetch_open_orders("BTC/USDT")] == ["1"]
-    assert (await exchange.fetch_balance())["USDT"] == {"free": 999_410.0, "used": 590.0, "total": 1_000_000.0}
+    assert (await exchange.fetch_balance())["USDT"] == {
+        "free": 999_410.0,
+        "used": 590.0,
+        "total": 1_000_000.0,
+    }
     cancelled = await exchange.cancel_order(placed["id"], "BTC/USDT")
     assert (cancelled["status"], cancelled["info"]["origClientOrderId"]) == ("canceled", "mine-1")
     assert [order["status"] for order in await exchange.fetch_orders("BTC/USDT")] == ["canceled"]
@@ -111,9 +115,7 @@ async def test_ioc_and_fok_and_quote_size_behave(exchange: Any) -> None:
     assert (ioc["status"], ioc["filled"]) == ("expired", 2.0)
     fok = await exchange.create_order("BTC/USDT", "limit", "buy", 10, 60_012, {"timeInForce": "FOK"})
     assert (fok["status"], fok["filled"]) == ("expired", 0.0)
-    spent = await exchange.create_order(
-        "BTC/USDT", "market", "sell", None, None, {"quoteOrderQty": 600.0}
-    )
+    spent = await exchange.create_order("BTC/USDT", "market", "sell", None, None, {"quoteOrderQty": 600.0})
     assert (spent["status"], spent["filled"]) == ("closed", 0.01)
 
 

@@ -66,6 +66,9 @@ class Hub:
         self._due_ns: dict[Stream, int] = {}
         self._batches: dict[Stream, _Batch] = {}
         self._dirty: set[Stream] = set()
+        for prints in gateway.prints.values():
+            # What happened before anybody could listen is nobody's news.
+            prints.take_fresh()
         gateway.listen(self.publish)
 
     def subscribe(self, subscriber: Subscriber, stream: Stream) -> None:

@@ -60,6 +60,10 @@ class Outbox:
         """The close code once the connection is to end, else 0."""
         return self._closing
 
+    async def filled(self) -> None:
+        """Return when something waits, or the connection is to end."""
+        await self._wake.wait()
+
     def take(self) -> list[bytes]:
         """Everything that waits, oldest first."""
         self._wake.clear()
@@ -71,7 +75,7 @@ class Outbox:
     async def run(self, socket: web.WebSocketResponse) -> None:
         """Send until the connection ends; closes it when this side wants to."""
         while not self._closing:
-            await self._wake.wait()
+            await self.filled()
             for data in self.take():
                 await socket.send_frame(data, WSMsgType.TEXT)
         await socket.close(code=self._closing)
