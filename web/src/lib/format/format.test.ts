@@ -31,7 +31,7 @@ describe('numbers', () => {
 
 	it('never show a small fee as none', () => {
 		expect(english.significant('0.00000024631', 4)).toBe('0.0000002463');
-		expect(english.significant('0.5', 4)).toBe('0.5000');
+		expect(english.significant('0.500', 4)).toBe('0.5');
 	});
 
 	it('change from microseconds to milliseconds', () => {

@@ -51,11 +51,9 @@ export class Numbers {
 		return this.fixed(value, digits(step));
 	}
 
-	/** A decimal string with so many digits that count: a tiny fee is not shown as none. */
+	/** A decimal string with at most so many digits that count: a tiny fee is not shown as none. */
 	significant(value: string, count: number): string {
-		return this.#format({ minimumSignificantDigits: count, maximumSignificantDigits: count }).format(
-			value as Exact
-		);
+		return this.#format({ maximumSignificantDigits: count }).format(value as Exact);
 	}
 
 	/** A whole number. */
