@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from e2e.conftest import RunningInstance
 from e2e.page_browser import chromium, desk, needs_chromium, needs_pages
+from e2e.running import RunningInstance
 from mrmarket.services.api.pages import WEB_ROOT
 
 pytestmark = [pytest.mark.e2e, needs_pages]
