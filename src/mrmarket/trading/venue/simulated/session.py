@@ -18,7 +18,6 @@ from mrmarket.trading.venue.simulated.book_arrays import (
     Ints,
     Levels,
     Market,
-    Queue,
     list_column,
 )
 from mrmarket.trading.venue.simulated.kernel import (
@@ -29,6 +28,7 @@ from mrmarket.trading.venue.simulated.kernel import (
     WOULD_TAKE,
     cross,
     end_snapshot,
+    find,
     open_gap,
     print_trade,
     put_level,
@@ -286,21 +286,33 @@ def arrive(market: Market, requests: Requests, reports: Reports, now_ns: int, re
     return reports.rows[0] <= limit
 
 
-def apply_level(
-    levels: Levels, queue: Queue, orders: Ints, kind: int, key: int, lots: int, settings: Ints
-) -> None:
-    """Take one row of a side in; a print is no level and does nothing here.
-
-    `orders` is `queue.held`, apart so that most rows need not look into the queue.
-    """
+def put_row(levels: Levels, kind: int, key: int, lots: int) -> int:
+    """Take one row of a side in; what the level held before, or -1 when no queue is to be moved."""
     if kind == LEVEL_ROW:
-        before = put_level(levels, key, lots)
-        if orders[0] > 0:
-            requeue(queue, key, before, lots, settings)
-    elif kind == TOP_ROW:
+        return put_level(levels, key, lots)
+    if kind == TOP_ROW:
         set_top(levels, key, lots)
     elif kind == CLEAR_ROW:
         levels.held[0] = 0
+    return -1
+
+
+def somebody_at(keys: Ints, held: Ints, key: int) -> bool:
+    """Whether a client's order stands at a key."""
+    count = held[0]
+    if count == 0 or key < keys[0] or key > keys[count - 1]:
+        return False
+    return keys[find(keys, count, key)] == key
+
+
+def end_event(market: Market, code: int, price_ticks: int, lots: int) -> None:
+    """An event is complete: fill whom it reaches."""
+    if code & 3 == TRADE_ROW:
+        print_trade(market, code & ASK_BIT != 0, price_ticks, lots)
+        return
+    if code & SNAPSHOT_BIT:
+        end_snapshot(market)
+    cross(market)
 
 
 def play(
@@ -316,10 +328,12 @@ def play(
 
     Returns the row to go on from: `stop`, or less when `reports` must be emptied first.
     """
-    # Taken out of their tuples once: compiled, every access inside the loop counts references.
+    # Taken out of their tuples once: compiled, every access inside the loop counts references, and a
+    # call costs by the number of columns it is given.
     bids, asks = market.bids.levels, market.asks.levels
     bid_queue, ask_queue = market.bids.queue, market.asks.queue
-    bid_orders, ask_orders = bid_queue.held, ask_queue.held
+    bid_keys, ask_keys = bid_queue.key, ask_queue.key
+    bid_held, ask_held = bid_queue.held, ask_queue.held
     settings, fill_rows = market.settings, market.fills.rows
     codes, prices, sizes, times = rows.code, rows.price_ticks, rows.lots, rows.at_ns
     dues, span, written = requests.due_ns, requests.span, reports.rows
@@ -328,18 +342,17 @@ def play(
         due = span[0] < span[1] and dues[span[0]] <= times[at]
         if (due or written[0] > limit) and not arrive(market, requests, reports, times[at], response_ns):
             return at
-        code = codes[at]
+        code, price, lots = codes[at], prices[at], sizes[at]
         if code & ASK_BIT:
-            apply_level(asks, ask_queue, ask_orders, code & 3, -prices[at], sizes[at], settings)
+            before = put_row(asks, code & 3, -price, lots)
+            if before >= 0 and somebody_at(ask_keys, ask_held, -price):
+                requeue(ask_queue, -price, before, lots, settings)
         else:
-            apply_level(bids, bid_queue, bid_orders, code & 3, prices[at], sizes[at], settings)
-        if code & END_BIT and bid_orders[0] + ask_orders[0] > 0:
-            if code & 3 == TRADE_ROW:
-                print_trade(market, code & ASK_BIT != 0, prices[at], sizes[at])
-            else:
-                if code & SNAPSHOT_BIT:
-                    end_snapshot(market)
-                cross(market)
+            before = put_row(bids, code & 3, price, lots)
+            if before >= 0 and somebody_at(bid_keys, bid_held, price):
+                requeue(bid_queue, price, before, lots, settings)
+        if code & END_BIT and bid_held[0] + ask_held[0] > 0:
+            end_event(market, code, price, lots)
             if fill_rows[0] > 0:
                 report_fills(reports, market.fills, times[at], response_ns)
     return stop
