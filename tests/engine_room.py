@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from fake_exchange import FakeExchange, FakeVenue, LeapingClock, MemoryJournal, btc_usdt
 from mrmarket.core.clock import NS_PER_S
+from mrmarket.core.events import Fact
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.desk import OrderDesk, OwnFill
@@ -97,6 +98,9 @@ class EngineRoom:
     def on_order(self, old: Order | None, new: Order) -> None:
         """Note it."""
         self.changes.append(new)
+
+    def on_fact(self, fact: Fact) -> None:
+        """Nothing to note: the journal has it."""
 
     def on_own_fill(self, own: OwnFill) -> None:
         """Note it."""

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from mrmarket.core.clock import Clock
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.events import (
+    Fact,
     Filled,
     OrderAccepted,
     OrderCancelled,
@@ -50,6 +51,10 @@ class DeskListener(Protocol):
 
     def on_order(self, old: Order | None, new: Order) -> None:
         """An order changed."""
+        ...
+
+    def on_fact(self, fact: Fact) -> None:
+        """Something other than a fill went into the event log."""
         ...
 
     def on_own_fill(self, own: OwnFill) -> None:
@@ -98,6 +103,7 @@ class OrderDesk:
         self._orphans: dict[str, list[FillReport]] = {}
         self._undurable: dict[str, int] = {}
         self._journalled: dict[str, str] = {}
+        self._told: frozenset[tuple[type[Fact], str]] = frozenset()
 
     @property
     def prefix(self) -> str:
@@ -125,7 +131,7 @@ class OrderDesk:
             stage=OrderStage.SENT,
         )
         self._journal.record_intent(self._intent(order))
-        self._facts.write(
+        self._say(
             OrderCreated(
                 venue=self._venue,
                 at_ns=now_ns,
@@ -141,6 +147,10 @@ class OrderDesk:
         self.table.put(order)
         self._listener.on_order(None, order)
         return order
+
+    def know_told(self, told: frozenset[tuple[type[Fact], str]]) -> None:
+        """What the event log already says of orders that are open now: (kind, client order id)."""
+        self._told = told
 
     def remember(self, order: Order) -> None:
         """Take an order over from an earlier life; its intent is in the journal."""
@@ -295,7 +305,7 @@ class OrderDesk:
         key, symbol, at_ns, venue = new.client_order_id, new.symbol, new.updated_ns, self._venue
         lived = new.stage >= OrderStage.ACKED and new.stage is not OrderStage.REJECTED
         if lived and old.stage < OrderStage.ACKED:
-            self._facts.write(
+            self._say(
                 OrderAccepted(
                     venue=venue,
                     at_ns=at_ns,
@@ -306,7 +316,7 @@ class OrderDesk:
             )
         if new.stage is OrderStage.REJECTED and old.stage is not OrderStage.REJECTED:
             code, reason = refusal
-            self._facts.write(
+            self._say(
                 OrderRejected(
                     venue=venue,
                     at_ns=at_ns,
@@ -319,7 +329,7 @@ class OrderDesk:
         gone = (OrderStage.CANCELLED, OrderStage.EXPIRED)
         if new.stage in gone and new.is_settled and not (old.stage in gone and old.is_settled):
             filled = self.instrument.size_text(new.filled_lots)
-            self._facts.write(
+            self._say(
                 OrderCancelled(venue=venue, at_ns=at_ns, symbol=symbol, client_order_id=key, filled=filled)
             )
         for request, doubted in (
@@ -327,11 +337,18 @@ class OrderDesk:
             ("cancel", new.cancel_doubted and not old.cancel_doubted),
         ):
             if doubted and not new.is_final:
-                self._facts.write(
+                self._say(
                     OrderDoubted(
                         venue=venue, at_ns=at_ns, symbol=symbol, client_order_id=key, request=request
                     )
                 )
+
+    def _say(
+        self, fact: OrderCreated | OrderAccepted | OrderRejected | OrderCancelled | OrderDoubted
+    ) -> None:
+        if (type(fact), fact.client_order_id) not in self._told or isinstance(fact, OrderDoubted):
+            self._facts.write(fact)
+            self._listener.on_fact(fact)
 
     def _record(self, order: Order) -> None:
         key, state = order.client_order_id, order.state

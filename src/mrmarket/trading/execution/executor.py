@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, runtime_checkable
 
 from mrmarket.core.clock import NS_PER_S, Clock
 from mrmarket.trading.execution.account import Account
@@ -26,6 +26,14 @@ from mrmarket.trading.venue.port import (
     Venue,
     VenueError,
 )
+
+
+@runtime_checkable
+class TellsHandover(Protocol):
+    """A venue that says when an order really goes to its HTTP client, after signing."""
+
+    on_handed: Callable[[str, int], None] | None
+    """(client order id, monotonic nanoseconds of the machine's clock)."""
 
 
 class Executor:
@@ -75,6 +83,10 @@ class Executor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._blocked_until_ns: dict[str, int] = {}
         self._refused_in_a_row: dict[str, int] = {}
+        self._causes_ns: dict[str, int] = {}
+        self._venue_tells = isinstance(venue, TellsHandover)
+        if isinstance(venue, TellsHandover):
+            venue.on_handed = self.handed
 
     @property
     def in_flight(self) -> int:
@@ -120,6 +132,12 @@ class Executor:
         """Cancel an order that lives at the venue although it should not."""
         self._start(self._send_stray_cancel(client_order_id, venue_order_id))
 
+    def handed(self, client_order_id: str, at_ns: int) -> None:
+        """An order goes to the HTTP client at this monotonic time; the venue says so where it can."""
+        cause_ns = self._causes_ns.pop(client_order_id, None)
+        if cause_ns is not None:
+            self.latency.observe(at_ns - cause_ns)
+
     async def drain(self) -> None:
         """Wait until every request in flight has its answer."""
         while self._tasks:
@@ -151,7 +169,9 @@ class Executor:
             size_lots=order.size_lots,
         )
         self.placed += 1
-        self.latency.observe(self._wall.monotonic_ns() - cause_ns)
+        self._causes_ns[key] = cause_ns
+        if not self._venue_tells:
+            self.handed(key, self._wall.monotonic_ns())
         try:
             report = await self._venue.place(request)
         except OrderRefusedError as error:
@@ -175,6 +195,8 @@ class Executor:
                 self._rest(slot)
             else:
                 self._refused_in_a_row.pop(slot, None)
+        finally:
+            self._causes_ns.pop(key, None)
 
     async def _send_cancel(self, order: Order) -> None:
         key = order.client_order_id

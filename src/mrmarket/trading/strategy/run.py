@@ -10,7 +10,15 @@ from typing import Any, Final
 
 from mrmarket.core.clock import NS_PER_MS, NS_PER_S, Clock
 from mrmarket.core.errors import MrMarketError
-from mrmarket.core.events import Fact, Filled, RunStateChanged
+from mrmarket.core.events import (
+    Fact,
+    Filled,
+    OrderAccepted,
+    OrderCancelled,
+    OrderCreated,
+    OrderRejected,
+    RunStateChanged,
+)
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.desk import OrderDesk, OwnFill
@@ -125,6 +133,7 @@ class StrategyRun:
         self.watch = MarketWatch(self.instrument, wall=wall, world=world)
         self.account = Account(self.instrument)
         self.facts = FactWriter(journal, stream, self.on_fault)
+        self._told: set[tuple[type[Fact], str]] = set()
         self._wall = wall
         self._world = world
         self._timing = timing
@@ -229,6 +238,9 @@ class StrategyRun:
         """
         self._set_state(RunState.STARTING, "recovering")
         self._reconciler.load()
+        open_ids = {order.client_order_id for order in self._table.open()}
+        self._desk.know_told(frozenset(told for told in self._told if told[1] in open_ids))
+        self._told.clear()
         self._spawn(self._follow_user(), "user stream")
         await self._recover()
         self._observations.balances(self.account)
@@ -281,10 +293,14 @@ class StrategyRun:
     # What execution reports (it calls these on the event loop).
 
     def on_order(self, old: Order | None, new: Order) -> None:
-        """An order changed: the next decision may have something to do."""
-        self.totals.count_order(old, new)
+        """An order changed: where that frees its slot or makes it cancellable, decide again."""
         self.observer.on_order(new)
-        self._wake()
+        if old is not None and (new.is_final or (new.is_resting and not old.is_resting)):
+            self._wake()
+
+    def on_fact(self, fact: Fact) -> None:
+        """A fact about an order: counted as it will be when it is read back."""
+        self.totals.replay(fact)
 
     def on_own_fill(self, own: OwnFill) -> None:
         """A trade of ours is durable: now it counts."""
@@ -322,7 +338,7 @@ class StrategyRun:
             changed = self.watch.apply(event, self._table.open())
             self.observer.on_market(event)
             if changed:
-                self._wake()
+                self._wake(event.local_ns)
                 self.observer.on_book()
 
     async def _follow_user(self) -> None:
@@ -339,15 +355,20 @@ class StrategyRun:
             self.user_stream_connected = event.connected
             if event.connected:
                 self._connected.set()
-                self._reconciler.request()
+                if self.recovery is not None:
+                    self._reconciler.request()
             self._wake()
         elif self.account.observe(event):
             self._wake()
 
-    def _wake(self) -> None:
-        """Decide once what is at hand has been taken in: events that came together make one decision."""
+    def _wake(self, received_ns: int = 0) -> None:
+        """Decide once what is at hand has been taken in: events that came together make one decision.
+
+        `received_ns` is the wall time at which the cause reached this machine, where that is known.
+        """
         if self._cause_ns is None and self._quoting:
-            self._cause_ns = self._wall.monotonic_ns()
+            waited_ns = self._wall.now_ns() - received_ns if received_ns else 0
+            self._cause_ns = self._wall.monotonic_ns() - (waited_ns if 0 < waited_ns < NS_PER_S else 0)
             asyncio.get_running_loop().call_soon(self._decide)
 
     def _decide(self) -> None:
@@ -433,6 +454,8 @@ class StrategyRun:
     def _replay(self, history: Iterable[Fact]) -> int | None:
         latest_ns: int | None = None
         for fact in history:
+            if isinstance(fact, OrderCreated | OrderAccepted | OrderRejected | OrderCancelled):
+                self._told.add((type(fact), fact.client_order_id))
             self.totals.replay(fact)
             latest_ns = fact.at_ns if latest_ns is None else max(latest_ns, fact.at_ns)
             if isinstance(fact, Filled):

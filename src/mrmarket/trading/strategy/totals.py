@@ -10,7 +10,6 @@ from typing import Final
 from mrmarket.core.events import Fact, Filled, OrderAccepted, OrderCancelled
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
-from mrmarket.trading.execution.order import Order, OrderStage
 
 _EDGES_BPS: Final = tuple(range(-5, 6))
 HISTOGRAM_BINS: Final = len(_EDGES_BPS) + 1
@@ -18,7 +17,10 @@ HISTOGRAM_BINS: Final = len(_EDGES_BPS) + 1
 
 @dataclass(slots=True)
 class RunTotals:
-    """Counters and cash flows since the run's first start. Amounts in quote and base."""
+    """Counters and cash flows since the run's first start. Amounts in quote and base.
+
+    They are a fold over the facts of the event log, so a restart counts on from where it was.
+    """
 
     instrument: Instrument
     orders_placed: int = 0
@@ -38,7 +40,7 @@ class RunTotals:
     captured_bins: list[int] = field(default_factory=lambda: [0] * HISTOGRAM_BINS)
 
     def replay(self, fact: Fact) -> None:
-        """Count what an earlier life wrote down."""
+        """Count a fact of the event log, an old or a new one."""
         if isinstance(fact, Filled):
             self.count_fill(
                 fact.side,
@@ -51,15 +53,6 @@ class RunTotals:
         elif isinstance(fact, OrderAccepted):
             self.orders_placed += 1
         elif isinstance(fact, OrderCancelled):
-            self.orders_cancelled += 1
-
-    def count_order(self, old: Order | None, new: Order) -> None:
-        """Count an order that the venue took, or that left the book unfilled."""
-        was = OrderStage.NEW if old is None else old.stage
-        if was < OrderStage.ACKED <= new.stage and new.stage is not OrderStage.REJECTED:
-            self.orders_placed += 1
-        gone = (OrderStage.CANCELLED, OrderStage.EXPIRED)
-        if new.stage in gone and was not in gone:
             self.orders_cancelled += 1
 
     def count_fill(
