@@ -9,6 +9,7 @@ from typing import Any
 import ccxt.pro as ccxt_pro
 import pytest
 
+from mrmarket.trading.venue.front.faults import FaultConfig, FaultKind, FaultRule
 from mrmarket.trading.venue.front.server import VenueServer
 
 
@@ -94,6 +95,17 @@ async def test_orders_trades_and_balance_follow_a_fill(exchange: Any, counterpar
         assert (await prints)[-1]["price"] == 60_005.0
 
 
+async def test_a_lost_message_is_noticed_as_on_binance(exchange: Any, venue: VenueServer) -> None:
+    """A dropped depth message is a sequence gap: the client refuses the book and starts anew."""
+    await exchange.watch_order_book("BTC/USDT")
+    # The first message may only repeat what the snapshot had, so two are dropped.
+    rule = FaultRule(kind=FaultKind.DROP, match="*@depth@100ms", times=2)
+    venue.gateway.faults.reset(FaultConfig(rules=[rule]), venue.gateway.now_ns())
+    with pytest.raises(ccxt_pro.ChecksumError):
+        await asyncio.wait_for(_watch_for_ever(exchange), 20)
+    assert (await exchange.watch_order_book("BTC/USDT"))["bids"][0][0] == 60_000.0
+
+
 async def test_orders_travel_over_the_websocket_api(exchange: Any) -> None:
     """Place, query and cancel without REST."""
     placed = await exchange.create_order_ws("BTC/USDT", "limit", "sell", 0.01, 61_000)
@@ -118,6 +130,11 @@ async def test_candles_and_tickers_stream(exchange: Any) -> None:
     assert (await candles)[-1][4] == 60_010.0
     assert (await ticker)["last"] == 60_010.0
     assert best["BTC/USDT"]["bid"] >= 60_000.0
+
+
+async def _watch_for_ever(exchange: Any) -> None:
+    while True:
+        await exchange.watch_order_book("BTC/USDT")
 
 
 async def _best_after_an_order(exchange: Any) -> Any:

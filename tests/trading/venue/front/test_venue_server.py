@@ -221,6 +221,64 @@ async def test_latency_delays_but_loses_nothing(start_venue: StartVenue) -> None
     assert [order["orderId"] for order in placed] == [1, 2, 3, 4, 5]
 
 
+async def test_websocket_requests_travel_side_by_side(
+    start_venue: StartVenue, session: aiohttp.ClientSession
+) -> None:
+    """A slow request does not hold up the next one on the same connection."""
+    rules = [FaultRule(kind=FaultKind.DELAY, match="WS time", delay_ms=50)]
+    venue = await start_venue(faults=FaultConfig(rules=rules))
+    async with session.ws_connect(venue.ws_api_url) as api:
+        await api.send_json({"id": "slow", "method": "time"})
+        await api.send_json({"id": "quick", "method": "ping"})
+        answers = [(await api.receive_json(timeout=20))["id"] for _ in range(2)]
+    assert answers == ["quick", "slow"]
+
+
+@pytest.mark.parametrize("speed", [1.0, 40.0])
+async def test_published_changes_rebuild_the_book(
+    start_venue: StartVenue, session: aiohttp.ClientSession, speed: float
+) -> None:
+    """On a lively tape with own orders in it, snapshot plus stream equal the venue's book."""
+    tape = Path(__file__).parents[3] / "tapes" / "generated.tape.gz"
+    venue = await start_venue(tapes=[str(tape)], speed=speed)
+    client = RawClient(venue, session, venue.keys[0])
+    bid, ask = venue.gateway.exchange.top("BTC/USDT")
+    assert bid is not None
+    assert ask is not None
+    book: dict[str, dict[str, str]] = {"b": {}, "a": {}}
+    last_id = 0
+    async with session.ws_connect(f"{venue.ws_url}/btcusdt@depth@100ms") as stream:
+        update = await stream.receive_json(timeout=20)
+        _, snapshot, _ = await client.call("GET", "/api/v3/depth", symbol="BTCUSDT", limit=5_000)
+        book = {"b": dict(snapshot["bids"]), "a": dict(snapshot["asks"])}
+        last_id = snapshot["lastUpdateId"]
+        for number in range(30):
+            if number % 3 == 0:
+                price = f"{(bid[0] - 10 * number) / 100:.2f}"
+                await client.place(quantity="0.01", price=price)
+            elif number % 3 == 1:
+                await client.call("DELETE", "/api/v3/openOrders", signed=True, symbol="BTCUSDT")
+            else:
+                await client.place(type="MARKET", timeInForce=None, quantity="0.01")
+            while update["u"] <= last_id:
+                update = await stream.receive_json(timeout=20)
+            assert update["U"] == last_id + 1 or (number == 0 and update["U"] <= last_id + 1)
+            last_id = update["u"]
+            for side in ("b", "a"):
+                book[side] |= dict(update[side])
+        now_id, bids, asks = venue.gateway.exchange.depth("BTC/USDT", 5_000)
+        while last_id < now_id:
+            update = await stream.receive_json(timeout=20)
+            assert update["U"] == last_id + 1
+            last_id = update["u"]
+            for side in ("b", "a"):
+                book[side] |= dict(update[side])
+            now_id, bids, asks = venue.gateway.exchange.depth("BTC/USDT", 5_000)
+    grid = venue.gateway.grids["BTCUSDT"]
+    rebuilt = {side: {p: q for p, q in levels.items() if float(q)} for side, levels in book.items()}
+    assert rebuilt == {"b": dict(grid.levels(bids)), "a": dict(grid.levels(asks))}
+
+
 async def test_sockets_are_told_of_the_end(quiet_tape: Path, session: aiohttp.ClientSession) -> None:
     """ServerShutdown comes on the WebSocket API, then every connection is closed with 1001."""
     venue = VenueServer(VenueConfig(tapes=[str(quiet_tape)]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from mrmarket.core.clock import Clock
 from mrmarket.core.errors import MrMarketError
@@ -25,6 +25,8 @@ from mrmarket.trading.venue.simulated.records import (
     TopPublished,
     TradePublished,
 )
+
+_QUOTE_SIZES_KEPT: Final = 10_000
 
 Listener = Callable[[list[Publication], int], None]
 """Told of everything published and the time, in the order in which it happened."""
@@ -109,6 +111,8 @@ class Gateway:
             placed = self.exchange.place(account, order, self._effect_ns(), self_trade=self_trade)
         if quote_units:
             self.quote_sizes[placed.order_id] = quote_units
+            if len(self.quote_sizes) > _QUOTE_SIZES_KEPT:
+                del self.quote_sizes[next(iter(self.quote_sizes))]
             self._log.remember_quote_size(placed.order_id, quote_units)
         published = self.settle()
         trades = [

@@ -28,6 +28,11 @@ class Latency:
         # Reproducible, not secret.
         self._rng = random.Random(config.seed)  # noqa: S311
 
+    @property
+    def instant(self) -> bool:
+        """Whether nothing takes any time."""
+        return not (self._config.entry_ms or self._config.response_ms)
+
     async def entry(self) -> None:
         """The way in."""
         await self._wait(self._config.entry_ms)

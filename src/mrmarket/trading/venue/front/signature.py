@@ -5,7 +5,6 @@ Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/endpo
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -46,7 +45,7 @@ def new_key(account: str, token: Callable[[int], str] = secrets.token_hex) -> Ap
 
 def sign(secret: str, payload: str) -> str:
     """HMAC-SHA256 of the payload, in hex."""
-    return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), payload.encode(), "sha256").hex()
 
 
 class KeyRing:

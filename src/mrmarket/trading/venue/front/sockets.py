@@ -46,6 +46,8 @@ class Sockets:
         self._clock = clock
         self._open: dict[Outbox, Callable[[], None]] = {}
         """Every connection's outbox and what to say at the end."""
+        self._travelling: set[asyncio.Task[None]] = set()
+        """Requests on their way in or out."""
 
     @staticmethod
     def wanted(request: web.BaseRequest) -> bool:
@@ -60,7 +62,9 @@ class Sockets:
         return await self._streams(request, outbox)
 
     def end(self) -> None:
-        """Say goodbye on every connection and close it."""
+        """Say goodbye on every connection and close it; what still travels is lost."""
+        for task in list(self._travelling):
+            task.cancel()
         for outbox, goodbye in list(self._open.items()):
             goodbye()
             outbox.close(GOING_AWAY)
@@ -85,9 +89,17 @@ class Sockets:
             session.open()
         except DialectError as refused:
             return web.Response(status=refused.status, headers={"Retry-After": str(refused.retry_after_s)})
-        return await self._serve(
-            request, outbox, _nothing, session.receive, session.close, session.announce_end
-        )
+
+        async def receive(text: str) -> None:
+            if self._latency.instant and not self._gateway.faults.config.rules:
+                await session.receive(text)
+                return
+            # Requests travel side by side: a second one does not wait for the first one's answer.
+            travelling = asyncio.create_task(session.receive(text))
+            self._travelling.add(travelling)
+            travelling.add_done_callback(self._travelling.discard)
+
+        return await self._serve(request, outbox, _nothing, receive, session.close, session.announce_end)
 
     async def _serve(
         self,
