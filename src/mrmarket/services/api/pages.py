@@ -67,6 +67,6 @@ def page_handlers(root: Path = WEB_ROOT) -> list[ControllerRouterHandler]:
 def _file_route(path: Path) -> ControllerRouterHandler:
     @get(f"/{path.name}", include_in_schema=False, name=f"page:{path.name}", sync_to_thread=False)
     def page_file() -> File:
-        return File(path, content_disposition_type="inline")
+        return File(path, filename=path.name, content_disposition_type="inline")
 
     return page_file
