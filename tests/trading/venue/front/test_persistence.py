@@ -98,6 +98,24 @@ def test_the_tape_goes_on_where_it_was(tmp_path: Path, quiet_tape: Path, clock: 
     kill(second)
 
 
+def test_another_tape_starts_at_its_beginning(tmp_path: Path, quiet_tape: Path, clock: ManualClock) -> None:
+    """A position is worth nothing on another tape; accounts stay as they were."""
+    first = server(tmp_path / "state", quiet_tape, clock)
+    place(first, "alice", Side.BUY, 0, 500, "takes")
+    clock.advance(3 * NS_PER_S)
+    first._step()
+    balances = first.gateway.exchange.balances("alice")
+    kill(first)
+    other = tmp_path / "other.tape"
+    with TapeWriter(other, quiet_instrument()) as writer:
+        for event in quiet_events(2):
+            writer.write(event)
+    second = server(tmp_path / "state", other, clock)
+    assert second.tape_clock().elapsed_tape_ns == 0
+    assert second.gateway.exchange.balances("alice") == balances
+    kill(second)
+
+
 def test_a_dead_mans_deadline_survives(tmp_path: Path, quiet_tape: Path, clock: ManualClock) -> None:
     """A countdown that ran out while the venue was down is carried out at its start."""
     first = server(tmp_path, quiet_tape, clock)

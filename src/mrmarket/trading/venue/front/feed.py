@@ -38,6 +38,8 @@ class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
 
     replay: ReplayPosition
     elapsed_tape_ns: int
+    market: str = ""
+    """What was played; a position in one market says nothing about another."""
 
 
 class Feed:
@@ -51,11 +53,13 @@ class Feed:
         speed: float,
         loop: bool,
         position: FeedPosition | None = None,
+        market: str = "",
     ) -> None:
         """Start playing at `start_ns`, from a position if there is one; raises as `Replay` does."""
         self.instruments: list[Instrument] = [source.instrument for source in sources]
         self.tape_start_ns = next(iter(sources[0].events())).exchange_ns
         self._speed = speed
+        self._market = market
         self._start_ns = start_ns
         self._elapsed_before_ns = position.elapsed_tape_ns if position else 0
         self._replay = Replay(
@@ -108,7 +112,11 @@ class Feed:
 
     def save(self) -> bytes:
         """The position after the last event that was taken."""
-        position = FeedPosition(replay=self._position, elapsed_tape_ns=self._elapsed_ns(self._taken_ns))
+        position = FeedPosition(
+            replay=self._position,
+            elapsed_tape_ns=self._elapsed_ns(self._taken_ns),
+            market=self._market,
+        )
         return msgspec.msgpack.encode(position)
 
     def _elapsed_ns(self, until_ns: int) -> int:
@@ -117,20 +125,30 @@ class Feed:
 
 
 def open_feed(config: VenueConfig, start_ns: int, saved: bytes) -> Feed:
-    """The feed a config asks for, resumed from what `save` gave if there is something.
+    """The feed a config asks for, resumed from what `save` gave if it played the same market.
 
     Raises:
         TapeError: a tape cannot be read.
         InvalidInputError: two tapes are of one pair, or a fee is no number.
     """
     position = msgspec.msgpack.decode(saved, type=FeedPosition) if saved else None
+    market = _market_name(config)
+    if position is not None and position.market != market:
+        position = None
     sources: list[Source] = [_open_tape(config, Path(path)) for path in config.tapes]
     if not sources:
         # A restarted generator must not repeat the market it made before.
         seed = config.generator_seed + (position.replay.sources[0].last_id if position else 0)
         instrument = with_fees(config, DEFAULT_INSTRUMENT)
         sources.append(MarketGenerator(DEFAULT_PARAMETERS, instrument, seed, start_ns))
-    return Feed(sources, start_ns=start_ns, speed=config.speed, loop=config.loop, position=position)
+    return Feed(
+        sources,
+        start_ns=start_ns,
+        speed=config.speed,
+        loop=config.loop,
+        position=position,
+        market=market,
+    )
 
 
 def with_fees(config: VenueConfig, instrument: Instrument) -> Instrument:
@@ -140,6 +158,15 @@ def with_fees(config: VenueConfig, instrument: Instrument) -> Instrument:
         maker_fee=_fee("maker_fee", config.maker_fee, instrument.maker_fee),
         taker_fee=_fee("taker_fee", config.taker_fee, instrument.taker_fee),
     )
+
+
+def _market_name(config: VenueConfig) -> str:
+    """Names the tapes by file name and size, the generator by its seed."""
+    if not config.tapes:
+        return f"generator {config.generator_seed}"
+    # A tape that is not there is reported by who opens it.
+    sizes = [(path.name, path.stat().st_size if path.exists() else 0) for path in map(Path, config.tapes)]
+    return " ".join(f"{name}:{size}" for name, size in sizes)
 
 
 def _open_tape(config: VenueConfig, path: Path) -> Tape:
