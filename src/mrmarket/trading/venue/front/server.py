@@ -152,8 +152,15 @@ class VenueServer:
         return self._feed.clock(self._clock.now_ns())
 
     async def start(self) -> None:
-        """Listen and let the market run; raises PortTakenError."""
+        """Listen and let the market run; `stop` also after an error.
+
+        Raises:
+            PortTakenError: somebody else listens there.
+            TapeError: the tape is damaged at its very beginning.
+        """
         host, port = self._config.host, self._config.port
+        # Orders are taken from the first answer on: the book must be there.
+        self._step()
         # aiohttp's bare server, not its application: routes live in one table of our own, and it
         # answered 30,000 requests/s where uvicorn without httptools answered 9,000 on the same core.
         self._runner = web.ServerRunner(
@@ -169,8 +176,6 @@ class VenueServer:
             self._memory.close()
             raise PortTakenError(host, port, taken.strerror or str(taken)) from taken
         self.address = self._runner.addresses[0][:2]
-        # Orders are taken from the first answer on: the book must be there.
-        self._step()
         self._market = asyncio.create_task(self._run_market(), name="market")
 
     async def wait(self) -> None:
