@@ -663,6 +663,30 @@ async def test_a_frame_off_the_grid_ends_the_connection_and_is_named() -> None:
         assert "61000.005" in venue.feeds[PAIR].last_reason
 
 
+async def test_bursts_never_stop_the_reading() -> None:
+    """3,000 frames that arrive faster than they are read are all read, and so is the one after them."""
+    async with opened(public_only=True) as (exchange, venue):
+        stream = Follower(venue.market_events(PAIR))
+        await feed_is_up(exchange)
+        await exchange.push(*[binance_script.depth_update(number, number) for number in range(99, 3100)])
+        await stream.until(lambda seen: seen and seen[-1].last_id == 3099)
+        await exchange.push(binance_script.depth_update(3100, 3100))
+        await stream.until(lambda seen: seen[-1].last_id == 3100)
+        assert venue.feeds[PAIR].losses == 0
+
+
+async def test_a_size_finer_than_the_lot_is_taken_as_the_lower_lot() -> None:
+    """Orders from before a change of the lot rest on with their old sizes; they do not end the feed."""
+    async with opened(public_only=True) as (exchange, venue):
+        stream = Follower(venue.market_events(PAIR))
+        await feed_is_up(exchange)
+        await exchange.push(
+            binance_script.depth_update(98, 101, b=[["61000.01", "0.000029"], ["61000.00", "0.0000001"]])
+        )
+        seen = await stream.until(lambda seen: len(seen) == 2)
+        assert seen[1].bids == [(6_100_001, 2), (6_100_000, 1)]
+
+
 async def test_a_slow_follower_gets_a_fresh_book_instead_of_a_backlog() -> None:
     """What waits beyond the limit is dropped, told as a loss, and replaced by a snapshot."""
     async with opened(public_only=True, max_pending_events=5) as (exchange, venue):

@@ -130,7 +130,9 @@ async def test_each_book_of_ccxt_becomes_a_snapshot() -> None:
             "T": 1_700_000_000_301,
             "m": True,
         }
-        await exchange.push(binance_script.depth_update(101, 101), trade)
+        path = {name: path for path, message in exchange.messages for name in message["params"]}
+        await exchange.push(binance_script.depth_update(101, 101), path=path["btcusdt@depth@100ms"])
+        await exchange.push(trade, path=path["btcusdt@trade"])
         await stream.until(lambda seen: any(event.kind is EventKind.SNAPSHOT for event in seen))
         await stream.until(lambda seen: any(event.kind is EventKind.TRADE for event in seen))
         book = next(event for event in stream.events if event.kind is EventKind.SNAPSHOT)

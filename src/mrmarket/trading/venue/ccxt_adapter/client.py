@@ -8,6 +8,9 @@ methods of one instance, so that every exchange of ccxt is reached by the same f
 - `nonce`, `seconds`: the venue's clock instead of ours;
 - the WebSocket client's text handler: frames are offered to our readers before ccxt parses them,
   and an exception in ccxt's handlers ends the connection instead of silently ending the reading;
+- the WebSocket client's reading: ccxt 4.5 takes messages out of aiohttp's buffer by itself and does
+  not return the 128 bytes that aiohttp 3.14 counts beside each, so that after about a thousand of
+  them in bursts aiohttp stops reading for ever;
 - `orders`, `myTrades`, `trades`: caches that hand every entry on at once and keep none.
 """
 
@@ -27,6 +30,8 @@ from mrmarket.trading.venue.rate_budget import RequestKind
 Entry = Mapping[str, Any]
 _MILLISECONDS: Final = 10**12
 """A nonce at or above this counts milliseconds, below it seconds."""
+_ENDS: Final = frozenset({"CLOSE", "CLOSING", "CLOSED", "ERROR"})
+"""Names of the messages after which a connection has no more."""
 _KEEP_ALIVE_MS: Final = 15_000
 """A dead connection is noticed within two of these; ccxt's own for Binance is 3 minutes."""
 
@@ -183,6 +188,7 @@ def _tap_streams(exchange: Any, taps: Taps) -> None:
         client = make_client(url)
         if "tapped" not in client.__dict__:
             client.tapped = True
+            client.receive_loop = _reading(client)
             client.handle_text_or_binary_message = _frame_handler(
                 client, client.handle_text_or_binary_message, taps
             )
@@ -209,6 +215,25 @@ def _tap_streams(exchange: Any, taps: Taps) -> None:
     exchange.client = tapped_client
     exchange.watch = tapped_watch
     exchange.watch_multiple = tapped_watch_multiple
+
+
+def _reading(client: Any) -> Callable[[], None]:
+    async def read() -> None:
+        while True:
+            try:
+                message = await client.receive()
+            except Exception as error:  # noqa: BLE001 - whatever it was, nothing more can be read
+                client.on_error(error)
+                return
+            client.handle_message(message)
+            if message.type.name in _ENDS:
+                client.on_close(1006)  # "closed abnormally"; ccxt keeps the first reason it was given
+                return
+
+    def start() -> None:
+        client.reading = asyncio.ensure_future(read())
+
+    return start
 
 
 def _frame_handler(client: Any, handle: Callable[[Any], None], taps: Taps) -> Callable[[Any], None]:

@@ -25,7 +25,8 @@ class BinanceFrames:
     """Reads the raw frames of one pair."""
 
     def __init__(self, instrument: Instrument, market_id: str) -> None:
-        self._parser = FrameParser(instrument, market_id)
+        # Old orders rest with sizes finer than today's lot.
+        self._parser = FrameParser(instrument, market_id, round_sizes=True)
         self._market_id = market_id
         self._mark = f'"s":"{market_id}"'.encode()
 

@@ -55,7 +55,7 @@ class BybitFrames:
         self._book_mark = f'.{market_id}"'.encode()
         self._trade_mark = f'"publicTrade.{market_id}"'.encode()
         self._ticks = StepReader(instrument.tick_size)
-        self._lots = StepReader(instrument.lot_size)
+        self._lots = StepReader(instrument.lot_size, rounding=True)  # old orders have finer sizes
         self._book = msgspec.json.Decoder(_BookFrame)
         self._trade = msgspec.json.Decoder(_TradeFrame)
 

@@ -133,7 +133,9 @@ class MarketFeed:
 
     async def _first_book(self) -> None:
         try:
-            await asyncio.wait_for(self._whole.wait(), _FIRST_BOOK_S)
+            # Not `wait_for`: in Python 3.11 it can swallow a cancellation.
+            async with asyncio.timeout(_FIRST_BOOK_S):
+                await self._whole.wait()
         except TimeoutError:
             raise FeedLostError(f"no book within {_FIRST_BOOK_S:.0f} s of subscribing") from None
         await asyncio.Event().wait()
@@ -211,8 +213,11 @@ class MarketFeed:
         )
 
     def _levels(self, rows: Any) -> list[Level]:
-        grid = self._instrument
-        return [(grid.price_to_ticks(exact(row[0])), grid.size_to_lots(exact(row[1]))) for row in rows]
+        return [(self._instrument.price_to_ticks(exact(row[0])), self._lots(row[1])) for row in rows]
+
+    def _lots(self, size: Any) -> int:
+        """Whole lots, rounded down but never to 0: old orders rest with sizes finer than today's lot."""
+        return max(1, int(exact(size) // self._instrument.lot_size))
 
     def _take_trade(self, trade: Any) -> None:
         grid = self._instrument
@@ -225,7 +230,7 @@ class MarketFeed:
                     local_ns=self._clock.now_ns(),
                     last_id=int(trade_id) if trade_id.isdigit() and len(trade_id) <= _MAX_ID_DIGITS else 0,
                     price_ticks=grid.price_to_ticks(exact(trade["price"])),
-                    size_lots=grid.size_to_lots(exact(trade["amount"])),
+                    size_lots=self._lots(trade["amount"]),
                     taker_buys=trade.get("side") == "buy",
                 ),
             )

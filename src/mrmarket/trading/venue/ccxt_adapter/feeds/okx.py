@@ -54,7 +54,7 @@ class OkxFrames:
     def __init__(self, instrument: Instrument, market_id: str) -> None:
         self._mark = f'"instId":"{market_id}"'.encode()
         self._ticks = StepReader(instrument.tick_size)
-        self._lots = StepReader(instrument.lot_size)
+        self._lots = StepReader(instrument.lot_size, rounding=True)  # old orders have finer sizes
         self._book = msgspec.json.Decoder(_BookFrame)
         self._trade = msgspec.json.Decoder(_TradeFrame)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, Protocol
@@ -11,6 +12,7 @@ from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.market.sequence import DepthSequence
 
 _MAX_HELD: Final = 5000
+"""Of more, the oldest are forgotten: the book that is coming is newer than they are."""
 
 
 class SnapshotSource(Protocol):
@@ -64,7 +66,7 @@ class BookGate:
     def __init__(self, symbol: str, *, snapshot_by_request: bool) -> None:
         self._by_request = snapshot_by_request
         self._sequence = DepthSequence(symbol)
-        self._held: list[MarketEvent] = []
+        self._held: deque[MarketEvent] = deque(maxlen=_MAX_HELD)
         self._live = False
         self.wanted = Wanted.NOTHING
         self.gaps = 0
@@ -84,14 +86,15 @@ class BookGate:
                 except SequenceGapError:
                     self.gaps += 1
                     self._live = False
-                    self._held = [event] if self._by_request else []
+                    self._held.clear()
+                    if self._by_request:
+                        self._held.append(event)
                     self.wanted = Wanted.SNAPSHOT if self._by_request else Wanted.RECONNECT
                     return (event,)
             if self._by_request:
                 # Asked for only once an update is here, so that the book is never older than them.
                 self.wanted = Wanted.SNAPSHOT
-                if len(self._held) < _MAX_HELD:
-                    self._held.append(event)
+                self._held.append(event)
             return ()
         if kind is EventKind.SNAPSHOT:
             return self.start(event)
@@ -108,13 +111,13 @@ class BookGate:
             except SequenceGapError:
                 self.wanted = Wanted.SNAPSHOT
                 return ()
-        self._held = []
+        self._held.clear()
         self._live = True
         self.wanted = Wanted.NOTHING
         return passed
 
     def lose(self) -> None:
         """Forget everything: the connection is gone."""
-        self._held = []
+        self._held.clear()
         self._live = False
         self.wanted = Wanted.NOTHING
