@@ -136,9 +136,8 @@ async def test_each_book_of_ccxt_becomes_a_snapshot() -> None:
         await stream.until(lambda seen: any(event.kind is EventKind.SNAPSHOT for event in seen))
         await stream.until(lambda seen: any(event.kind is EventKind.TRADE for event in seen))
         book = next(event for event in stream.events if event.kind is EventKind.SNAPSHOT)
-        assert book.bids[0][0] > book.bids[1][0]
-        assert book.asks[0][0] < book.asks[1][0]
-        assert (6_100_030, 300_000) in book.asks
+        assert book.bids == [(6_100_000, 100_000), (6_099_999, 200_000), (6_099_900, 10_000)]
+        assert book.asks == [(6_100_030, 300_000)]
         sold = next(event for event in stream.events if event.kind is EventKind.TRADE)
         assert (sold.price_ticks, sold.size_lots, sold.taker_buys, sold.last_id) == (
             6_100_010,
