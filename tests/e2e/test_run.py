@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from e2e.running import command, start_instance, wait_until
+from e2e.running import RunningInstance, command, start_instance, wait_until
 from mrmarket.services.audit import verify_money
 from mrmarket.store.trading_store import TradingStore
 from shared_data import SHARED, needs_shared
@@ -105,20 +105,25 @@ def test_an_interrupted_instance_leaves_no_order_behind(tmp_path: Path) -> None:
 def test_a_killed_instance_comes_back_with_the_same_books(tmp_path: Path) -> None:
     """After `kill -9` nothing acknowledged is lost, nothing is settled twice, and it trades again."""
     data = tmp_path / "data"
-    running = start_instance(data, "--speed", "20")
     for _ in range(3):
-        floor = running.remote.performance().fills
-        wait_until(lambda running=running, floor=floor: running.remote.performance().fills > floor)
+        running = start_instance(data, "--speed", "20")
+        trade_some(running)
         running.kill()
         assert verify_money(data).ok
         known = fills_in_log(data)
-        running = start_instance(data, "--speed", "20")
-        wait_until(lambda running=running: running.remote.status().open_orders > 0)
-        assert running.remote.performance().fills >= known
+    running = start_instance(data, "--speed", "20")
+    trade_some(running)
+    assert running.remote.performance().fills > known
     assert running.interrupt() == 0
     assert verify_money(data).ok
-    holdings = {line.asset: line.difference for line in reconcile(data)}
-    assert set(holdings.values()) == {"0"}, holdings
+    differences = {line.asset: line.difference for line in reconcile(data)}
+    assert set(differences.values()) == {"0"}, differences
+
+
+def trade_some(running: RunningInstance) -> None:
+    """Wait for one more fill and a live quote."""
+    floor = running.remote.performance().fills
+    wait_until(lambda: running.remote.performance().fills > floor and running.remote.status().open_orders > 0)
 
 
 def reconcile(data: Path) -> list[Any]:

@@ -60,9 +60,8 @@ def run(arguments: list[str]) -> int:
     try:
         result = app(arguments, standalone_mode=False)
     except typer.TyperException as refused:
-        if not arguments or not refused.format_message():
-            refused.show()
-        else:
+        # A group without a command has shown its help; there is nothing to add.
+        if refused.message:
             print_error("usage", f"{refused.format_message()} (see mrmarket --help)", as_json=as_json)
         return ExitCode.REFUSED
     except (KeyboardInterrupt, typer.Abort):
