@@ -4,6 +4,7 @@ ccxt is imported inside `connect`, because it costs half a second and 80 MB. The
 methods of one instance, so that every exchange of ccxt is reached by the same few lines:
 
 - `fetch`: tells the moment a request goes to the HTTP client, and what its answer's head says;
+- `urlencode`: plain texts need no quoting, which takes 10 of the 75 µs of an order;
 - `price_to_precision`, `amount_to_precision`: our strings lie on the grid already;
 - `nonce`, `seconds`: the venue's clock instead of ours;
 - the WebSocket client's text handler: frames are offered to our readers before ccxt parses them,
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -32,6 +34,7 @@ _MILLISECONDS: Final = 10**12
 """A nonce at or above this counts milliseconds, below it seconds."""
 _ENDS: Final = frozenset({"CLOSE", "CLOSING", "CLOSED", "ERROR"})
 """Names of the messages after which a connection has no more."""
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.~=&-]+", re.ASCII).fullmatch
 _KEEP_ALIVE_MS: Final = 15_000
 """A dead connection is noticed within two of these; ccxt's own for Binance is 3 minutes."""
 
@@ -101,6 +104,7 @@ def connect(config: CcxtVenueConfig, dialect: Dialect, taps: Taps) -> Any:
     if str(config.urls.rest).startswith("http://"):
         exchange.timeout_on_exit = 0  # the pause on closing is for TLS
     _tap_requests(exchange, taps)
+    _tap_texts(exchange)
     _tap_clock(exchange, taps)
     _tap_streams(exchange, taps)
     if dialect.own_snapshots:
@@ -158,13 +162,39 @@ def _tap_requests(exchange: Any, taps: Taps) -> None:
             taps.on_headers(lowered)
         return on_rest_response(code, reason, url, method, headers, *rest)
 
+    exchange.fetch = tapped_fetch
+    exchange.on_rest_response = tapped_response
+
+
+def _tap_texts(exchange: Any) -> None:
+    quote = exchange.urlencode
+
+    def tapped_urlencode(params: Mapping[str, Any], *rest: Any, **named: Any) -> Any:
+        if not (rest or named):
+            text = _plain_query(params)
+            if text is not None:
+                return text
+        return quote(params, *rest, **named)
+
     def as_it_is(_symbol: str, value: Any) -> Any:
         return value
 
-    exchange.fetch = tapped_fetch
-    exchange.on_rest_response = tapped_response
+    exchange.urlencode = tapped_urlencode
     exchange.price_to_precision = as_it_is
     exchange.amount_to_precision = as_it_is
+
+
+def _plain_query(params: Mapping[str, Any]) -> str | None:
+    """`a=1&b=2` where nothing in it needs quoting, else None."""
+    text = "&".join([f"{name}={value}" for name, value in params.items()])
+    plain = (
+        _PLAIN(text)
+        and text.count("=") == len(params)
+        and text.count("&") == len(params) - 1
+        and True not in params.values()
+        and False not in params.values()
+    )
+    return text if plain else None
 
 
 def _tap_clock(exchange: Any, taps: Taps) -> None:
