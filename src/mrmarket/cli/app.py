@@ -61,8 +61,8 @@ def run(arguments: list[str]) -> int:
         result = app(arguments, standalone_mode=False)
     except typer.TyperException as refused:
         # A group without a command has shown its help; there is nothing to add.
-        if refused.message:
-            print_error("usage", f"{refused.format_message()} (see mrmarket --help)", as_json=as_json)
+        if words := refused.format_message().strip():
+            print_error("usage", f"{words} (see mrmarket --help)", as_json=as_json)
         return ExitCode.REFUSED
     except (KeyboardInterrupt, typer.Abort):
         print_error("interrupted", "interrupted", as_json=False)
