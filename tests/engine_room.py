@@ -9,16 +9,13 @@ from fake_exchange import FakeExchange, FakeVenue, LeapingClock, MemoryJournal, 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.events import Fact
 from mrmarket.core.side import Side
-from mrmarket.trading.execution.account import Account
-from mrmarket.trading.execution.desk import OrderDesk, OwnFill
+from mrmarket.trading.execution.assembly import assemble
+from mrmarket.trading.execution.desk import OwnFill
 from mrmarket.trading.execution.differ import Plan, RefreshRules
-from mrmarket.trading.execution.executor import Executor
-from mrmarket.trading.execution.fact_writer import FactWriter
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.order_id import OrderIds
-from mrmarket.trading.execution.order_table import OrderTable
-from mrmarket.trading.execution.reconciler import Reconciler, Recovery
-from mrmarket.trading.execution.risk import MarketTop, PreTradeCheck, RiskLimits
+from mrmarket.trading.execution.reconciler import Recovery
+from mrmarket.trading.execution.risk import MarketTop, RiskLimits
 from mrmarket.trading.execution.targets import Quote, TargetQuotes
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.venue.port import FillReport, OrderKind, OrderReport
@@ -54,46 +51,30 @@ class EngineRoom:
         self.changes: list[Order] = []
         self.faults: list[Exception] = []
         self.double_mid: int | None = TOP.double_mid_ticks
-        timing = timing or Timing()
-        self.table = OrderTable(clock)
-        self.facts = FactWriter(journal, STREAM, self.on_fault)
-        self.account = Account(self.instrument)
-        self.desk = OrderDesk(
-            self.instrument,
-            "fake",
-            STREAM,
-            ids=OrderIds("house", STREAM),
-            journal=journal,
-            facts=self.facts,
-            table=self.table,
-            wall=clock,
-            listener=self,
-            double_mid=lambda: self.double_mid,
-        )
-        self.executor = Executor(
+        execution = assemble(
             self.venue,
-            self.desk,
-            self.facts,
-            self.account,
-            PreTradeCheck(self.instrument, RiskLimits()),
+            self.instrument.symbol,
+            journal,
             self,
+            ids=OrderIds("house", STREAM),
+            stream=STREAM,
             rules=RULES,
             kind=OrderKind.POST_ONLY,
+            limits=RiskLimits(),
+            timing=timing or Timing(),
             wall=clock,
-            timing=timing,
-        )
-        self.reconciler = Reconciler(
-            self.venue,
-            self.desk,
-            self.executor,
-            self.account,
-            journal,
-            STREAM,
-            wall=clock,
-            timing=timing,
-            fills_known_until_ns=known_until_ns,
+            world=clock,
+            double_mid=lambda: self.double_mid,
             sleep=clock.sleep,
         )
+        self.table = execution.table
+        self.facts = execution.facts
+        self.account = execution.account
+        self.desk = execution.desk
+        self.executor = execution.executor
+        self.reconciler = execution.reconciler
+        if known_until_ns is not None:
+            self.reconciler.know_fills_until(known_until_ns)
 
     def on_order(self, old: Order | None, new: Order) -> None:
         """Note it."""

@@ -27,11 +27,12 @@ from mrmarket.trading.execution.order_id import OrderIds
 from mrmarket.trading.execution.targets import TargetQuotes
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.market.event import EventKind, MarketEvent
+from mrmarket.trading.strategy.errors import RunNotReadyError
 from mrmarket.trading.strategy.observer import FillRecord, RunState, Unobserved
 from mrmarket.trading.strategy.parameters import Parameters
 from mrmarket.trading.strategy.port import MarketView
 from mrmarket.trading.strategy.pure_market_making import PureMarketMaking
-from mrmarket.trading.strategy.run import RunNotReadyError, StrategyRun
+from mrmarket.trading.strategy.run import StrategyRun
 from mrmarket.trading.venue.port import (
     AuthenticationRefusedError,
     BalanceReport,

@@ -58,7 +58,9 @@ class Executor:
         timing: Timing,
     ) -> None:
         self.latency = LatencyHistogram()
-        """From what caused a placement to its hand-over to the venue's client."""
+        """From a book event to the hand-over of the order it caused to the venue's HTTP client."""
+        self.follow_up = LatencyHistogram()
+        """The same for orders caused by something else: mostly the end of the order before."""
         self.placed = 0
         """Orders handed to the venue."""
         self.cancels_sent = 0
@@ -83,7 +85,7 @@ class Executor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._blocked_until_ns: dict[str, int] = {}
         self._refused_in_a_row: dict[str, int] = {}
-        self._causes_ns: dict[str, int] = {}
+        self._causes: dict[str, tuple[int, LatencyHistogram]] = {}
         self._venue_tells = isinstance(venue, TellsHandover)
         if isinstance(venue, TellsHandover):
             venue.on_handed = self.handed
@@ -93,11 +95,15 @@ class Executor:
         """Requests without an answer yet."""
         return len(self._tasks)
 
-    def apply(self, targets: TargetQuotes, top: MarketTop | None, cause_ns: int) -> Plan:
+    def apply(
+        self, targets: TargetQuotes, top: MarketTop | None, cause_ns: int, *, by_book: bool = False
+    ) -> Plan:
         """Bring the market closer to the targets; returns what was sent.
 
-        Without a top nothing is placed. `cause_ns` is the monotonic time of what caused the decision.
+        Without a top nothing is placed. `cause_ns` is the monotonic time of what caused the decision,
+        `by_book` whether that was a book event.
         """
+        histogram = self.latency if by_book else self.follow_up
         now_ns = self._wall.now_ns()
         live = self._desk.table.live()
         # A fill that is not yet on the disk is not yet known to the strategy, so its wishes are out of date.
@@ -116,7 +122,7 @@ class Executor:
                 self.check_refusals[quote.slot] = reason
                 continue
             self.check_refusals.pop(quote.slot, None)
-            if not self._place(quote, cause_ns):
+            if not self._place(quote, cause_ns, histogram):
                 break
             placed.append(quote)
         return Plan(todo.cancels, tuple(placed), todo.waiting)
@@ -134,9 +140,10 @@ class Executor:
 
     def handed(self, client_order_id: str, at_ns: int) -> None:
         """An order goes to the HTTP client at this monotonic time; the venue says so where it can."""
-        cause_ns = self._causes_ns.pop(client_order_id, None)
-        if cause_ns is not None:
-            self.latency.observe(at_ns - cause_ns)
+        cause = self._causes.pop(client_order_id, None)
+        if cause is not None:
+            cause_ns, histogram = cause
+            histogram.observe(at_ns - cause_ns)
 
     async def drain(self) -> None:
         """Wait until every request in flight has its answer."""
@@ -149,16 +156,17 @@ class Executor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _place(self, quote: Quote, cause_ns: int) -> bool:
+    def _place(self, quote: Quote, cause_ns: int, histogram: LatencyHistogram) -> bool:
         try:
             order = self._desk.open_order(quote, self._kind)
         except Exception as error:  # noqa: BLE001 - an intent that was not written must stop the run, whatever the cause
             self._listener.on_fault(error)
             return False
-        self._start(self._send_order(order, cause_ns))
+        self._causes[order.client_order_id] = (cause_ns, histogram)
+        self._start(self._send_order(order))
         return True
 
-    async def _send_order(self, order: Order, cause_ns: int) -> None:
+    async def _send_order(self, order: Order) -> None:
         key, slot = order.client_order_id, order.slot
         request = NewOrder(
             symbol=order.symbol,
@@ -169,7 +177,6 @@ class Executor:
             size_lots=order.size_lots,
         )
         self.placed += 1
-        self._causes_ns[key] = cause_ns
         if not self._venue_tells:
             self.handed(key, self._wall.monotonic_ns())
         try:
@@ -196,7 +203,7 @@ class Executor:
             else:
                 self._refused_in_a_row.pop(slot, None)
         finally:
-            self._causes_ns.pop(key, None)
+            self._causes.pop(key, None)
 
     async def _send_cancel(self, order: Order) -> None:
         key = order.client_order_id

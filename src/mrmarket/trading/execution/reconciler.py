@@ -74,10 +74,8 @@ class Reconciler:
         *,
         wall: Clock,
         timing: Timing,
-        fills_known_until_ns: int | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """`fills_known_until_ns` is the time of the last fill in the event log."""
         self.reconciliations = 0
         """Complete comparisons so far."""
         self.failures = 0
@@ -91,7 +89,7 @@ class Reconciler:
         self._wall = wall
         self._timing = timing
         self._sleep = sleep
-        self._known_until_ns = wall.now_ns() if fills_known_until_ns is None else fills_known_until_ns
+        self._known_until_ns = wall.now_ns()
         self._compared_ns = _NEVER
         self._due = False
         self._loaded = 0
@@ -99,6 +97,10 @@ class Reconciler:
     def request(self) -> None:
         """Compare at the next occasion (the user stream was interrupted)."""
         self._due = True
+
+    def know_fills_until(self, at_ns: int) -> None:
+        """The event log is complete up to this time: what came later, the venue is asked for."""
+        self._known_until_ns = at_ns
 
     def load(self) -> int:
         """Take over the orders that the journal holds as open; returns how many. Before all else."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
+from mrmarket.core.decimals import format_decimal
 from mrmarket.core.side import Side
 
 
@@ -12,10 +14,15 @@ class Term:
     """One step in how a quote got its price or size."""
 
     name: str
-    value: str
-    """Plain decimal text."""
+    amount: Decimal | str
+    """Kept as it is: most terms are never looked at, and writing numbers takes longer than adding them."""
     unit: str = ""
     """`quote`, `base`, `fraction`, `bps` or empty."""
+
+    @property
+    def value(self) -> str:
+        """Plain decimal text, or a word."""
+        return self.amount if isinstance(self.amount, str) else format_decimal(self.amount)
 
 
 @dataclass(frozen=True, slots=True)

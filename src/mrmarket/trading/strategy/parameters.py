@@ -73,7 +73,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Above it nothing is bought."""
     floor_price: Decimal | None = None
     """Below it nothing is sold."""
-    order_refresh_tolerance: Decimal = Decimal(0)
+    order_refresh_tolerance: Decimal = Decimal("0.00005")
     """A live order that is off by no more than this stays, and keeps its place in the queue."""
     filled_order_delay: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
     """Nothing new is placed for so long after a fill."""

@@ -167,7 +167,7 @@ def _rounded(ticks: Decimal) -> Decimal:
 
 def _reference(view: MarketView, parameters: Parameters, state: PureMarketMakingState) -> _Reference:
     price, name = _source(view, parameters, state)
-    terms = [Term("reference", format_decimal(price), "quote"), Term("price source", name)]
+    terms = [Term("reference", price, "quote"), Term("price source", name)]
     tick = view.instrument.tick_size
     skewed = price
     if parameters.imbalance_weight:
@@ -176,7 +176,7 @@ def _reference(view: MarketView, parameters: Parameters, state: PureMarketMaking
         half_market_spread = Decimal(view.ask[0] - view.bid[0]) / 2
         shift = _rounded(lean * half_market_spread * parameters.imbalance_weight) * tick
         skewed += shift
-        terms.append(Term("imbalance", format_decimal(shift), "quote"))
+        terms.append(Term("imbalance", shift, "quote"))
     delta = Decimal(0)
     share = view.base_share
     if share is not None:
@@ -185,7 +185,7 @@ def _reference(view: MarketView, parameters: Parameters, state: PureMarketMaking
     if parameters.inventory_price_skew:
         shift = _rounded(-delta * parameters.inventory_price_skew * price / tick) * tick
         skewed += shift
-        terms.append(Term("inventory skew", format_decimal(shift), "quote"))
+        terms.append(Term("inventory skew", shift, "quote"))
     return _Reference(price, skewed, delta, tuple(terms))
 
 
@@ -199,7 +199,7 @@ def _widening(view: MarketView, parameters: Parameters) -> tuple[Decimal, tuple[
         if multiplier and value is not None:
             part = (Decimal(max(value, 0.0)) * multiplier).quantize(_MODEL_DIGITS)
             total += part
-            terms.append(Term(name, format_decimal(part * _BPS), "bps"))
+            terms.append(Term(name, part * _BPS, "bps"))
     return total, tuple(terms)
 
 
@@ -256,7 +256,7 @@ def _quote(
     if parameters.post_only:
         limit = view.ask[0] - 1 if side is Side.BUY else view.bid[0] + 1
         if (ticks - limit) * side.sign > 0:
-            clamps = (*clamps, Term("kept off the other side", instrument.price_text(limit), "quote"))
+            clamps = (*clamps, Term("kept off the other side", instrument.price(limit), "quote"))
             ticks = limit
     if ticks <= 0:
         return f"{slot} has no positive price"
@@ -268,12 +268,12 @@ def _quote(
         return f"{slot} is smaller than {instrument.venue} takes"
     terms = (
         *reference.terms,
-        Term("half spread", format_decimal(layer.spread * _BPS), "bps"),
+        Term("half spread", layer.spread * _BPS, "bps"),
         *widening_terms,
         *clamps,
-        Term("maker fee", format_decimal(instrument.maker_fee * _BPS), "bps"),
+        Term("maker fee", instrument.maker_fee * _BPS, "bps"),
         *_size_terms(layer.amount, amount, parameters),
-        Term("price", instrument.price_text(ticks), "quote"),
+        Term("price", instrument.price(ticks), "quote"),
     )
     away = "below" if side is Side.BUY else "above"
     bps = format_decimal(half * _BPS)
@@ -288,17 +288,17 @@ def _half_spread(
     highest = parameters.maximum_spread
     if highest is not None and half > highest and widening:
         half = max(spread, highest)
-        return half, (Term("clamped to the maximum spread", format_decimal(half * _BPS), "bps"),)
+        return half, (Term("clamped to the maximum spread", half * _BPS, "bps"),)
     if half < parameters.minimum_spread:
         half = parameters.minimum_spread
-        return half, (Term("clamped to the minimum spread", format_decimal(half * _BPS), "bps"),)
+        return half, (Term("clamped to the minimum spread", half * _BPS, "bps"),)
     return half, ()
 
 
 def _size_terms(wanted: Decimal, amount: Decimal, parameters: Parameters) -> tuple[Term, ...]:
     if not parameters.inventory_skew_enabled or not wanted:
         return ()
-    return (Term("size for the inventory", format_decimal((amount / wanted).quantize(_MODEL_DIGITS))),)
+    return (Term("size for the inventory", (amount / wanted).quantize(_MODEL_DIGITS)),)
 
 
 def _worst(view: MarketView, parameters: Parameters, reference: _Reference, side: Side) -> int | None:
@@ -320,7 +320,7 @@ def _hanging(
     far = set(_too_far(view, parameters, state))
     for order in state.hanging:
         if order.slot not in far:
-            price = view.instrument.price_text(order.price_ticks)
+            price = view.instrument.price(order.price_ticks)
             yield Quote(
                 order.slot,
                 order.side,

@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from mrmarket.core.clock import NS_PER_MS, NS_PER_S, Clock
-from mrmarket.core.errors import MrMarketError
 from mrmarket.core.events import (
     Fact,
     Filled,
@@ -20,18 +19,16 @@ from mrmarket.core.events import (
     RunStateChanged,
 )
 from mrmarket.core.side import Side
-from mrmarket.trading.execution.account import Account
-from mrmarket.trading.execution.desk import OrderDesk, OwnFill
-from mrmarket.trading.execution.executor import Executor
-from mrmarket.trading.execution.fact_writer import FactWriter
+from mrmarket.trading.execution.assembly import assemble
+from mrmarket.trading.execution.desk import OwnFill
 from mrmarket.trading.execution.journal import OrderJournal
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.order_id import OrderIds
-from mrmarket.trading.execution.order_table import OrderTable
-from mrmarket.trading.execution.reconciler import Reconciler, Recovery, StopReport
-from mrmarket.trading.execution.risk import PreTradeCheck, RiskLimits
+from mrmarket.trading.execution.reconciler import Recovery, StopReport
+from mrmarket.trading.execution.risk import RiskLimits
 from mrmarket.trading.execution.targets import NO_QUOTES, TargetQuotes
 from mrmarket.trading.execution.timing import Timing
+from mrmarket.trading.strategy.errors import RunNotReadyError, StreamEndedError
 from mrmarket.trading.strategy.market_watch import MarketWatch
 from mrmarket.trading.strategy.observations import Observations
 from mrmarket.trading.strategy.observer import FillRecord, RunObserver, RunState, Unobserved
@@ -53,18 +50,7 @@ _MAINTENANCE_NS: Final = 100 * NS_PER_MS
 _CONNECT_TIMEOUT_NS: Final = 30 * NS_PER_S
 _RETRY_NS: Final = NS_PER_S
 _FILLS_KEPT: Final = 1_000
-
-
-class RunNotReadyError(MrMarketError):
-    """The venue did not let the run begin; nothing was placed."""
-
-    code = "run_not_ready"
-    retryable = True
-
-    def __init__(self, venue: str, reason: str) -> None:
-        self.venue = venue
-        self.reason = reason
-        super().__init__(f"{venue}: the run could not begin: {reason}; check the venue and start again")
+_OrderFact: Final = OrderCreated | OrderAccepted | OrderRejected | OrderCancelled
 
 
 class StrategyRun:
@@ -112,7 +98,6 @@ class StrategyRun:
             balances_every_ns: wall time between two balance observations in the event log.
         """
         world = world or wall
-        timing = timing or Timing()
         self.venue = venue
         self.strategy = strategy
         self.instrument = venue.instrument(strategy.symbol)
@@ -131,55 +116,38 @@ class StrategyRun:
         self.recovery: Recovery | None = None
         self.observer: RunObserver = observer or Unobserved()
         self.watch = MarketWatch(self.instrument, wall=wall, world=world)
-        self.account = Account(self.instrument)
-        self.facts = FactWriter(journal, stream, self.on_fault)
-        self._told: set[tuple[type[Fact], str]] = set()
         self._wall = wall
         self._world = world
-        self._timing = timing
-        self._table = OrderTable(world)
-        ids = OrderIds(instance, stream, fence=fence)
-        self._desk = OrderDesk(
-            self.instrument,
-            venue.name,
-            stream,
-            ids=ids,
-            journal=journal,
-            facts=self.facts,
-            table=self._table,
-            wall=wall,
-            listener=self,
-            double_mid=lambda: self.watch.double_mid_ticks,
-        )
-        self._executor = Executor(
+        execution = assemble(
             venue,
-            self._desk,
-            self.facts,
-            self.account,
-            PreTradeCheck(self.instrument, limits or RiskLimits()),
+            strategy.symbol,
+            journal,
             self,
+            ids=OrderIds(instance, stream, fence=fence),
+            stream=stream,
             rules=strategy.rules,
             kind=strategy.order_kind,
+            limits=limits or RiskLimits(),
+            timing=timing or Timing(),
             wall=wall,
-            timing=timing,
+            world=world,
+            double_mid=lambda: self.watch.double_mid_ticks,
+            sleep=asyncio.sleep,
         )
-        self._reconciler = Reconciler(
-            venue,
-            self._desk,
-            self._executor,
-            self.account,
-            journal,
-            stream,
-            wall=wall,
-            timing=timing,
-            fills_known_until_ns=self._replay(history),
-        )
-        self._reconciling = asyncio.Lock()
+        self.facts = execution.facts
+        self.account = execution.account
+        self._table = execution.table
+        self._desk = execution.desk
+        self._executor = execution.executor
+        self._reconciler = execution.reconciler
+        self._replay(history, journal)
+        self._maintenance: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
         self._pulled = ""
         self._cause_ns: int | None = None
+        self._by_book = False
         self._quoting = False
         self._observations = Observations(
             self.instrument,
@@ -215,8 +183,17 @@ class StrategyRun:
 
     @property
     def latency_us(self) -> tuple[float | None, float | None]:
-        """p50 and p99 in microseconds from what caused a placement to its hand-over to the client."""
-        histogram = self._executor.latency
+        """p50 and p99 in microseconds from a book event to the hand-over of its order to the HTTP client.
+
+        Before the first order that a book event caused, of the orders that something else has caused.
+        """
+        histogram = self._executor.latency if self._executor.latency.count else self._executor.follow_up
+        return histogram.quantile_us(0.5), histogram.quantile_us(0.99)
+
+    @property
+    def follow_up_us(self) -> tuple[float | None, float | None]:
+        """The same for orders that follow the end of the order before in their slot."""
+        histogram = self._executor.follow_up
         return histogram.quantile_us(0.5), histogram.quantile_us(0.99)
 
     @property
@@ -238,23 +215,24 @@ class StrategyRun:
         """
         self._set_state(RunState.STARTING, "recovering")
         self._reconciler.load()
-        open_ids = {order.client_order_id for order in self._table.open()}
-        self._desk.know_told(frozenset(told for told in self._told if told[1] in open_ids))
-        self._told.clear()
         self._spawn(self._follow_user(), "user stream")
         await self._recover()
         self._observations.balances(self.account)
         self._spawn(self._follow_market(), "market")
         self._spawn(self._tick(), "ticks")
-        self._spawn(self._maintain(), "reconciliation")
+        self._maintenance = self._spawn(self._maintain(), "reconciliation")
         self._quoting = True
         self._set_state(RunState.RUNNING, "")
 
     async def pause(self, reason: str) -> StopReport:
         """Cancel every quote and stay; orders of ours that could not be cancelled are named."""
         self._set_state(RunState.PAUSED, reason)
-        async with self._reconciling:
+        await self._rest_maintenance()
+        try:
             return await self._reconciler.stop()
+        finally:
+            if self._quoting:
+                self._maintenance = self._spawn(self._maintain(), "reconciliation")
 
     def resume(self) -> None:
         """Quote again after a pause; a failed or stopped run stays what it is."""
@@ -268,8 +246,8 @@ class StrategyRun:
         if not failed:
             self._set_state(RunState.STOPPING, reason)
         self._quoting = False
-        async with self._reconciling:
-            report = await self._reconciler.stop()
+        await self._rest_maintenance()
+        report = await self._reconciler.stop()
         self._observations.mark(self.watch.top)
         self._observations.balances(self.account)
         await self._end_tasks()
@@ -338,7 +316,7 @@ class StrategyRun:
             changed = self.watch.apply(event, self._table.open())
             self.observer.on_market(event)
             if changed:
-                self._wake(event.local_ns)
+                self._wake(by_book=True)
                 self.observer.on_book()
 
     async def _follow_user(self) -> None:
@@ -361,14 +339,11 @@ class StrategyRun:
         elif self.account.observe(event):
             self._wake()
 
-    def _wake(self, received_ns: int = 0) -> None:
-        """Decide once what is at hand has been taken in: events that came together make one decision.
-
-        `received_ns` is the wall time at which the cause reached this machine, where that is known.
-        """
+    def _wake(self, *, by_book: bool = False) -> None:
+        """Decide once what is at hand has been taken in: events that came together make one decision."""
         if self._cause_ns is None and self._quoting:
-            waited_ns = self._wall.now_ns() - received_ns if received_ns else 0
-            self._cause_ns = self._wall.monotonic_ns() - (waited_ns if 0 < waited_ns < NS_PER_S else 0)
+            self._cause_ns = self._wall.monotonic_ns()
+            self._by_book = by_book
             asyncio.get_running_loop().call_soon(self._decide)
 
     def _decide(self) -> None:
@@ -385,7 +360,7 @@ class StrategyRun:
         reason = self._reason_to_pull()
         view = None if reason else self.watch.view(self.account)
         targets = TargetQuotes(reason=reason) if view is None else self.strategy.quotes(view)
-        self._executor.apply(targets, self.watch.top if view else None, cause_ns)
+        self._executor.apply(targets, self.watch.top if view else None, cause_ns, by_book=self._by_book)
         if reason != self._pulled:
             self._pulled = reason
             if self.state is RunState.RUNNING:
@@ -426,8 +401,7 @@ class StrategyRun:
     async def _maintain(self) -> None:
         while True:
             await asyncio.sleep(_MAINTENANCE_NS / NS_PER_S)
-            async with self._reconciling:
-                await self._reconciler.maintain()
+            await self._reconciler.maintain()
 
     async def _recover(self) -> None:
         deadline_ns = self._wall.monotonic_ns() + _CONNECT_TIMEOUT_NS
@@ -451,17 +425,22 @@ class StrategyRun:
         await self.facts.close()
         return RunNotReadyError(self.venue.name, reason)
 
-    def _replay(self, history: Iterable[Fact]) -> int | None:
-        latest_ns: int | None = None
+    def _replay(self, history: Iterable[Fact], journal: OrderJournal) -> None:
+        """Count what earlier lives wrote, and from when on the venue must be asked for fills."""
+        open_ids = {record.client_order_id for record in journal.open_intents(self.stream)}
+        told: set[tuple[type[Fact], str]] = set()
+        latest_ns = 0
         for fact in history:
-            if isinstance(fact, OrderCreated | OrderAccepted | OrderRejected | OrderCancelled):
-                self._told.add((type(fact), fact.client_order_id))
+            if isinstance(fact, _OrderFact) and fact.client_order_id in open_ids:
+                told.add((type(fact), fact.client_order_id))
             self.totals.replay(fact)
-            latest_ns = fact.at_ns if latest_ns is None else max(latest_ns, fact.at_ns)
+            latest_ns = max(latest_ns, fact.at_ns)
             if isinstance(fact, Filled):
                 price = self.instrument.price_to_ticks(Decimal(fact.price))
                 self.strategy.on_past_fill(fact.side, price, self.instrument.size_to_lots(Decimal(fact.size)))
-        return latest_ns
+        self._desk.know_told(frozenset(told))
+        if latest_ns:
+            self._reconciler.know_fills_until(latest_ns)
 
     def _set_state(self, state: RunState, reason: str) -> None:
         if (state, reason) == (self.state, self.state_reason):
@@ -479,10 +458,19 @@ class StrategyRun:
         )
         self.observer.on_state(state, reason)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    async def _rest_maintenance(self) -> None:
+        """End the periodic comparison where it is; what comes now asks the venue itself, in bounded time."""
+        if self._maintenance is not None:
+            self._maintenance.cancel()
+            await asyncio.gather(self._maintenance, return_exceptions=True)
+            self._tasks.remove(self._maintenance)
+            self._maintenance = None
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=f"{self.stream} {name}")
         self._tasks.append(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -491,7 +479,7 @@ class StrategyRun:
         if isinstance(error, Exception):
             self.on_fault(error)
         elif self._quoting:
-            self.on_fault(RunNotReadyError(self.venue.name, f"the {task.get_name()} ended by itself"))
+            self.on_fault(StreamEndedError(self.venue.name, task.get_name()))
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:
