@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import tarfile
@@ -321,6 +322,28 @@ async def test_a_reset_of_the_sequence_reconnects() -> None:
         )
         await stream.until(lambda seen: len(seen) == 2)
         assert "reset" in venue.feeds[PAIR].last_reason
+
+
+async def test_a_pair_can_be_left_and_followed_again() -> None:
+    """Leaving ends the subscription, so that following again begins with a book."""
+    book = okx_script.books("snapshot", 10, -1, [["61000", "1", "0", "1"]], [["61001", "1", "0", "1"]])
+    async with opened() as (exchange, venue):
+
+        def subscribed() -> bool:
+            return any("books" in compact(message) for _, message in exchange.messages)
+
+        for _ in range(2):
+            exchange.messages.clear()
+            events = venue.market_events(PAIR)
+            first = asyncio.ensure_future(anext(events))
+            await exchange.until(subscribed)
+            await exchange.push(book, path="public")
+            assert (await first).last_id == 10
+            await events.aclose()
+        for _ in range(2):
+            users = venue.user_events()
+            assert await anext(users) == StreamState(connected=True)
+            await users.aclose()
 
 
 def archived(path: str, member: str) -> Any:

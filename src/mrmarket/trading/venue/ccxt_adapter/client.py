@@ -124,6 +124,16 @@ def keep_markets(exchange: Any, symbols: tuple[str, ...]) -> None:
     exchange.markets_loading = loaded
 
 
+def drop(exchange: Any, connection: Any, reason: Exception) -> None:
+    """End a connection that is still in use, so that the next subscription makes a new one."""
+    if connection is None or exchange.clients.get(connection.url) is not connection:
+        return
+    for future in connection.futures.values():
+        future.cancel()  # whoever still waits is woken; an error that nobody fetches would be logged
+    connection.futures.clear()
+    connection.on_error(reason)
+
+
 def trades_cache(sink: Callable[[Entry], None]) -> Any:
     """A cache for ccxt's `trades[symbol]` that hands every entry on and keeps none."""
     from ccxt.async_support.base.ws.cache import ArrayCache  # noqa: PLC0415 - see `connect`
@@ -143,7 +153,8 @@ def _tap_requests(exchange: Any, taps: Taps) -> None:
 
     async def tapped_fetch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
         attempt = current_attempt.get()
-        if attempt is not None:
+        # Some exchanges look something up before the first order; only the order itself has an effect.
+        if attempt is not None and (method != "GET" or attempt.kind is RequestKind.READ):
             attempt.handed_ns = taps.clock.monotonic_ns()
             if attempt.kind is RequestKind.PLACE and taps.on_handed is not None:
                 taps.on_handed(attempt)

@@ -258,8 +258,10 @@ class CcxtVenue:
                 while True:
                     yield await feed.queue.get()
         finally:
-            self._feeds.pop(symbol, None)
+            del self._feeds[symbol]
             task.cancel()
+            if all(other.connection is not feed.connection for other in self._feeds.values()):
+                feed.leave()
 
     async def user_events(self) -> AsyncGenerator[UserEvent, None]:
         """Our orders, fills and balances as they change. One follower at a time.
@@ -282,6 +284,7 @@ class CcxtVenue:
         finally:
             self._account = None
             task.cancel()
+            account.leave()
 
     def _check_listed(self, symbols: tuple[str, ...]) -> None:
         known = set(self._known)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from mrmarket.trading.venue.ccxt_adapter.backoff import Backoff
-from mrmarket.trading.venue.ccxt_adapter.client import Entry, follows_account
+from mrmarket.trading.venue.ccxt_adapter.client import Entry, drop, follows_account
 from mrmarket.trading.venue.ccxt_adapter.dialects.generic import Dialect
 from mrmarket.trading.venue.ccxt_adapter.reports import ReportReader
 from mrmarket.trading.venue.event_queue import EventQueue
@@ -60,6 +60,11 @@ class AccountFeed:
         if not self.connected and connection is self._connection and self._dialect.stream_is_ready(frame):
             self._up()
 
+    def leave(self, reason: str = "") -> None:
+        """Drop the connection, so that the next subscription begins anew."""
+        connection, self._connection = self._connection, None
+        drop(self._exchange, connection, ConnectionError(reason))
+
     async def run(self) -> None:
         """Follow the account until cancelled."""
         follows_account.set(True)
@@ -111,7 +116,5 @@ class AccountFeed:
 
     def _down(self, reason: str) -> None:
         self.connected = False
-        connection, self._connection = self._connection, None
-        if connection is not None and self._exchange.clients.get(connection.url) is connection:
-            connection.on_error(ConnectionError(reason))
+        self.leave(reason)
         self.queue.put(StreamState(connected=False, reason=reason))

@@ -10,6 +10,7 @@ from mrmarket.core.clock import Clock
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.market.event import EventKind, Level, MarketEvent
 from mrmarket.trading.venue.ccxt_adapter.backoff import Backoff
+from mrmarket.trading.venue.ccxt_adapter.client import drop
 from mrmarket.trading.venue.ccxt_adapter.feeds.reader import BookGate, FrameReader, SnapshotSource, Wanted
 from mrmarket.trading.venue.ccxt_adapter.numbers import exact
 from mrmarket.trading.venue.event_queue import EventQueue
@@ -71,7 +72,8 @@ class MarketFeed:
         )
         self._wanted = asyncio.Event()
         self._whole = asyncio.Event()
-        self._connection: Any = None
+        self.connection: Any = None
+        """Where the pair's frames come from, once one came."""
 
     @property
     def gaps(self) -> int:
@@ -85,10 +87,15 @@ class MarketFeed:
         events = self._reader.read(frame, self._clock.now_ns())
         if events is None:
             return False
-        self._connection = connection
+        self.connection = connection
         for event in events:
             self._admit(event)
         return True
+
+    def leave(self) -> None:
+        """Drop the connection: left open it would go on with updates of a book that is forgotten."""
+        connection, self.connection = self.connection, None
+        drop(self._exchange, connection, FeedLostError(self.last_reason))
 
     async def run(self) -> None:
         """Follow the pair until cancelled."""
@@ -194,10 +201,7 @@ class MarketFeed:
         self._wanted.clear()
         self._whole.clear()
         self.queue.put(self._no_book())
-        connection, self._connection = self._connection, None
-        if connection is not None and self._exchange.clients.get(connection.url) is connection:
-            # Left open it would go on delivering updates of a book that is forgotten.
-            connection.on_error(FeedLostError(self.last_reason))
+        self.leave()
 
     def _no_book(self) -> MarketEvent:
         return MarketEvent(kind=EventKind.SNAPSHOT, exchange_ns=0, local_ns=self._clock.now_ns())
