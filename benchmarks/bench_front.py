@@ -3,7 +3,7 @@
 One action is one signed request: a POST that places a post-only order or a DELETE that cancels it. The
 venue runs as `mrmarket venue` does, with its market playing; the client keeps a few connections busy.
 
-    python benchmarks/bench_front.py [--seconds 5] [--connections 8] [--json FILE]
+    python benchmarks/bench_front.py [--seconds 5] [--connections 8] [--json]
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ import asyncio
 import hashlib
 import hmac
 import json
-import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -132,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--serve", nargs="*", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.serve is not None:
@@ -147,14 +145,15 @@ def main() -> None:
         }
         for name, (connections, state) in cases.items():
             rows[name] = measure(chosen.seconds, connections, state)
+    if chosen.json:
+        print(json.dumps({"rest_front": rows}))
+        return
     print(f"{'case':<16}{'connections':>12}{'actions/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'refused':>9}")
     for name, row in rows.items():
         print(
             f"{name:<16}{row['connections']:>12}{row['actions_per_s']:>11}{row['p50_ms']:>9}{row['p99_ms']:>9}"
             f"{row['refused']:>9}"
         )
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"cpus": os.cpu_count(), "rest_front": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,114 @@
+"""Runs every benchmark, prints one table, and writes `latest.json` and the table in `docs/benchmarks.md`.
+
+    .venv/bin/python benchmarks/run.py [--only NAME …] [--no-write]
+
+Peers and yardsticks are measured in the same run, so a ratio holds on any machine. A benchmark that
+needs what is not there (a recording, a compiler) says so and is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+DOCUMENT = HERE.parent / "docs" / "benchmarks.md"
+START, END = "<!-- measured -->", "<!-- end of measured -->"
+
+
+def main() -> int:
+    """Measure, print, write; 1 if a benchmark failed."""
+    scripts = {path.stem.removeprefix("bench_"): path for path in sorted(HERE.glob("bench_*.py"))}
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("--only", nargs="+", choices=sorted(scripts), default=sorted(scripts))
+    options.add_argument("--no-write", action="store_true", help="leave latest.json and the docs as they are")
+    chosen = options.parse_args()
+    ratios: dict[str, float] = {}
+    limits: dict[str, dict[str, Any]] = {}
+    failed = False
+    for name in chosen.only:
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        begun = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, str(scripts[name]), "--json"], stdout=subprocess.PIPE, text=True, check=False
+        )
+        if done.returncode != 0:
+            print(f"{name} failed with status {done.returncode}", file=sys.stderr)
+            failed = True
+            continue
+        if not done.stdout.strip():
+            continue
+        result = json.loads(done.stdout.splitlines()[-1])
+        ratios |= {f"{name}: {key}": round(value, 2) for key, value in result.pop("ratios", {}).items()}
+        for figure, value, unit in figures(result):
+            limits[f"{name}: {figure}"] = {"value": value, "unit": unit}
+        print(f"  {time.perf_counter() - begun:.0f} s", file=sys.stderr)
+    table = markdown(ratios, limits)
+    print(table)
+    if not chosen.no_write and not failed and len(chosen.only) == len(scripts):
+        write(ratios, limits, table)
+    return int(failed)
+
+
+def figures(result: dict[str, Any]) -> Iterator[tuple[str, float, str]]:
+    """Every figure of a script's answer: its `rows`, or the numbers of its nested tables."""
+    for row in result.get("rows", []):
+        yield row["name"], significant(row.get("per_s", row.get("value"))), row["unit"]
+    for key, value in result.items():
+        if isinstance(value, dict):
+            yield from nested(key.replace("_", " "), value)
+
+
+def nested(path: str, table: dict[str, Any]) -> Iterator[tuple[str, float, str]]:
+    """Numbers of a table of tables, named by their path; the unit is the end of the name."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from nested(f"{path}, {key}", value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            words = key.replace("_per_s", " a second").replace("_", " ")
+            unit = next((unit for unit in ("us", "ms", "ns", "mb") if unit in words.split()), "")
+            yield f"{path}, {words}", significant(value), unit.replace("us", "µs").replace("mb", "MB")
+
+
+def significant(value: float) -> float:
+    """Three digits are all that a shared machine repeats."""
+    rounded = float(f"{value:.3g}")
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def markdown(ratios: dict[str, float], limits: dict[str, dict[str, Any]]) -> str:
+    """The measured tables."""
+    lines = ["| ours against a yardstick of the same run | ratio |", "|---|---:|"]
+    lines += [f"| {name} | {ratio:g} × |" for name, ratio in ratios.items()]
+    lines += ["", "| figure | value | unit |", "|---|---:|---|"]
+    lines += [f"| {name} | {row['value']:,} | {row['unit']} |" for name, row in limits.items()]
+    return "\n".join(lines)
+
+
+def write(ratios: dict[str, float], limits: dict[str, dict[str, Any]], table: str) -> None:
+    """Keep the figures with what they were measured on."""
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=HERE, text=True).strip()  # noqa: S607 - the developer's own git
+    about = {
+        "commit": commit,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+    }
+    latest = {**about, "ratios": ratios, "limits": limits}
+    (HERE / "latest.json").write_text(json.dumps(latest, indent=2, ensure_ascii=False) + "\n")
+    text = DOCUMENT.read_text(encoding="utf-8")
+    head, tail = text.split(START)[0], text.split(END)[1]
+    stamp = f"Measured on {about['date']} at commit `{commit[:12]}`: {about['machine']}."
+    DOCUMENT.write_text(f"{head}{START}\n\n{stamp}\n\n{table}\n\n{END}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
