@@ -122,7 +122,7 @@ async def pulse(where: dict[str, Any], chosen: argparse.Namespace, directory: Pa
         targets = strategy.quotes(view_of)
         decision_us = _repeat(lambda: strategy.quotes(view_of))
         differ_us = _repeat(lambda: plan(targets, (), strategy.rules, 0))
-        p50, p99 = run.latency_us
+        p50, p99 = run.book_latency_us
         await run.stop()
     finally:
         await venue.close()

@@ -127,6 +127,22 @@ async def test_a_lost_request_is_closed_only_after_proof(room: EngineRoom) -> No
     assert len(room.exchange.orders) == 1
 
 
+async def test_unknown_orders_may_have_been_filled(room: EngineRoom) -> None:
+    """The venue has forgotten the order but not its trade: it was filled, not absent."""
+    room.venue.silent = True
+    room.venue.faults.append("lose_answer")
+    await room.want(TargetQuotes((BID,)))
+    key = room.only("b1").client_order_id
+    room.venue.fill(key, 1_000)
+    del room.exchange.orders[key]
+    room.clock.advance(3 * NS_PER_S)
+    await room.reconciler._prove(room.only("b1"))
+    assert room.table.open() == []
+    await room.settle()
+    assert room.position_lots == 1_000
+    assert room.journal.states()[key] == "filled"
+
+
 async def test_the_user_stream_may_outrun_the_answer(room: EngineRoom) -> None:
     """Acknowledgement and fill by stream before the response: one order, one fill, one position."""
 
@@ -231,6 +247,25 @@ async def test_a_replacement_is_cancel_first(room: EngineRoom) -> None:
     assert room.only("b1").price_ticks == 5_998_000
     assert [type(fact) for fact in room.journal.facts].count(OrderCancelled) == 1
     assert sorted(room.journal.states().values()) == ["acked", "cancelled"]
+
+
+async def test_orders_follow_the_answer_at_once(room: EngineRoom) -> None:
+    """What the end of an order makes due is sent from the cancel's own task, the rest beside it."""
+    await room.want(TargetQuotes((BID,)))
+    room.clock.advance(5 * NS_PER_S)
+    moved = TargetQuotes((type(BID)("b1", BID.side, 5_998_000, 1_000), ASK))
+    decided: list[int] = []
+
+    def decide() -> None:
+        decided.append(len(room.executor.apply(moved, TOP, 0).placements))
+
+    room.on_answer = decide  # type: ignore[method-assign]  # decides as a run does
+    room.executor.cancel(room.only("b1"))
+    await room.settle()
+    assert decided == [2]
+    assert room.states() == {"b1": "acked", "s1": "acked"}
+    assert room.only("b1").price_ticks == 5_998_000
+    assert room.executor.in_flight == 0
 
 
 async def test_a_lost_cancel_answer_keeps_the_order_open(room: EngineRoom) -> None:

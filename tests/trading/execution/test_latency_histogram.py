@@ -28,6 +28,18 @@ def test_quantiles_are_right_within_a_bin(durations: list[int], share: float) ->
     assert histogram.count == len(durations)
 
 
+def test_two_histograms_add_up() -> None:
+    """Merging counts both and leaves them as they were."""
+    fast, slow = LatencyHistogram(), LatencyHistogram()
+    for _ in range(3):
+        fast.observe(1_000)
+    slow.observe(1_000_000)
+    both = fast.merged(slow)
+    assert (both.count, fast.count, slow.count) == (4, 3, 1)
+    assert both.quantile_us(0.75) == fast.quantile_us(1.0)
+    assert both.quantile_us(1.0) == slow.quantile_us(1.0)
+
+
 @pytest.mark.parametrize("duration", [-5, 0, 1, 2**50])
 def test_extremes_are_counted(duration: int) -> None:
     """A clock that stood still and a very long wait both find a bin."""

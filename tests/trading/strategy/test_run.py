@@ -234,8 +234,8 @@ async def test_a_market_of_our_own_is_no_market(stage: Stage) -> None:
     """When only our orders are left in the book there is no price to quote around."""
     await stage.quoting()
     stage.venue.market.put_nowait(snapshot([(5_994_000, 1_000)], [(6_006_000, 1_000)], last_id=2))
-    await stage.until(lambda: stage.run.pulled == "nobody else quotes both sides")
-    await stage.until(lambda: not stage.run.live_orders)
+    await stage.until(lambda: (RunState.RUNNING, "nobody else quotes both sides") in stage.diary.states)
+    await stage.until(lambda: len(stage.venue.cancelled) >= 2)
 
 
 async def test_a_ban_pulls_the_quotes(stage: Stage) -> None:

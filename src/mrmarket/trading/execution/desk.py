@@ -61,6 +61,10 @@ class DeskListener(Protocol):
         """A trade of ours is durable."""
         ...
 
+    def on_answer(self) -> None:
+        """A cancel was answered: whatever is now due may be decided at once."""
+        ...
+
     def on_fault(self, error: Exception) -> None:
         """Something broke that trading cannot go on without."""
         ...

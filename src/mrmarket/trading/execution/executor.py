@@ -85,6 +85,7 @@ class Executor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._blocked_until_ns: dict[str, int] = {}
         self._refused_in_a_row: dict[str, int] = {}
+        self._held: list[Coroutine[Any, Any, None]] | None = None
         self._causes: dict[str, tuple[int, LatencyHistogram]] = {}
         self._venue_tells = isinstance(venue, TellsHandover)
         if isinstance(venue, TellsHandover):
@@ -163,7 +164,11 @@ class Executor:
             self._listener.on_fault(error)
             return False
         self._causes[order.client_order_id] = (cause_ns, histogram)
-        self._start(self._send_order(order))
+        request = self._send_order(order)
+        if self._held is None:
+            self._start(request)
+        else:
+            self._held.append(request)
         return True
 
     async def _send_order(self, order: Order) -> None:
@@ -222,6 +227,23 @@ class Executor:
             self._listener.on_fault(error)
         else:
             self._desk.merge(report)
+            await self._follow_up()
+
+    async def _follow_up(self) -> None:
+        """Decide at once and send the first order from this very task.
+
+        A task of its own would wait behind every answer and frame that is ready by now.
+        """
+        held: list[Coroutine[Any, Any, None]] = []
+        self._held = held
+        try:
+            self._listener.on_answer()
+        finally:
+            self._held = None
+        for request in held[1:]:
+            self._start(request)
+        if held:
+            await held[0]
 
     async def _send_stray_cancel(self, client_order_id: str, venue_order_id: str) -> None:
         try:

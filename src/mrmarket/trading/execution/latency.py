@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Final
 
 _STEPS_PER_OCTAVE: Final = 16
@@ -20,17 +21,20 @@ class LatencyHistogram:
         self.count += 1
         self._bins[_bin(duration_ns)] += 1
 
+    def merged(self, other: LatencyHistogram) -> LatencyHistogram:
+        """Both together, as a new one."""
+        both = LatencyHistogram()
+        both.count = self.count + other.count
+        both._bins = [mine + theirs for mine, theirs in zip(self._bins, other._bins, strict=True)]
+        return both
+
     def quantile_us(self, share: float) -> float | None:
         """The duration in microseconds that this share of all did not exceed; None before the first."""
         if not self.count:
             return None
         rank = share * self.count
-        seen = 0
-        for index, count in enumerate(self._bins):
-            seen += count
-            if count and seen >= rank:
-                return _upper_ns(index) / 1_000
-        return _upper_ns(len(self._bins) - 1) / 1_000
+        reached = (index for index, count in enumerate(accumulate(self._bins)) if count and count >= rank)
+        return _upper_ns(next(reached)) / 1_000
 
 
 def _bin(duration_ns: int) -> int:

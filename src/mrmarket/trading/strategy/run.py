@@ -183,11 +183,17 @@ class StrategyRun:
 
     @property
     def latency_us(self) -> tuple[float | None, float | None]:
-        """p50 and p99 in microseconds from a book event to the hand-over of its order to the HTTP client.
+        """p50 and p99 in microseconds from what caused an order to its hand-over to the HTTP client.
 
-        Before the first order that a book event caused, of the orders that something else has caused.
+        The cause is a book event, or the answer that freed the slot of the order before.
         """
-        histogram = self._executor.latency if self._executor.latency.count else self._executor.follow_up
+        histogram = self._executor.latency.merged(self._executor.follow_up)
+        return histogram.quantile_us(0.5), histogram.quantile_us(0.99)
+
+    @property
+    def book_latency_us(self) -> tuple[float | None, float | None]:
+        """The same for orders that a book event caused."""
+        histogram = self._executor.latency
         return histogram.quantile_us(0.5), histogram.quantile_us(0.99)
 
     @property
@@ -298,6 +304,10 @@ class StrategyRun:
         self.fills.append(record)
         self.observer.on_fill(record)
         self._wake()
+
+    def on_answer(self) -> None:
+        """A cancel was answered: do not let the decision wait in the queue."""
+        self._decide()
 
     def on_fault(self, error: Exception) -> None:
         """Something broke that trading cannot go on without: pull the quotes and say so."""
