@@ -14,8 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mrmarket.core.clock import SystemClock
+from mrmarket.money.pool.plan import PoolPlan
+from mrmarket.money.pool.treasury import Treasury
+from mrmarket.money.pool.view import ReconciliationLine
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.remote import RemoteInstance
+from mrmarket.store.trading_store import TradingStore
 
 START_S = 60.0
 
@@ -89,3 +94,16 @@ def wait_until(holds: Callable[[], object], timeout_s: float = 30.0) -> None:
     while not holds():
         assert time.monotonic() < deadline, "the condition never held"
         time.sleep(0.1)
+
+
+def reconcile(data: Path) -> list[ReconciliationLine]:
+    """What the venue last said we hold, against the ledger, by asset."""
+    store = TradingStore.open(data / "trading.db")
+    stream = store.streams()[0]
+    plan = PoolPlan(stream=stream, venue=stream.rsplit(".", 1)[0], quote="USDT")
+    treasury = Treasury.open(data / "money.db", store, plan, SystemClock())
+    try:
+        return treasury.reconciliation()
+    finally:
+        treasury.close()
+        store.close()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from e2e.running import RunningInstance, command, read_json, start_instance, wait_until
+from e2e.running import RunningInstance, command, read_json, reconcile, start_instance, wait_until
 from mrmarket.services.audit import verify_money
 from mrmarket.trading.venue.front.signature import sign
 
@@ -95,8 +95,8 @@ def pool_holds(running: RunningInstance, held: dict[str, dict[str, str]]) -> boo
     )
 
 
-def test_paper_trading_sends_no_order(tmp_path: Path, exchange: dict[str, Any]) -> None:
-    """Quotes live on the exchange's public feed alone; fills come from the kernel; no key is needed."""
+def test_paper_trading_sends_no_order_and_survives_a_kill(tmp_path: Path, exchange: dict[str, Any]) -> None:
+    """Quotes on the exchange's public feed without a key; after `kill -9` account and ledger agree."""
     assert "MRMARKET_API_KEY" not in os.environ
     data, config = tmp_path / "data", configure(tmp_path, exchange)
     running = start_instance(data, "--config", str(config), "--paper")
@@ -104,8 +104,12 @@ def test_paper_trading_sends_no_order(tmp_path: Path, exchange: dict[str, Any]) 
     assert (status.paper, status.simulated) == (True, False)
     wait_until(lambda: running.remote.performance().fills > 0, 60)
     wait_until(lambda: len(running.remote.pool().depositors) == 3)
-    assert running.interrupt() == 0
+    running.kill()
+    again = start_instance(data, "--config", str(config), "--paper")
+    wait_until(lambda: again.remote.status().open_orders > 0)
+    assert again.interrupt() == 0
     assert verify_money(data).ok
+    assert {line.difference for line in reconcile(data)} == {"0"}
 
 
 def test_live_trading_without_a_key_is_refused(tmp_path: Path, exchange: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from e2e.running import RunningInstance, command, start_instance, wait_until
+from e2e.running import RunningInstance, command, reconcile, start_instance, wait_until
 from mrmarket.services.audit import verify_money
 from mrmarket.store.trading_store import TradingStore
 from shared_data import SHARED, needs_shared
@@ -124,23 +124,6 @@ def trade_some(running: RunningInstance) -> None:
     """Wait for one more fill and a live quote."""
     floor = running.remote.performance().fills
     wait_until(lambda: running.remote.performance().fills > floor and running.remote.status().open_orders > 0)
-
-
-def reconcile(data: Path) -> list[Any]:
-    """What the venue said we hold at the end, against the ledger."""
-    from mrmarket.core.clock import SystemClock
-    from mrmarket.money.pool.plan import PoolPlan
-    from mrmarket.money.pool.treasury import Treasury
-
-    store = TradingStore.open(data / "trading.db")
-    stream = store.streams()[0]
-    plan = PoolPlan(stream=stream, venue="simulated", quote="USDT")
-    treasury = Treasury.open(data / "money.db", store, plan, SystemClock())
-    try:
-        return list(treasury.reconciliation())
-    finally:
-        treasury.close()
-        store.close()
 
 
 def test_one_folder_holds_one_instance(tmp_path: Path) -> None:

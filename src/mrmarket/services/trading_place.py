@@ -19,6 +19,7 @@ from mrmarket.trading.venue.ccxt_adapter.config import CcxtVenueConfig, VenueUrl
 from mrmarket.trading.venue.ccxt_adapter.venue import CcxtVenue
 from mrmarket.trading.venue.front.config import VenueConfig
 from mrmarket.trading.venue.paper import PaperVenue
+from mrmarket.trading.venue.paper_memory import PaperMemory
 from mrmarket.trading.venue.port import Venue
 from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
 
@@ -82,7 +83,10 @@ async def open_trading_place(config: Config, pair: str | None, directory: DataDi
     wall = SystemClock()
     symbol = pair or config.strategy.pair
     feed = CcxtVenue(_account(config.venue, symbol), wall)
-    venue: Venue = PaperVenue(feed, SimulatedExchange(), wall) if config.venue.paper else feed
+    venue: Venue = feed
+    if config.venue.paper:
+        memory = PaperMemory(directory.venue_state)
+        venue = PaperVenue(feed, SimulatedExchange(), wall, symbols=(symbol,), memory=memory)
     await venue.open()
     return TradingPlace(venue, symbol, "live", wall, 1.0, simulated=False)
 

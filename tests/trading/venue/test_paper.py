@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from mrmarket.core.side import Side
 from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.venue.book_tracker import BookTracker, StaleReason
 from mrmarket.trading.venue.paper import PaperVenue
+from mrmarket.trading.venue.paper_memory import PaperMemory
 from mrmarket.trading.venue.port import (
     BalanceReport,
     FillReport,
@@ -191,3 +193,28 @@ async def test_ids_of_two_runs_never_meet() -> None:
     second = PaperVenue(FakeFeed(), exchange, clock)
     assert first.session != second.session
     assert await second.balances() == [BalanceReport(asset="BTC", free="0.00000005", locked="0")]
+
+
+async def test_an_account_with_a_memory_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Orders and balances of a life that ended without a word are there in the next; ids never repeat."""
+    clock = ManualClock()
+    lives: list[tuple[str, list[BalanceReport]]] = []
+    for name in ("one", "two"):
+        memory = PaperMemory(tmp_path / "paper")
+        venue = PaperVenue(
+            FakeFeed([BOOK]), SimulatedExchange(), clock, sleep=no_wait, symbols=(PAIR,), memory=memory
+        )
+        await venue.open()
+        market = Follower(venue.market_events(PAIR))
+        await market.until(bool)
+        known = [report.client_order_id for report in await venue.open_orders(PAIR)]
+        assert known == [f"rest-{earlier}" for earlier in ("one", "two")[: len(lives)]]
+        if lives:
+            assert await venue.balances() == lives[0][1]
+        await venue.place(new_order(f"take-{name}", Side.BUY, ASK, OrderKind.IOC))
+        placed = await venue.place(new_order(f"rest-{name}", Side.BUY, BID))
+        lives.append((placed.venue_order_id, await venue.balances()))
+        # Nothing more is written on the way out: what a killed process leaves is the same.
+        await venue.close()
+        await market.end()
+    assert int(lives[1][0].removeprefix("paper-")) > 1_000_000

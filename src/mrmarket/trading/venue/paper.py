@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Final, NoReturn
 
 from mrmarket.core.clock import Clock
@@ -13,6 +13,7 @@ from mrmarket.trading.market.errors import SequenceGapError
 from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.market.sequence import DepthSequence
 from mrmarket.trading.venue.event_queue import EventQueue, QueueClosedError
+from mrmarket.trading.venue.paper_memory import PaperMemory
 from mrmarket.trading.venue.port import (
     BalanceReport,
     FillReport,
@@ -64,6 +65,8 @@ class PaperVenue:
         session: str = "",
         latency_s: float = 0.02,
         sleep: Sleep = asyncio.sleep,
+        symbols: Sequence[str] = (),
+        memory: PaperMemory | None = None,
     ) -> None:
         """Wrap a feed that is not open yet.
 
@@ -77,13 +80,17 @@ class PaperVenue:
                 with the exchange's saved state; by default it is made of the clock.
             latency_s: one way to the exchange.
             sleep: how to wait for it.
+            symbols: pairs that are listed when the feed opens; `memory` needs them.
+            memory: keeps the account over restarts; ids then go on from where they were.
         """
         self.name = f"{feed.name}-paper"
         self._feed = feed
         self._exchange = exchange
         self._clock = clock
         self._account = account
-        self._session = session or f"{clock.now_ns() // 1_000_000:x}"
+        self._session = session or ("paper" if memory else f"{clock.now_ns() // 1_000_000:x}")
+        self._symbols = tuple(symbols)
+        self._memory = memory
         self._latency_s = latency_s
         self._sleep = sleep
         self._markets: dict[str, EventQueue[MarketEvent]] = {}
@@ -102,8 +109,12 @@ class PaperVenue:
         return self._session
 
     async def open(self) -> None:
-        """Open the feed."""
+        """Open the feed, and take up what the memory holds."""
         await self._feed.open()
+        for symbol in self._symbols:
+            self.instrument(symbol)
+        if self._memory is not None:
+            self._memory.recall(self._exchange)
 
     async def close(self) -> None:
         """End every stream and close the feed; orders stay in the exchange."""
@@ -115,6 +126,9 @@ class PaperVenue:
         if self._users is not None:
             self._users.close()
         await self._feed.close()
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
 
     def instrument(self, symbol: str) -> Instrument:
         """Grid, limits and fees of a pair; raises `UnknownSymbolError`."""
@@ -272,7 +286,10 @@ class PaperVenue:
         return sequence.synced
 
     def _publish(self, without_depth_of: str = "") -> None:
-        for publication in self._exchange.drain():
+        publications = self._exchange.drain()
+        if self._memory is not None:
+            self._memory.keep(self._exchange, publications)
+        for publication in publications:
             if isinstance(publication, DepthPublished) and publication.symbol == without_depth_of:
                 continue
             self._publish_market(publication)
