@@ -32,6 +32,20 @@ def test_a_rule_may_strike_a_number_of_times() -> None:
     assert [plan.message("x", 0) is not None for _ in range(4)] == [True, True, False, False]
 
 
+def test_the_report_counts_what_each_rule_struck() -> None:
+    """Rules count apart, a miss counts nowhere, and new rules start at nought."""
+    plan = faults(
+        FaultRule(kind=FaultKind.SERVER_ERROR, match="POST *", times=1), FaultRule(kind=FaultKind.DROP)
+    )
+    plan.request("POST /api/v3/order", 0)
+    plan.request("POST /api/v3/order", 0)
+    plan.message("user:executionReport", 0)
+    plan.message("user:executionReport", 0)
+    assert plan.report().struck == [1, 2]
+    plan.reset(plan.config, 0)
+    assert plan.report().struck == [0, 0]
+
+
 def test_the_rate_is_kept_and_repeatable() -> None:
     """A seed gives the same strikes again, at about the rate."""
     rule = FaultRule(kind=FaultKind.DROP, rate=0.25)

@@ -79,6 +79,15 @@ class FaultConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     seed: int = 1
 
 
+class FaultReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules in force, and how often each has struck."""
+
+    rules: list[FaultRule]
+    seed: int
+    struck: list[int]
+    """In the order of the rules; always 0 for CLOCK_SKEW, which strikes all the time."""
+
+
 class Faults:
     """Decides, one request or message at a time. The first rule that strikes wins."""
 
@@ -92,6 +101,11 @@ class Faults:
         self._rng = random.Random(config.seed)  # noqa: S311
         self._start_ns = now_ns
         self._left = [rule.times for rule in config.rules]
+        self._struck = [0] * len(config.rules)
+
+    def report(self) -> FaultReport:
+        """The rules in force, and how often each has struck."""
+        return FaultReport(rules=self.config.rules, seed=self.config.seed, struck=list(self._struck))
 
     def request(self, name: str, now_ns: int) -> FaultRule | None:
         """What happens to a request called `POST /api/v3/order` or `WS order.place`."""
@@ -120,6 +134,7 @@ class Faults:
             ):
                 if left is not None:
                     self._left[index] = left - 1
+                self._struck[index] += 1
                 return rule
         return None
 

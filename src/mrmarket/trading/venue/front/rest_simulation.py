@@ -13,7 +13,7 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.trading.venue.front import errors
 from mrmarket.trading.venue.front.dead_man import DeadManSwitch
 from mrmarket.trading.venue.front.endpoints import Call, Endpoint, Security
-from mrmarket.trading.venue.front.faults import FaultConfig
+from mrmarket.trading.venue.front.faults import FaultConfig, FaultReport
 
 Json = dict[str, Any]
 
@@ -59,11 +59,11 @@ def simulation_routes(
     }
 
 
-def show_faults(call: Call) -> FaultConfig:
-    """The rules in force."""
+def show_faults(call: Call) -> FaultReport:
+    """The rules in force, and how often each has struck."""
     _only_from_here(call)
     call.parameters.finish()
-    return call.gateway.faults.config
+    return call.gateway.faults.report()
 
 
 def set_faults(call: Call) -> FaultConfig:
