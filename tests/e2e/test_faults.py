@@ -1,0 +1,191 @@
+"""A bad day at the exchange: whatever it does to our requests and messages, no order and no trade is lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from e2e.loopback_venue import LoopbackVenue, Rule, start_venue
+from e2e.running import RunningInstance, start_instance, wait_until
+from e2e.squaring import assert_square
+from mrmarket.core.events import Fact, OrderDoubted, OrderRejected, RunStateChanged
+
+pytestmark = pytest.mark.e2e
+
+SPEED = 20.0
+STRATEGY = """
+order_refresh_time = 0.2
+order_refresh_tolerance = 0
+number_of_layers = 5
+bid_spread = 0.00004
+ask_spread = 0.00004
+"""
+PLACE, CANCEL = "POST /api/v3/order", "DELETE /api/v3/order"
+REPORT = "user:executionReport"
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackVenue]:
+    """One exchange for the module: what an earlier test did to it is a part of its history."""
+    venue = start_venue(tmp_path_factory.mktemp("venue"), SPEED)
+    yield venue
+    venue.end()
+
+
+class Arena:
+    """An instance of its own on the shared exchange."""
+
+    def __init__(self, venue: LoopbackVenue, folder: Path) -> None:
+        self.venue = venue
+        self.data = folder / "data"
+        self._config = folder / "mrmarket.toml"
+        self._config.write_text(venue.config(STRATEGY))
+        venue.break_things([])
+        self.floor = venue.clear()
+        """The last trade that is not this instance's."""
+        self._running: RunningInstance | None = None
+
+    def start(self) -> RunningInstance:
+        """Start it and wait until it quotes."""
+        running = self._running = start_instance(self.data, "--config", str(self._config))
+        wait_until(lambda: running.remote.status().open_orders > 0)
+        return running
+
+    def suffer(self, rules: Sequence[Rule], times: int, seed: int = 1) -> None:
+        """Break things until each rule has struck so often while trades went on; then all is well again."""
+        running = self._running
+        assert running is not None
+        fills = running.remote.performance().fills
+        self.venue.break_things(rules, seed)
+        wait_until(lambda: min(self.venue.struck()) >= times, 40)
+        wait_until(lambda: running.remote.performance().fills > fills, 40)
+        self.venue.break_things([])
+
+    def square(self) -> list[Fact]:
+        """End it in peace and compare its books with the exchange's."""
+        assert self._running is not None
+        assert self._running.interrupt() == 0
+        return assert_square(self.data, self.venue, self.floor)
+
+    def end(self) -> None:
+        """Whatever happened, leave no process behind."""
+        if self._running is not None and self._running.process.poll() is None:
+            self._running.kill()
+
+
+@pytest.fixture
+def arena(market: LoopbackVenue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arena]:
+    """An instance with fast quotes, ready to be started."""
+    for name, value in market.environment().items():
+        monkeypatch.setenv(name, value)
+    arena = Arena(market, tmp_path)
+    yield arena
+    market.break_things([])
+    arena.end()
+
+
+def rule(kind: str, match: str, rate: float, **more: object) -> Rule:
+    """One fault."""
+    return {"kind": kind, "match": match, "rate": rate, **more}
+
+
+def doubts(facts: Sequence[Fact]) -> Counter[str]:
+    """How many requests of each kind were in doubt."""
+    return Counter(fact.request for fact in facts if isinstance(fact, OrderDoubted))
+
+
+def pulled(facts: Sequence[Fact]) -> set[str]:
+    """Why quotes were pulled while it ran."""
+    return {fact.reason for fact in facts if isinstance(fact, RunStateChanged) and fact.state == "pulled"}
+
+
+@pytest.mark.parametrize(
+    "kinds", [("timeout_before", "timeout_after"), ("server_error", "server_error_after")]
+)
+def test_requests_without_an_answer_are_proven_one_way_or_the_other(
+    arena: Arena, kinds: tuple[str, str]
+) -> None:
+    """Time-outs and 5xx before and after the effect: every doubt ends in proof, every fill is found."""
+    arena.start()
+    arena.suffer([rule(kind, match, 0.15) for kind in kinds for match in (PLACE, CANCEL)], 3)
+    assert doubts(arena.square())["place"] >= 3
+
+
+def test_being_told_to_slow_down_loses_nothing(arena: Arena) -> None:
+    """429 and 418 on placements and cancels: the request had no effect, and it goes on afterwards."""
+    arena.start()
+    rules = [
+        rule("too_many_requests", PLACE, 0.2, times=3),
+        rule("too_many_requests", CANCEL, 0.2, times=3),
+    ]
+    arena.suffer(rules, 3)
+    arena.suffer([rule("ban", "* /api/v3/order", 0.5, times=1, retry_after_s=2)], 1)
+    facts = arena.square()
+    assert doubts(facts) == Counter()
+    assert "rate_limited" in {fact.code for fact in facts if isinstance(fact, OrderRejected)}
+    assert any("banned" in reason for reason in pulled(facts))
+
+
+@pytest.mark.parametrize("kinds", [("drop",), ("duplicate", "reorder", "delay")])
+def test_the_user_stream_may_lose_repeat_and_shuffle(arena: Arena, kinds: tuple[str, ...]) -> None:
+    """Order and fill reports that are missing, doubled, late or out of order change no total."""
+    arena.start()
+    arena.suffer([rule(kind, REPORT, 0.3 if kind == "drop" else 0.2, delay_ms=700) for kind in kinds], 20)
+    arena.square()
+
+
+def test_a_gap_in_the_depth_pulls_the_quotes_until_the_book_is_whole(arena: Arena) -> None:
+    """Dropped depth updates: nothing is quoted on a book with a hole, and a snapshot mends it."""
+    arena.start()
+    arena.suffer([rule("drop", "btcusdt@depth*", 0.02)], 3)
+    assert any("sequence_gap" in reason for reason in pulled(arena.square()))
+
+
+def test_lost_connections_come_back_with_nothing_missing(arena: Arena) -> None:
+    """Both streams are cut while orders are live: quotes are pulled, trades in the gap are fetched."""
+    arena.start()
+    arena.suffer([rule("disconnect", REPORT, 0.05, times=2), rule("disconnect", "btcusdt@*", 0.01, times=2)], 2)
+    reasons = pulled(arena.square())
+    assert "the user stream is down" in reasons
+    assert any("no_book" in reason for reason in reasons)
+
+
+def test_a_clock_that_jumps_is_measured_again(arena: Arena) -> None:
+    """The venue's clock leaps ahead and falls back: orders go on, and no trade escapes the time filter."""
+    running = arena.start()
+    for skew_ms in (5_000, -5_000):
+        placed = running.remote.performance().orders_placed
+        arena.venue.break_things([rule("clock_skew", "*", 1.0, delay_ms=skew_ms)])
+        wait_until(lambda: running.remote.performance().orders_placed > placed + 20)  # noqa: B023 - used at once
+    arena.venue.break_things([])
+    arena.square()
+
+
+def everything(rate: float) -> list[Rule]:
+    """A little of all that can go wrong."""
+    requests = ("timeout_before", "timeout_after", "server_error", "server_error_after")
+    return [
+        *(rule(kind, match, rate) for kind in requests for match in (PLACE, CANCEL)),
+        *(rule("server_error", f"GET /api/v3/{name}", 3 * rate) for name in ("order", "openOrders", "myTrades")),
+        rule("too_many_requests", "* /api/v3/order", rate, times=3),
+        *(rule(kind, REPORT, 2 * rate, delay_ms=300) for kind in ("drop", "duplicate", "reorder", "delay")),
+        rule("drop", "btcusdt@depth*", rate / 4),
+        rule("disconnect", "*", rate / 20, times=3),
+    ]
+
+
+def test_everything_at_once_with_kills(arena: Arena) -> None:
+    """All faults together, `kill -9` in their midst, a start into them: the books still agree."""
+    for seed in (11, 12):
+        running = arena.start()
+        fills = running.remote.performance().fills
+        arena.venue.break_things(everything(0.05), seed)
+        wait_until(lambda: sum(arena.venue.struck()) >= 25)
+        wait_until(lambda: running.remote.performance().fills > fills)  # noqa: B023 - used at once
+        running.kill()
+    arena.start()
+    arena.venue.break_things([])
+    assert doubts(arena.square()).total() > 0
