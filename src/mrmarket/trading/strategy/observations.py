@@ -26,6 +26,7 @@ class Observations:
     ) -> None:
         self._instrument = instrument
         self._venue = venue
+        self._priced = False
         self._facts = facts
         self._wall = wall
         self._mark_every_ns = mark_every_ns
@@ -34,6 +35,15 @@ class Observations:
         self._balances_ns = wall.monotonic_ns()
         self._last_top: MarketTop | None = None
         self._last_balances: dict[str, tuple[str, str]] = {}
+
+    def wanting(self, account: Account) -> str:
+        """What keeps the first order back; empty once balances and a price are in the event log for good.
+
+        Fills that follow can then be told from what the account held before.
+        """
+        if not account.is_known:
+            return "the balances are not known yet"
+        return "" if self._priced else "the first price is not written down yet"
 
     def tick(self, top: MarketTop | None, account: Account, *, stale: bool) -> None:
         """Write down what is due; a stale book marks nothing."""
@@ -61,7 +71,9 @@ class Observations:
                 quote=instrument.quote,
                 bid=instrument.price_text(top.bid_ticks),
                 ask=instrument.price_text(top.ask_ticks),
-            )
+            ),
+            urgent=not self._priced,
+            then=self._note_priced,
         )
 
     def balances(self, account: Account) -> None:
@@ -80,3 +92,6 @@ class Observations:
                         locked=texts[1],
                     )
                 )
+
+    def _note_priced(self, _appended: bool) -> None:
+        self._priced = True

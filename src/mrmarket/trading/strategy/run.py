@@ -391,7 +391,7 @@ class StrategyRun:
             return f"the book is stale ({stale.value})"
         if self.watch.top is None:
             return "nobody else quotes both sides"
-        return "" if self.account.is_known else "the balances are not known yet"
+        return self._observations.wanting(self.account)
 
     # Beside the hot path.
 
