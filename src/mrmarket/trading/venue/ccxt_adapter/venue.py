@@ -223,8 +223,12 @@ class CcxtVenue:
         )
 
     async def fills_since(self, symbol: str, since_ns: int) -> list[FillReport]:
-        """All our trades of a pair from a time on, oldest first, every page."""
+        """All our trades of a pair from a time on, oldest first, every page.
+
+        The time is ours or the venue's, whichever lies further back, so that no skew hides a trade.
+        """
         self.instrument(symbol)
+        since_ns += min(0, self._taps.offset_ms) * NS_PER_MS
         fills = await self._attempt(
             Attempt(RequestKind.READ, f"list fills of {symbol}"),
             "fills",
