@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mrmarket.core.clock import NS_PER_S, Clock
-from mrmarket.store.errors import DuplicateIntentError
+from mrmarket.store.errors import StaleFenceError, StoreError
 from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.desk import OrderDesk
 from mrmarket.trading.execution.executor import Executor
@@ -134,9 +134,9 @@ class Reconciler:
         """
         strays, listed = await self._compare()
         await self._fetch_fills()
-        for order in self._desk.table.open():
-            if order.client_order_id not in listed:
-                await self._prove(order)
+        await self._prove_all(
+            [order for order in self._desk.table.open() if order.client_order_id not in listed]
+        )
         self._account.observe_all(await self._venue.balances())
         self._compared_ns = self._wall.monotonic_ns()
         return Recovery(self._loaded, len(self._desk.table), strays)
@@ -167,7 +167,8 @@ class Reconciler:
                     proven = await self._clear()
             except VenueError:
                 self.failures += 1
-            except TimeoutError:
+            except (TimeoutError, StaleFenceError):
+                # Out of time; or an heir trades by now, and what else stands there is the heir's.
                 break
             if not proven:
                 await self._sleep(self._timing.poll_ns / NS_PER_S)
@@ -190,10 +191,14 @@ class Reconciler:
 
     async def _resolve(self) -> None:
         now_ns = self._wall.now_ns()
-        for order in self._desk.table.open():
-            silent = order.is_doubted or (order.stage < OrderStage.ACKED and not self._executor.in_flight)
-            if silent and now_ns - order.updated_ns >= self._timing.doubt_ns:
-                await self._prove(order)
+        silent = [
+            order
+            for order in self._desk.table.open()
+            if order.is_doubted or (order.stage < OrderStage.ACKED and not self._executor.in_flight)
+        ]
+        await self._prove_all(
+            [order for order in silent if now_ns - order.updated_ns >= self._timing.doubt_ns]
+        )
         late = [
             order
             for order in self._desk.table.short_of_fills()
@@ -201,6 +206,20 @@ class Reconciler:
         ]
         if late:
             await self._fetch_fills(min(order.created_ns for order in late))
+
+    async def _prove_all(self, orders: Sequence[Order]) -> None:
+        """Ask for each; an answer that nobody can read is counted and holds up no other order.
+
+        Raises:
+            VenueError: once the venue does not answer at all; the rest is asked for another time.
+        """
+        for order in orders:
+            try:
+                await self._prove(order)
+            except VenueError as error:
+                if error.retryable:
+                    raise
+                self.failures += 1
 
     async def _prove(self, order: Order) -> None:
         """Ask for one order; raises a VenueError where there is no answer."""
@@ -244,11 +263,15 @@ class Reconciler:
             else:
                 listed.add(known.client_order_id)
                 self._desk.merge(report)
-        for client_order_id in before - listed:
-            order = self._desk.table.find(client_order_id)
-            aged = order is not None and asked_ns - order.created_ns >= self._timing.propagation_ns
-            if order is not None and not order.is_final and aged and order.stage >= OrderStage.ACKED:
-                await self._prove(order)
+        await self._prove_all(
+            [
+                order
+                for order in self._desk.table.open()
+                if order.client_order_id in before - listed
+                and order.stage >= OrderStage.ACKED
+                and asked_ns - order.created_ns >= self._timing.propagation_ns
+            ]
+        )
         return strays, listed
 
     async def _take_in(self, report: OrderReport) -> int:
@@ -256,7 +279,10 @@ class Reconciler:
             return 0
         try:
             self._desk.adopt(report)
-        except DuplicateIntentError:
+        except StaleFenceError:
+            raise
+        except StoreError:
+            # Written as closed before, or not to be written at all: without an intent it must not live.
             self._executor.cancel_stray(report.client_order_id, report.venue_order_id)
             return 1
         return 0
