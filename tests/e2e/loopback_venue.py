@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from e2e.running import command, read_json
 from mrmarket.trading.venue.front.signature import sign
@@ -26,6 +26,8 @@ class LoopbackVenue:
 
     process: subprocess.Popen[bytes]
     ready: dict[str, Any]
+    state: Path
+    speed: float
 
     def break_things(self, rules: Sequence[Rule], seed: int = 1) -> None:
         """Replace the fault rules; none takes all faults away."""
@@ -93,6 +95,11 @@ class LoopbackVenue:
         """Where live trading looks for the key."""
         return {"MRMARKET_API_KEY": self.ready["api_key"], "MRMARKET_API_SECRET": self.ready["api_secret"]}
 
+    def again(self) -> LoopbackVenue:
+        """The same exchange at the same address, after its process has ended."""
+        self.end()
+        return start_venue(self.state, self.speed, port=urlsplit(self.ready["rest"]).port or 0)
+
     def end(self) -> None:
         """Terminate it and wait."""
         self.process.terminate()
@@ -101,14 +108,14 @@ class LoopbackVenue:
             self.process.stdout.close()
 
 
-def start_venue(state: Path, speed: float) -> LoopbackVenue:
+def start_venue(state: Path, speed: float, *, port: int = 0) -> LoopbackVenue:
     """Start one on the built-in market and wait until it is ready."""
     process = subprocess.Popen(
-        command("venue", "--port", "0", "--speed", str(speed), "--json", "--state", str(state)),
+        command("venue", "--port", str(port), "--speed", str(speed), "--json", "--state", str(state)),
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
     started = time.monotonic()
     line = process.stdout.readline()
     assert line, f"the venue ended after {time.monotonic() - started:.1f} s"
-    return LoopbackVenue(process, json.loads(line))
+    return LoopbackVenue(process, json.loads(line), state, speed)

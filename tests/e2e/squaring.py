@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 from e2e.loopback_venue import LoopbackVenue
 from mrmarket.core.clock import SystemClock
-from mrmarket.core.events import Fact, Filled
+from mrmarket.core.events import BalanceObserved, Fact, Filled
 from mrmarket.money.pool.plan import PoolPlan
 from mrmarket.money.pool.treasury import Treasury
 from mrmarket.services.audit import verify_money
@@ -57,7 +58,10 @@ def assert_square(data: Path, venue: LoopbackVenue, floor: int) -> list[Fact]:
         for trade in venue.trades(floor)
     }
     assert ours == theirs
-    assert_settled(data, venue)
+    assert_holdings(
+        data,
+        {asset: Decimal(free) + Decimal(locked) for asset, (free, locked) in venue.balances().items()},
+    )
     return facts
 
 
@@ -74,8 +78,17 @@ def unsettled_orders(data: Path) -> list[tuple[str, str]]:
         store.close()
 
 
-def assert_settled(data: Path, venue: LoopbackVenue) -> None:
-    """The ledger verifies, has settled the whole log, and holds what the venue says it owes us."""
+def observed_balances(facts: Sequence[Fact]) -> dict[str, Decimal]:
+    """What the venue last said we hold, by the event log."""
+    return {
+        fact.asset: Decimal(fact.free) + Decimal(fact.locked)
+        for fact in facts
+        if isinstance(fact, BalanceObserved)
+    }
+
+
+def assert_holdings(data: Path, owed: Mapping[str, Decimal]) -> None:
+    """The ledger verifies, has settled the whole log, and holds what the venue owes us."""
     assert verify_money(data).ok
     store = TradingStore.open(data / "trading.db")
     (stream,) = store.streams()
@@ -89,7 +102,5 @@ def assert_settled(data: Path, venue: LoopbackVenue) -> None:
     assert figures.parked_fills == 0
     assert figures.settled_through_seq == figures.log_head_seq
     held = {holding.asset: Decimal(holding.amount) for holding in figures.holdings}
-    owed = {asset: Decimal(free) + Decimal(locked) for asset, (free, locked) in venue.balances().items()}
-    assert {asset: held.get(asset) for asset in ("BTC", "USDT")} == {
-        asset: owed[asset] for asset in ("BTC", "USDT")
-    }
+    for asset in ("BTC", "USDT"):
+        assert held[asset] == owed[asset], asset

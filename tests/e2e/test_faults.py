@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from e2e.arena import SPEED, STRATEGY, Arena
 from e2e.loopback_venue import LoopbackVenue, Rule, start_venue
-from e2e.running import RunningInstance, start_instance, wait_until
-from e2e.squaring import assert_square
-from mrmarket.core.events import Fact, OrderDoubted, OrderRejected, RunStateChanged
+from e2e.running import command, wait_until
+from e2e.squaring import assert_holdings, facts_of, observed_balances, unsettled_orders
+from mrmarket.core.events import Fact, Filled, OrderDoubted, OrderRejected, RunStateChanged
 
 pytestmark = pytest.mark.e2e
 
-SPEED = 20.0
-STRATEGY = """
-order_refresh_time = 0.2
-order_refresh_tolerance = 0
-number_of_layers = 5
-bid_spread = 0.00004
-ask_spread = 0.00004
-"""
 PLACE, CANCEL = "POST /api/v3/order", "DELETE /api/v3/order"
 REPORT = "user:executionReport"
+READS = ("order", "openOrders", "myTrades")
 
 
 @pytest.fixture(scope="module")
@@ -33,47 +29,6 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackVenue]:
     venue = start_venue(tmp_path_factory.mktemp("venue"), SPEED)
     yield venue
     venue.end()
-
-
-class Arena:
-    """An instance of its own on the shared exchange."""
-
-    def __init__(self, venue: LoopbackVenue, folder: Path) -> None:
-        self.venue = venue
-        self.data = folder / "data"
-        self._config = folder / "mrmarket.toml"
-        self._config.write_text(venue.config(STRATEGY))
-        venue.break_things([])
-        self.floor = venue.clear()
-        """The last trade that is not this instance's."""
-        self._running: RunningInstance | None = None
-
-    def start(self) -> RunningInstance:
-        """Start it and wait until it quotes."""
-        running = self._running = start_instance(self.data, "--config", str(self._config))
-        wait_until(lambda: running.remote.status().open_orders > 0)
-        return running
-
-    def suffer(self, rules: Sequence[Rule], times: int, seed: int = 1) -> None:
-        """Break things until each rule has struck so often while trades went on; then all is well again."""
-        running = self._running
-        assert running is not None
-        fills = running.remote.performance().fills
-        self.venue.break_things(rules, seed)
-        wait_until(lambda: min(self.venue.struck()) >= times, 40)
-        wait_until(lambda: running.remote.performance().fills > fills, 40)
-        self.venue.break_things([])
-
-    def square(self) -> list[Fact]:
-        """End it in peace and compare its books with the exchange's."""
-        assert self._running is not None
-        assert self._running.interrupt() == 0
-        return assert_square(self.data, self.venue, self.floor)
-
-    def end(self) -> None:
-        """Whatever happened, leave no process behind."""
-        if self._running is not None and self._running.process.poll() is None:
-            self._running.kill()
 
 
 @pytest.fixture
@@ -147,7 +102,8 @@ def test_a_gap_in_the_depth_pulls_the_quotes_until_the_book_is_whole(arena: Aren
 def test_lost_connections_come_back_with_nothing_missing(arena: Arena) -> None:
     """Both streams are cut while orders are live: quotes are pulled, trades in the gap are fetched."""
     arena.start()
-    arena.suffer([rule("disconnect", REPORT, 0.05, times=2), rule("disconnect", "btcusdt@*", 0.01, times=2)], 2)
+    cuts = [(REPORT, 0.05), ("btcusdt@*", 0.01)]
+    arena.suffer([rule("disconnect", match, rate, times=2) for match, rate in cuts], 2)
     reasons = pulled(arena.square())
     assert "the user stream is down" in reasons
     assert any("no_book" in reason for reason in reasons)
@@ -169,7 +125,7 @@ def everything(rate: float) -> list[Rule]:
     requests = ("timeout_before", "timeout_after", "server_error", "server_error_after")
     return [
         *(rule(kind, match, rate) for kind in requests for match in (PLACE, CANCEL)),
-        *(rule("server_error", f"GET /api/v3/{name}", 3 * rate) for name in ("order", "openOrders", "myTrades")),
+        *(rule("server_error", f"GET /api/v3/{name}", 3 * rate) for name in READS),
         rule("too_many_requests", "* /api/v3/order", rate, times=3),
         *(rule(kind, REPORT, 2 * rate, delay_ms=300) for kind in ("drop", "duplicate", "reorder", "delay")),
         rule("drop", "btcusdt@depth*", rate / 4),
@@ -189,3 +145,28 @@ def test_everything_at_once_with_kills(arena: Arena) -> None:
     arena.start()
     arena.venue.break_things([])
     assert doubts(arena.square()).total() > 0
+
+
+def test_faults_from_the_config_strike_the_embedded_exchange(tmp_path: Path) -> None:
+    """`[simulation.faults]`: an instance suffers for a while, recovers, and ends with square books."""
+    lines = [f"[simulation.faults]\nseed = 5\n[strategy]\n{STRATEGY}"]
+    for each in [*everything(0.06), rule("server_error", "GET /sim/v1/clock", 0.5)]:
+        lines.append("[[simulation.faults.rules]]\nuntil_s = 7")
+        lines += [f"{key} = {json.dumps(value)}" for key, value in each.items()]
+    config, data = tmp_path / "mrmarket.toml", tmp_path / "data"
+    config.write_text("\n".join(lines))
+    limits = ("--speed", str(SPEED), "--for", str(9 * SPEED))
+    ended = subprocess.run(
+        command("run", "--config", str(config), "--data", str(data), "--port", "0", "--json", *limits),
+        capture_output=True,
+        timeout=90,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
+    summary = json.loads(ended.stdout)
+    assert (summary["orders_remaining"], summary["ledger_verified"]) == (0, True)
+    facts = facts_of(data)
+    assert doubts(facts).total() > 0
+    assert summary["fills"] == len({fact.trade_id for fact in facts if isinstance(fact, Filled)}) > 0
+    assert unsettled_orders(data) == []
+    assert_holdings(data, observed_balances(facts))

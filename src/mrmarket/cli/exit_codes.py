@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
 
 def exit_code_of(error: MrMarketError) -> ExitCode:
     """The exit status for an error of ours."""
-    if isinstance(error, VenueProcessError) and error.status in set(ExitCode):
+    if isinstance(error, VenueProcessError) and error.status in set(ExitCode) - {ExitCode.OK}:
         return ExitCode(error.status)
     if isinstance(error, DatabaseMissingError):
         return ExitCode.REFUSED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -64,6 +65,7 @@ class Instance:
         self._hub = UpdateHub()
         self._parts: _Parts | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._venue_gone = False
         self._started_ms = SystemClock().now_ns() // NS_PER_MS
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         """Set when the instance cannot go on."""
@@ -101,25 +103,34 @@ class Instance:
         await self._begin()
 
     async def close(self) -> None:
-        """Cancel every order of ours, settle, verify, close. What cannot be done is logged."""
+        """Cancel every order of ours, settle, verify, close; a step that fails keeps no other from its turn.
+
+        Raises:
+            Exception: the last step's that failed.
+        """
         parts = self._parts
         if parts is None:
             return
-        report = await parts.run.stop()
-        if not report.clean:
-            _log.warning("orders could not be cancelled", remaining=report.remaining)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        try:
-            await parts.books.settle()
-            await parts.books.verify()
-        finally:
-            self._hub.close()
-            await parts.place.close()
-            await asyncio.to_thread(parts.books.treasury.close)
-            parts.store.release_lease(parts.run.stream)
-            parts.store.close()
+        async with AsyncExitStack() as steps:  # carried out from the last to the first
+            steps.callback(parts.store.close)
+            steps.callback(parts.store.release_lease, parts.run.stream)
+            steps.push_async_callback(asyncio.to_thread, parts.books.treasury.close)
+            steps.push_async_callback(parts.place.close)
+            steps.callback(self._hub.close)
+            steps.push_async_callback(parts.books.verify)
+            steps.push_async_callback(parts.books.settle)
+            steps.push_async_callback(self._end_tasks)
+            if self._venue_gone:
+                # Nobody is there to cancel anything; the next start takes it up as after a crash.
+                await parts.run.abandon()
+                return
+            report = await parts.run.stop()
+            if not report.clean or report.fills_missing:
+                _log.warning(
+                    "not everything could be proven; the next start does",
+                    remaining=report.remaining,
+                    fills_missing=report.fills_missing,
+                )
 
     # What the API shows.
 
@@ -356,7 +367,14 @@ class Instance:
     async def _watch_venue(self) -> None:
         process = self.place.process
         assert process is not None  # noqa: S101 - only watched where there is one
-        self._fail(await process.ended())
+        error = await process.ended()
+        self._venue_gone = True
+        self._fail(error)
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def _history(store: TradingStore, stream: str) -> Iterator[Fact]:

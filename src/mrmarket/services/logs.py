@@ -66,6 +66,8 @@ def configure_logs(data: Path) -> None:
     )
     screen = logging.StreamHandler()
     screen.setLevel(logging.WARNING)
+    # What ends a run is the command's own last line, in words; the trace belongs into the file.
+    screen.addFilter(lambda record: record.name != "mrmarket.supervisor")
     screen.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[

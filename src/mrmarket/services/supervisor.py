@@ -39,6 +39,21 @@ class PortInUseError(MrMarketError):
         )
 
 
+class OrdersLeftError(MrMarketError):
+    """The run is over, and some of its orders may still stand at the exchange."""
+
+    code = "orders_left"
+    retryable = True
+
+    def __init__(self, venue: str, orders: list[str]) -> None:
+        self.venue = venue
+        self.orders = orders
+        super().__init__(
+            f"{venue} did not confirm the end of {len(orders)} orders (the log names them);"
+            " start again to have them found and cancelled, or cancel them at the exchange"
+        )
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handling: the supervisor decides when and in which order to stop."""
 
@@ -79,22 +94,24 @@ class Supervisor:
             server, serving = _serve(instance, api, listener)
             host, port = listener.getsockname()[:2]
             url = f"http://{host}:{port}"
-            failure: Exception | None = None
+            failures: list[Exception] = []
             try:
                 directory.announce(url)
                 on_ready(url)
-                failure = await self._until_over(instance, stopping, on_progress)
+                failures += await self._until_over(instance, stopping, on_progress)
+            except Exception as error:  # noqa: BLE001 - whatever it is, orders are cancelled before it is told
+                failures.append(error)
             finally:
-                await instance.close()
+                failures += await _close(instance)
                 server.should_exit = True
                 await serving
-            if failure is not None:
-                raise failure
+            if failures:
+                raise failures[0]
             return bookkeeper.summary()
 
     async def _until_over(
         self, instance: Instance, stopping: asyncio.Event, on_progress: Callable[[float], None] | None
-    ) -> Exception | None:
+    ) -> list[Exception]:
         watch = TapeWatch(instance.place, for_s=self._for_s)
         jobs: set[asyncio.Task[object]] = {
             asyncio.create_task(stopping.wait()),
@@ -104,14 +121,26 @@ class Supervisor:
         done, pending = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
         for job in pending:
             job.cancel()
-        for job in done:
-            if (error := job.exception()) is not None:
-                return error if isinstance(error, Exception) else RuntimeError(str(error))
         if instance.failed.done():
             failure = instance.failed.result()
             _log.error("the instance failed", exc_info=failure)
-            return failure
-        return None
+            return [failure]
+        return [
+            error if isinstance(error, Exception) else RuntimeError(str(error))
+            for job in done
+            if (error := job.exception()) is not None
+        ]
+
+
+async def _close(instance: Instance) -> list[Exception]:
+    """Close it; what went wrong, or what it had to leave behind."""
+    try:
+        await instance.close()
+    except Exception as error:  # noqa: BLE001 - told after what made it close, which comes first
+        _log.error("closing failed", exc_info=error)
+        return [error]
+    left = [order.client_order_id for order in instance.run.live_orders]
+    return [OrdersLeftError(instance.place.venue.name, left)] if left else []
 
 
 async def _settled(failed: asyncio.Future[Exception]) -> None:

@@ -12,6 +12,8 @@ import msgspec
 from mrmarket.services.trading_place import TradingPlace
 
 _POLL_S: Final = 0.05
+_ANSWER_S: Final = 5.0
+_RETRY_S: Final = 0.5
 _NEVER_S: Final = 86_400.0
 
 
@@ -32,7 +34,7 @@ class TapeWatch:
         if not self._place.rest_url:
             await self._wall(on_progress)
             return
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_ANSWER_S)) as session:
             first = await self._read(session)
             while True:
                 clock = await self._read(session)
@@ -53,5 +55,10 @@ class TapeWatch:
             on_progress(passed_s)
 
     async def _read(self, session: aiohttp.ClientSession) -> _Clock:
-        async with session.get(f"{self._place.rest_url}/sim/v1/clock") as answer:
-            return msgspec.json.decode(await answer.read(), type=_Clock)
+        """Ask until there is an answer: faults strike here too; an exchange that ends is seen elsewhere."""
+        while True:
+            try:
+                async with session.get(f"{self._place.rest_url}/sim/v1/clock") as answer:
+                    return msgspec.json.decode(await answer.read(), type=_Clock)
+            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError):
+                await asyncio.sleep(_RETRY_S)

@@ -21,6 +21,7 @@ class VenueProcessError(MrMarketError):
     """The embedded exchange did not start, or ended."""
 
     code = "venue_process_failed"
+    retryable = True
 
     def __init__(self, problem: str, status: int | None) -> None:
         self.problem = problem

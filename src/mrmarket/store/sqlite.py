@@ -79,8 +79,12 @@ def connect(
 
 
 def is_at_rest(path: Path) -> bool:
-    """Whether nobody has the file open for writing, as far as one can see: it has no write-ahead log."""
-    return not path.with_name(f"{path.name}-wal").exists()
+    """Whether nobody has the file open for writing, as far as one can see: it has no write-ahead log.
+
+    SQLite keeps the log beside the file itself, not beside a link to it.
+    """
+    file = path.resolve()
+    return not file.with_name(f"{file.name}-wal").exists()
 
 
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:

@@ -1,0 +1,147 @@
+"""What takes the ground away under a running instance: disk, lease, exchange. It ends in one line, whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from e2e.arena import SPEED, Arena
+from e2e.loopback_venue import start_venue
+from e2e.running import RunningInstance, start_instance, wait_until
+from e2e.squaring import facts_of
+from mrmarket.core.events import Filled
+from mrmarket.services.audit import verify_money
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def arena(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arena]:
+    """An exchange and an instance on it, ready to be started."""
+    venue = start_venue(tmp_path / "venue", SPEED)
+    for name, value in venue.environment().items():
+        monkeypatch.setenv(name, value)
+    arena = Arena(venue, tmp_path)
+    yield arena
+    arena.end()
+    arena.venue.end()
+
+
+def last_words(data: Path) -> list[str]:
+    """What the instance said on stderr after it was ready."""
+    return (data.parent / f"{data.name}.log").read_text().splitlines()[1:]
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of 12 MB; skips where one cannot be had."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small disk needs the right to mount one")
+    try:
+        yield folder
+    finally:
+        unmount = ["umount", "--lazy", str(folder)]
+        subprocess.run(unmount, check=True)
+
+
+def fill_up(folder: Path) -> Path:
+    """Take every byte that is left."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError as full:
+            assert full.errno == errno.ENOSPC  # noqa: PT017 - the loop ends no other way
+    return filler
+
+
+@pytest.mark.parametrize("on_it", ["everything", "money.db"])
+def test_a_disk_that_fills_up_pulls_the_quotes_and_ends_it(arena: Arena, tmp_path: Path, on_it: str) -> None:
+    """Status 4 and one line; nothing of ours stands at the exchange; with space the books are square."""
+    with small_disk(tmp_path / "disk") as disk:
+        if on_it == "everything":
+            arena.data.symlink_to(disk)
+        else:
+            arena.data.mkdir()
+            (arena.data / on_it).symlink_to(disk / on_it)
+        running = arena.start()
+        wait_until(lambda: running.remote.performance().fills > 0)
+        filler = fill_up(disk)
+        assert running.process.wait(30) == 4
+        assert arena.venue.open_orders() == []
+        (line,) = last_words(arena.data)
+        assert line.startswith("error: ")
+        assert "the disk is full; free some space" in line
+        filler.unlink()
+        arena.start()
+        arena.square()
+
+
+def test_who_loses_the_lease_cancels_its_orders_and_leaves(arena: Arena) -> None:
+    """Another process took over: status 4, one line, no order left; the books are as they were."""
+    running = arena.start()
+    wait_until(lambda: running.remote.performance().fills > 0)
+    with closing(sqlite3.connect(arena.data / "trading.db")) as database, database:
+        database.execute("UPDATE leases SET fence = fence + 1, owner = 'heir'")
+    assert running.process.wait(30) == 4
+    assert arena.venue.open_orders() == []
+    (line,) = last_words(arena.data)
+    assert "no longer held" in line
+    with closing(sqlite3.connect(arena.data / "trading.db")) as database, database:
+        database.execute("UPDATE leases SET expires_ns = 0")
+    arena.start()
+    arena.square()
+
+
+def test_an_exchange_that_vanishes_leaves_orders_to_be_found_later(arena: Arena) -> None:
+    """Ctrl-C while nobody answers: status 3 says that orders are left; they are found when it is back."""
+    running = arena.start()
+    wait_until(lambda: running.remote.performance().fills > 0 and running.remote.status().open_orders > 0)
+    arena.venue.process.kill()
+    assert running.interrupt() == 3
+    assert "start again to have them found" in last_words(arena.data)[-1]
+    arena.venue = arena.venue.again()
+    arena.start()
+    arena.square()
+
+
+def embedded_exchange(running: RunningInstance) -> int:
+    """The process id of an instance's own exchange."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if parent == running.process.pid:
+            return int(folder.name)
+    raise AssertionError("it has no child")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the exchange's process by /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_an_instance_ends_with_its_own_exchange(tmp_path: Path, how: signal.Signals) -> None:
+    """Killed or ended: status 3 and one line, the ledger verifies, and the next start goes on."""
+    data = tmp_path / "data"
+    running = start_instance(data, "--speed", "20")
+    wait_until(lambda: running.remote.performance().fills > 0 and running.remote.status().open_orders > 0)
+    os.kill(embedded_exchange(running), how)
+    assert running.process.wait(30) == 3
+    (line,) = last_words(data)
+    assert line.startswith("error: the embedded exchange: ")
+    assert verify_money(data).ok
+    fills = sum(isinstance(fact, Filled) for fact in facts_of(data))
+    again = start_instance(data, "--speed", "20")
+    wait_until(lambda: again.remote.performance().fills > fills)
+    assert again.interrupt() == 0
+    assert verify_money(data).ok
