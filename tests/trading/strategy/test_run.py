@@ -169,6 +169,21 @@ async def test_pause_cancels_and_resume_quotes_again(stage: Stage) -> None:
     assert stage.run.state is RunState.RUNNING
 
 
+async def test_a_pause_is_completed_before_quoting_resumes(stage: Stage) -> None:
+    """Resuming while a pause still proves its cancels changes nothing: the venue is empty when it ends."""
+    await stage.quoting()
+    stage.venue.cancel_faults.extend(["lose_request", "lose_request"])
+    pause = asyncio.create_task(stage.run.pause("the owner said so"))
+    await stage.until(lambda: len(stage.venue.cancelled) >= 2)
+    stage.run.resume()
+    report = await pause
+    assert report.clean
+    assert stage.exchange.open() == []
+    assert stage.run.state is RunState.PAUSED
+    stage.run.resume()
+    await stage.until(lambda: stage.resting() == ["b1", "s1"])
+
+
 async def test_quotes_follow_the_market(stage: Stage) -> None:
     """A moved mid moves the quotes once their refresh time is over, cancel first."""
     moving = Stage(FakeExchange(SystemClock()), MemoryJournal(), strategy={"order_refresh_time": 0.001})

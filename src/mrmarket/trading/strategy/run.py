@@ -241,8 +241,8 @@ class StrategyRun:
                 self._maintenance = self._spawn(self._maintain(), "reconciliation")
 
     def resume(self) -> None:
-        """Quote again after a pause; a failed or stopped run stays what it is."""
-        if self.state is RunState.PAUSED:
+        """Quote again after a pause that is complete; a failed or stopped run stays what it is."""
+        if self.state is RunState.PAUSED and self._maintenance is not None:
             self._set_state(RunState.RUNNING, "")
             self._wake()
 
