@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
 import pytest
 
 from exchange_world import PAIR, SYMBOL, ExchangeWorld, depth, snapshot, trade
+from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 from mrmarket.trading.venue.port import OrderKind, OrderStatus
 from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
@@ -137,6 +139,33 @@ def test_a_pair_that_is_no_longer_listed_may_have_history() -> None:
     exchange = SimulatedExchange()
     exchange.restore(world.exchange.state())
     assert exchange.balances("ann") == world.exchange.balances("ann")
+
+
+def test_a_pair_that_comes_back_never_repeats_an_id() -> None:
+    """Its counters outlast a life in which it was not listed."""
+    world = lively_world()
+    for account in ("ann", "bob"):
+        world.exchange.cancel_all(account, SYMBOL, 9_000)
+    between = SimulatedExchange()
+    between.restore(world.exchange.state())
+    other = revived(between.state(), between.state(changes_only=True))
+    other.on_market(SYMBOL, snapshot(), 1)
+    other.on_market(SYMBOL, trade(1000, 1, taker_buys=True), 1)
+    last = world.exchange.public_trades(SYMBOL, 1)[0].trade_id
+    assert other.public_trades(SYMBOL, 1)[0].trade_id == last + 1
+
+
+@pytest.mark.parametrize(
+    "pair", [replace(PAIR, tick_size=Decimal("0.01")), replace(PAIR, lot_size=Decimal("0.01"))]
+)
+def test_a_pair_with_other_steps_is_refused(pair: Instrument) -> None:
+    """Ticks and lots of one grid mean other prices and sizes on another, open orders or not."""
+    state = lively_world().exchange.state()
+    exchange = SimulatedExchange()
+    exchange.add_market(pair)
+    with pytest.raises(StateRefusedError, match=r"ticks of 0\.1 and lots of 0\.001, not of"):
+        exchange.restore(state)
+    assert exchange.accounts == []
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,7 @@ class PortTakenError(MrMarketError):
     """The venue's address cannot be listened on."""
 
     code = "port_taken"
+    retryable = True
 
     def __init__(self, host: str, port: int, reason: str) -> None:
         self.host = host
@@ -174,7 +176,9 @@ class VenueServer:
         except OSError as taken:
             await self._runner.cleanup()
             self._memory.close()
-            raise PortTakenError(host, port, taken.strerror or str(taken)) from taken
+            # The loop's own text names the address a second time.
+            reason = os.strerror(taken.errno) if taken.errno else str(taken)
+            raise PortTakenError(host, port, reason) from taken
         self.address = self._runner.addresses[0][:2]
         self._market = asyncio.create_task(self._run_market(), name="market")
 

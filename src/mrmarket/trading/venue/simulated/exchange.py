@@ -31,7 +31,7 @@ from mrmarket.trading.venue.simulated.clearing import Clearing
 from mrmarket.trading.venue.simulated.compiled import load_kernel
 from mrmarket.trading.venue.simulated.listing import FillRow, Listing
 from mrmarket.trading.venue.simulated.order_records import OrderRecords, PairRecords
-from mrmarket.trading.venue.simulated.persistence import restore_exchange, save_exchange
+from mrmarket.trading.venue.simulated.persistence import SavedListing, restore_exchange, save_exchange
 from mrmarket.trading.venue.simulated.records import (
     UNITS_PER_WHOLE,
     BalanceChanged,
@@ -73,6 +73,7 @@ class SimulatedExchange:
         self.ledger = Accounts()
         self.records = OrderRecords()
         self.last_order_id = 0
+        self._dormant: dict[str, SavedListing] = {}
         self._clearing = Clearing(self.ledger, self.records, self._outbox)
 
     def add_market(self, instrument: Instrument) -> None:
@@ -270,7 +271,9 @@ class SimulatedExchange:
         Books are not in it: they come with the next SNAPSHOT. Changes are tracked from the first
         call on.
         """
-        return save_exchange(self.listings, self.ledger, self.records, self.last_order_id, changes_only)
+        return save_exchange(
+            self.listings, self._dormant, self.ledger, self.records, self.last_order_id, changes_only
+        )
 
     def restore(self, state: bytes, *changes: bytes, skip_ids: int = 0) -> None:
         """Take over a `state()` and the changes saved after it, in their order.
@@ -279,9 +282,10 @@ class SimulatedExchange:
         a process that was killed and may have published more than it saved.
 
         Raises:
-            StateRefusedError: the state is of another version, or names a pair that is not listed.
+            StateRefusedError: the state is of another version, has open orders on a pair that is not
+                listed, or counts a pair in other ticks or lots.
         """
-        self.last_order_id = restore_exchange(
+        self.last_order_id, self._dormant = restore_exchange(
             self.listings, self.ledger, self.records, (state, *changes), skip_ids
         )
 

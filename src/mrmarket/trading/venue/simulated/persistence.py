@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -32,6 +33,9 @@ class SavedListing(msgspec.Struct, frozen=True, kw_only=True):
     last_id: int
     last_trade_id: int
     prints: list[PublicTrade]
+    tick_size: str = ""
+    """Decimal; what a tick and a lot in orders, trades and prints are worth."""
+    lot_size: str = ""
 
 
 class SavedExchange(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,12 +59,16 @@ _decoder: msgspec.msgpack.Decoder[SavedExchange] = msgspec.msgpack.Decoder(Saved
 
 def save_exchange(
     listings: dict[str, Listing],
+    dormant: dict[str, SavedListing],
     accounts: Accounts,
     records: OrderRecords,
     last_order_id: int,
     changes_only: bool,
 ) -> bytes:
-    """Write a state, or only the orders, trades and prints that are new since the last call."""
+    """Write a state, or only the orders, trades and prints that are new since the last call.
+
+    `dormant` are pairs that were listed once; their counters go along, so that no id is given twice.
+    """
     orders, trades = records.take_changes() if changes_only else records.take_all()
     ahead: dict[int, int] = {}
     for listing in listings.values():
@@ -72,12 +80,17 @@ def save_exchange(
         version=STATE_VERSION,
         last_order_id=last_order_id,
         listings={
-            symbol: SavedListing(
-                last_id=listing.last_id,
-                last_trade_id=listing.last_trade_id,
-                prints=list(listing.prints)[-(1 if changes_only else PRINTS_SAVED) :],
-            )
-            for symbol, listing in listings.items()
+            **dormant,
+            **{
+                symbol: SavedListing(
+                    last_id=listing.last_id,
+                    last_trade_id=listing.last_trade_id,
+                    prints=list(listing.prints)[-(1 if changes_only else PRINTS_SAVED) :],
+                    tick_size=f"{listing.instrument.tick_size:f}",
+                    lot_size=f"{listing.instrument.lot_size:f}",
+                )
+                for symbol, listing in listings.items()
+            },
         },
         accounts={name: account.balances() for name, account in accounts.by_name.items()},
         fees=accounts.fees,
@@ -95,10 +108,13 @@ def restore_exchange(
     records: OrderRecords,
     states: tuple[bytes, ...],
     skip_ids: int,
-) -> int:
-    """Put a state and its changes back into an exchange that has its pairs; the last order id is returned.
+) -> tuple[int, dict[str, SavedListing]]:
+    """Put a state and its changes back into an exchange that has its pairs.
 
     Accounts that exist already take the saved balances; the others are opened.
+
+    Returns:
+        The last order id, and the counters of pairs that are not listed any more.
     """
     parts = [_decode(state) for state in states]
     last = parts[-1]
@@ -124,7 +140,8 @@ def restore_exchange(
             for at in range(side.queue.held[0]):
                 side.queue.ahead[at] = last.ahead.get(int(side.queue.id[at]), 0)
     records.take_changes()
-    return last.last_order_id + skip_ids
+    dormant = {symbol: saved for symbol, saved in last.listings.items() if symbol not in listings}
+    return last.last_order_id + skip_ids, dormant
 
 
 def _decode(state: bytes) -> SavedExchange:
@@ -148,6 +165,17 @@ def _check(listings: dict[str, Listing], records: OrderRecords, parts: list[Save
         raise StateRefusedError(
             f"has open orders on {', '.join(sorted(missing))}, which is not listed", "list the pair first"
         )
+    for symbol, saved in parts[-1].listings.items():
+        listing = listings.get(symbol)
+        if listing is None or not saved.tick_size:
+            continue
+        then = Decimal(saved.tick_size), Decimal(saved.lot_size)
+        now = listing.instrument.tick_size, listing.instrument.lot_size
+        if then != now:
+            raise StateRefusedError(
+                f"counts {symbol} in ticks of {then[0]} and lots of {then[1]}, not of {now[0]} and {now[1]}",
+                "play a market with the same steps, or start with another folder",
+            )
 
 
 def _resume(listing: Listing, saved: list[SavedListing], skip_ids: int) -> None:

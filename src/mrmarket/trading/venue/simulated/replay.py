@@ -93,7 +93,7 @@ class Replay:
             raise InvalidInputError("speed", speed, "a number above 0, such as 1 or 20")
         symbols = [source.instrument.symbol for source in sources]
         if not symbols or len(set(symbols)) < len(symbols):
-            raise InvalidInputError("sources", symbols, "at least one history, and one for each pair")
+            raise InvalidInputError("tapes", ", ".join(symbols), "at least one, and one for each pair")
         known = {saved.symbol: saved for saved in position.sources} if position else {}
         self._tracks = [
             _Track(source, start_ns, speed, known.get(source.instrument.symbol), loop=loop)
