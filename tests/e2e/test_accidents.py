@@ -104,6 +104,22 @@ def test_who_loses_the_lease_cancels_its_orders_and_leaves(arena: Arena) -> None
     arena.square()
 
 
+def test_orders_that_a_power_cut_took_from_the_journal_are_found_by_their_trades(arena: Arena) -> None:
+    """The last intents are gone from the disk, and their orders are filled meanwhile: no trade is lost."""
+    running = arena.start()
+    wait_until(lambda: running.remote.performance().fills > 0 and running.remote.status().open_orders > 4)
+    running.kill()
+    with closing(sqlite3.connect(arena.data / "trading.db")) as database, database:
+        forgotten = database.execute(
+            "DELETE FROM orders WHERE state NOT IN ('filled', 'cancelled', 'rejected', 'expired')"
+        ).rowcount
+    assert forgotten > 4
+    known = arena.venue.trades(arena.floor)[-1]["id"]
+    wait_until(lambda: len(arena.venue.trades(known)) > 0)
+    arena.start()
+    arena.square()
+
+
 def test_an_exchange_that_vanishes_leaves_orders_to_be_found_later(arena: Arena) -> None:
     """Ctrl-C while nobody answers: status 3 says that orders are left; they are found when it is back."""
     running = arena.start()

@@ -10,6 +10,7 @@ from typing import Final
 from mrmarket.core.clock import NS_PER_S, Clock
 from mrmarket.store.errors import StaleFenceError, StoreError
 from mrmarket.trading.execution.account import Account
+from mrmarket.trading.execution.claims import Claims
 from mrmarket.trading.execution.desk import OrderDesk
 from mrmarket.trading.execution.executor import Executor
 from mrmarket.trading.execution.journal import OrderJournal
@@ -26,6 +27,8 @@ from mrmarket.trading.venue.port import (
 Sleep = Callable[[float], Awaitable[None]]
 
 _NEVER: Final = -(2**62)
+_CLAIMS_AT_START: Final = 200
+_CLAIMS_AT_ONCE: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class Reconciler:
         self._wall = wall
         self._timing = timing
         self._sleep = sleep
+        self._claims = Claims(venue, desk)
         self._known_until_ns = wall.now_ns()
         self._compared_ns = _NEVER
         self._due = False
@@ -101,6 +105,10 @@ class Reconciler:
     def know_fills_until(self, at_ns: int) -> None:
         """The event log is complete up to this time: what came later, the venue is asked for."""
         self._known_until_ns = at_ns
+
+    def know_trade(self, trade_id: str) -> None:
+        """The event log holds this trade."""
+        self._claims.know((trade_id,))
 
     def load(self) -> int:
         """Take over the orders that the journal holds as open; returns how many. Before all else."""
@@ -137,6 +145,7 @@ class Reconciler:
         await self._prove_all(
             [order for order in self._desk.table.open() if order.client_order_id not in listed]
         )
+        await self._claims.settle(_CLAIMS_AT_START)
         self._account.observe_all(await self._venue.balances())
         self._compared_ns = self._wall.monotonic_ns()
         return Recovery(self._loaded, len(self._desk.table), strays)
@@ -145,6 +154,7 @@ class Reconciler:
         """Do whatever is due; a venue that does not answer is asked again later."""
         try:
             await self._resolve()
+            await self._claims.settle(_CLAIMS_AT_ONCE)
             if self._due or self._wall.monotonic_ns() - self._compared_ns >= self._timing.reconcile_ns:
                 self._due = False
                 await self._compare()
@@ -306,4 +316,5 @@ class Reconciler:
         )
         for fill in fills:
             self._desk.fill(fill)
+            self._claims.note(fill)
         self._known_until_ns = max(self._known_until_ns, asked_ns)

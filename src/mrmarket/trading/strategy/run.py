@@ -446,6 +446,7 @@ class StrategyRun:
             self.totals.replay(fact)
             latest_ns = max(latest_ns, fact.at_ns)
             if isinstance(fact, Filled):
+                self._reconciler.know_trade(fact.trade_id)
                 price = self.instrument.price_to_ticks(Decimal(fact.price))
                 self.strategy.on_past_fill(fact.side, price, self.instrument.size_to_lots(Decimal(fact.size)))
         self._desk.know_told(frozenset(told))
