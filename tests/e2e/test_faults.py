@@ -139,7 +139,7 @@ def test_everything_at_once_with_kills(arena: Arena) -> None:
         running = arena.start()
         fills = running.remote.performance().fills
         arena.venue.break_things(everything(0.05), seed)
-        wait_until(lambda: sum(arena.venue.struck()) >= 25)
+        wait_until(lambda: sum(arena.venue.struck()) >= 20)
         wait_until(lambda: running.remote.performance().fills > fills)  # noqa: B023 - used at once
         running.kill()
     arena.start()
@@ -151,11 +151,11 @@ def test_faults_from_the_config_strike_the_embedded_exchange(tmp_path: Path) -> 
     """`[simulation.faults]`: an instance suffers for a while, recovers, and ends with square books."""
     lines = [f"[simulation.faults]\nseed = 5\n[strategy]\n{STRATEGY}"]
     for each in [*everything(0.06), rule("server_error", "GET /sim/v1/clock", 0.5)]:
-        lines.append("[[simulation.faults.rules]]\nuntil_s = 7")
+        lines.append("[[simulation.faults.rules]]\nuntil_s = 5")
         lines += [f"{key} = {json.dumps(value)}" for key, value in each.items()]
     config, data = tmp_path / "mrmarket.toml", tmp_path / "data"
     config.write_text("\n".join(lines))
-    limits = ("--speed", str(SPEED), "--for", str(9 * SPEED))
+    limits = ("--speed", str(SPEED), "--for", str(6 * SPEED))
     ended = subprocess.run(
         command("run", "--config", str(config), "--data", str(data), "--port", "0", "--json", *limits),
         capture_output=True,
