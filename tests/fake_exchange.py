@@ -300,10 +300,14 @@ class MemoryJournal:
         self._keys: set[str] = set()
         self._sequence = 0
 
-    def record_intent(self, intent: OrderIntent) -> None:
-        """Write an intent down."""
+    def record_intents(self, intents: Sequence[OrderIntent]) -> None:
+        """Write intents down, all or none."""
         if self.fail_intents is not None:
             raise self.fail_intents
+        for intent in intents:
+            self._record(intent)
+
+    def _record(self, intent: OrderIntent) -> None:
         if intent.client_order_id in self.records:
             raise DuplicateIntentError(Path("journal"), intent.client_order_id)
         self.records[intent.client_order_id] = OrderRecord(

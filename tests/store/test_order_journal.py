@@ -133,3 +133,14 @@ def test_the_open_list_is_served_by_its_index(store: TradingStore, path: Path) -
     ).fetchall()
     connection.close()
     assert any("orders_open" in row[3] for row in plan)
+
+
+def test_several_intents_are_written_together_or_not_at_all(store: TradingStore) -> None:
+    """One that is refused takes the others with it; nothing may be sent then."""
+    store.record_intents([intent("a"), intent("b")])
+    store.record_intents([])
+    with pytest.raises(DuplicateIntentError):
+        store.record_intents([intent("c"), intent("a")])
+    with pytest.raises(InvalidInputError):
+        store.record_intents([intent("d"), intent("e", size_lots=0)])
+    assert [record.client_order_id for record in store.open_intents(intent("a").stream)] == ["a", "b"]

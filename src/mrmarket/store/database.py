@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -83,6 +83,31 @@ class Database:
                 raise
             except sqlite3.Error as error:
                 raise store_error(self.path, error) from error
+
+    def write_all(self, statement: str, rows: Sequence[tuple[object, ...]]) -> bool:
+        """One statement for several rows as one transaction; False, and none of it, if a row changed nothing.
+
+        Raises:
+            sqlite3.IntegrityError: left to the caller, who knows what the constraint means; none is written.
+            StoreError: by what else SQLite said; none is written.
+        """
+        if len(rows) == 1:
+            return self.write_one(statement, rows[0]) == 1
+        with self._write_lock:
+            self.require_sound()
+            connection = self._writer
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                changed = all(connection.execute(statement, row).rowcount == 1 for row in rows)
+                connection.execute("COMMIT" if changed else "ROLLBACK")
+            except sqlite3.IntegrityError:
+                raise
+            except sqlite3.Error as error:
+                raise store_error(self.path, error) from error
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            return changed
 
     def read(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query, as of the last commit.

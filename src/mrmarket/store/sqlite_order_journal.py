@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, Final
 
 from mrmarket.core.errors import InvalidInputError
@@ -41,29 +42,35 @@ class SqliteOrderJournal:
         self._leases = leases
         self._sequences: dict[str, tuple[int, int]] = {}
 
-    def record_intent(self, intent: OrderIntent) -> None:
-        """Write an intent down, committed when this returns."""
-        values = (
-            intent.client_order_id,
-            intent.stream,
-            intent.symbol,
-            intent.slot,
-            intent.side.value,
-            intent.kind,
-            intent.price_ticks,
-            intent.size_lots,
-            intent.created_ns,
-            NEW_STATE,
-        )
+    def record_intents(self, intents: Sequence[OrderIntent]) -> None:
+        """Write intents down as one commit, done when this returns; all of them or none."""
+        if not intents:
+            return
+        rows = [
+            (
+                intent.client_order_id,
+                intent.stream,
+                intent.symbol,
+                intent.slot,
+                intent.side.value,
+                intent.kind,
+                intent.price_ticks,
+                intent.size_lots,
+                intent.created_ns,
+                NEW_STATE,
+            )
+            for intent in intents
+        ]
         try:
-            written = self._database.write_one(_INSERT, values)
+            written = self._database.write_all(_INSERT, rows)
         except sqlite3.IntegrityError as error:
+            named = ", ".join(intent.client_order_id for intent in intents)
             if "orders.client_order_id" in str(error):
-                raise DuplicateIntentError(self._database.path, intent.client_order_id) from error
+                raise DuplicateIntentError(self._database.path, named) from error
             wanted = f"values that the journal accepts ({error})"
-            raise InvalidInputError("intent", intent.client_order_id, wanted) from error
+            raise InvalidInputError("intent", named, wanted) from error
         if not written:
-            raise self._stale(intent.stream)
+            raise self._stale(intents[0].stream)
 
     def record_report(
         self, client_order_id: str, *, state: str, venue_order_id: str, filled_lots: int, at_ns: int

@@ -73,7 +73,14 @@ class TradingStore:
             DuplicateIntentError: if the client order id was used before.
             StaleFenceError: if the stream has a newer owner.
         """
-        self._journal.record_intent(intent)
+        self._journal.record_intents((intent,))
+
+    def record_intents(self, intents: Sequence[OrderIntent]) -> None:
+        """Write several orders of one stream down before the first of them is sent, as `record_intent` does.
+
+        All of them are written or none; one commit costs little more than one order's.
+        """
+        self._journal.record_intents(intents)
 
     def record_report(
         self,

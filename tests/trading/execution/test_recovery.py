@@ -118,7 +118,7 @@ async def test_an_intent_that_was_never_sent_is_closed_in_time() -> None:
     world = World()
     first = world.room()
     await first.recover()
-    first.desk.open_order(BID, first.executor._kind)
+    first.desk.open_orders([BID], first.executor._kind)
     await first.abandon()
     second = world.room()
     await second.recover()
@@ -347,11 +347,11 @@ class MortalJournal(MemoryJournal):
 
     life = Life(10**9)
 
-    def record_intent(self, intent: OrderIntent) -> None:
+    def record_intents(self, intents: Sequence[OrderIntent]) -> None:
         """Write, if alive."""
         if not self.life.step():
             raise OSError("dead")
-        super().record_intent(intent)
+        super().record_intents(intents)
 
     def record_report(
         self, client_order_id: str, *, state: str, venue_order_id: str, filled_lots: int, at_ns: int

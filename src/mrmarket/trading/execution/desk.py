@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -118,11 +118,18 @@ class OrderDesk:
         """Whether this run made an id."""
         return self._ids.owns(client_order_id)
 
-    def open_order(self, quote: Quote, kind: OrderKind) -> Order:
-        """Write the intent down; raises a StoreError, and then nothing may be sent."""
+    def open_orders(self, quotes: Sequence[Quote], kind: OrderKind) -> list[Order]:
+        """Write the intents down as one commit; raises a StoreError, and then nothing may be sent."""
+        orders = [self._new_order(quote, kind) for quote in quotes]
+        self._journal.record_intents([self._intent(order) for order in orders])
+        for quote, order in zip(quotes, orders, strict=True):
+            self._announce(quote, order)
+        return orders
+
+    def _new_order(self, quote: Quote, kind: OrderKind) -> Order:
         now_ns = self._wall.now_ns()
         client_order_id = self._ids.make(quote.slot, self._journal.next_sequence(self._stream))
-        order = Order(
+        return Order(
             client_order_id,
             self.instrument.symbol,
             quote.slot,
@@ -134,13 +141,14 @@ class OrderDesk:
             updated_ns=now_ns,
             stage=OrderStage.SENT,
         )
-        self._journal.record_intent(self._intent(order))
+
+    def _announce(self, quote: Quote, order: Order) -> None:
         self._say(
             OrderCreated(
                 venue=self._venue,
-                at_ns=now_ns,
+                at_ns=order.created_ns,
                 symbol=order.symbol,
-                client_order_id=client_order_id,
+                client_order_id=order.client_order_id,
                 slot=order.slot,
                 side=order.side,
                 price=self.instrument.price_text(order.price_ticks),
@@ -150,7 +158,6 @@ class OrderDesk:
         )
         self.table.put(order)
         self._listener.on_order(None, order)
-        return order
 
     def know_told(self, told: frozenset[tuple[type[Fact], str]]) -> None:
         """What the event log already says of orders that are open now: (kind, client order id)."""
@@ -177,7 +184,7 @@ class OrderDesk:
             created_ns=report.venue_ns or now_ns,
             stage=OrderStage.SENT,
         )
-        self._journal.record_intent(self._intent(order))
+        self._journal.record_intents((self._intent(order),))
         self.remember(order)
         self.merge(report)
         return self.table.find(report.client_order_id)

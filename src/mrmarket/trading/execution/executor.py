@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from mrmarket.core.clock import NS_PER_S, Clock
@@ -116,16 +116,15 @@ class Executor:
         if not todo.placements or top is None:
             return todo
         holdings = self._account.holdings(each.order for each in live)
-        placed: list[Quote] = []
+        passed: list[Quote] = []
         for quote in todo.placements:
             reason = self._check.refusal(quote, self._kind, top, holdings)
-            if reason is not None:
+            if reason is None:
+                self.check_refusals.pop(quote.slot, None)
+                passed.append(quote)
+            else:
                 self.check_refusals[quote.slot] = reason
-                continue
-            self.check_refusals.pop(quote.slot, None)
-            if not self._place(quote, cause_ns, histogram):
-                break
-            placed.append(quote)
+        placed = passed if self._place(passed, cause_ns, histogram) else []
         return Plan(todo.cancels, tuple(placed), todo.waiting)
 
     def cancel(self, order: Order) -> None:
@@ -157,18 +156,19 @@ class Executor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _place(self, quote: Quote, cause_ns: int, histogram: LatencyHistogram) -> bool:
+    def _place(self, quotes: Sequence[Quote], cause_ns: int, histogram: LatencyHistogram) -> bool:
         try:
-            order = self._desk.open_order(quote, self._kind)
+            orders = self._desk.open_orders(quotes, self._kind)
         except Exception as error:  # noqa: BLE001 - an intent that was not written must stop the run, whatever the cause
             self._listener.on_fault(error)
             return False
-        self._causes[order.client_order_id] = (cause_ns, histogram)
-        request = self._send_order(order)
-        if self._held is None:
-            self._start(request)
-        else:
-            self._held.append(request)
+        for order in orders:
+            self._causes[order.client_order_id] = (cause_ns, histogram)
+            request = self._send_order(order)
+            if self._held is None:
+                self._start(request)
+            else:
+                self._held.append(request)
         return True
 
     async def _send_order(self, order: Order) -> None:

@@ -17,8 +17,8 @@ class OrderJournal(Protocol):
     event loop and returns after a commit that survives the process, not the power.
     """
 
-    def record_intent(self, intent: OrderIntent) -> None:
-        """Write an intent down before it is sent."""
+    def record_intents(self, intents: Sequence[OrderIntent]) -> None:
+        """Write intents down before the first of them is sent; all or none."""
         ...
 
     def record_report(
