@@ -35,7 +35,6 @@ from mrmarket.trading.venue.port import (
     BalanceReport,
     FillReport,
     NewOrder,
-    OrderKind,
     OrderReport,
     OutcomeUnknownError,
     RateLimitedError,
@@ -163,19 +162,10 @@ class CcxtVenue:
     async def place(self, order: NewOrder) -> OrderReport:
         """Send an order."""
         instrument = self.instrument(order.symbol)
-        kind = order.kind
-        at_market = kind is OrderKind.MARKET
         return await self._attempt(
             Attempt(RequestKind.PLACE, f"place {order.client_order_id}", order.client_order_id),
             "place",
-            lambda: self._client().create_order(
-                order.symbol,
-                "market" if at_market else "limit",
-                order.side.value,
-                instrument.size_text(order.size_lots),
-                None if at_market else instrument.price_text(order.price_ticks),
-                self._dialect.order_params(order),
-            ),
+            lambda: self._dialect.place(self._client(), order, instrument),
             lambda raw: self._reader.order(raw, order),
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from mrmarket.core.instrument import Instrument
@@ -16,6 +17,7 @@ from mrmarket.trading.venue.ccxt_adapter.config import CcxtVenueConfig
 from mrmarket.trading.venue.ccxt_adapter.dialects.generic import Dialect, Raw
 from mrmarket.trading.venue.ccxt_adapter.feeds.binance import BinanceFrames
 from mrmarket.trading.venue.ccxt_adapter.feeds.reader import FrameReader
+from mrmarket.trading.venue.port import NewOrder, OrderKind
 from mrmarket.trading.venue.rate_budget import RateLimit
 
 _DAY_MS: Final = 86_400_000
@@ -23,6 +25,15 @@ _MAX_LOOKBACK_DAYS: Final = 90
 _SECONDS: Final = {"S": 1, "M": 60, "H": 3600, "D": 86_400}
 _INTERVALS: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
 _USED: Final = re.compile(r"x-mbx-(used-weight|order-count)-(\d+)([smhd])", re.ASCII)
+_TYPES: Final[Mapping[OrderKind, Mapping[str, str]]] = MappingProxyType(
+    {
+        OrderKind.LIMIT: {"type": "LIMIT", "timeInForce": "GTC"},
+        OrderKind.POST_ONLY: {"type": "LIMIT_MAKER"},
+        OrderKind.IOC: {"type": "LIMIT", "timeInForce": "IOC"},
+        OrderKind.FOK: {"type": "LIMIT", "timeInForce": "FOK"},
+        OrderKind.MARKET: {"type": "MARKET"},
+    }
+)
 _KINDS: Final = {"used-weight": "weight", "order-count": "orders"}
 
 
@@ -43,7 +54,7 @@ class BinanceDialect(Dialect):
     fills_page: ClassVar[int] = 1000
 
     def options(self, config: CcxtVenueConfig) -> dict[str, Any]:
-        """Spot alone, one stream connection, no trace of fills in the order's answer."""
+        """Spot alone, one stream connection."""
         return {
             **super().options(config),
             "fetchMarkets": ["spot"],
@@ -51,8 +62,6 @@ class BinanceDialect(Dialect):
             "warnOnFetchOpenOrdersWithoutSymbol": False,
             # Depth and trades on one connection arrive in the order in which they were sent.
             "streamLimits": {"spot": 1},
-            # Fills come from the user stream; without them the answer is shorter and sooner.
-            "newOrderRespType": {"limit": "RESULT", "market": "RESULT"},
         }
 
     def route(self, urls: dict[str, Any], config: CcxtVenueConfig) -> None:
@@ -115,6 +124,22 @@ class BinanceDialect(Dialect):
     def stream_is_ready(self, frame: bytes) -> bool:
         """`{"status": 200, "result": {"subscriptionId": 0}, …}`, or any event of the subscription."""
         return b'"subscriptionId"' in frame
+
+    async def place(self, client: Any, order: NewOrder, instrument: Instrument) -> Raw:
+        """`POST order` as the exchange documents it: the unified call takes twice as long to get there."""
+        market = client.market(order.symbol)
+        request = {
+            "symbol": market["id"],
+            "side": order.side.name,
+            **_TYPES[order.kind],
+            "quantity": instrument.size_text(order.size_lots),
+            "newClientOrderId": order.client_order_id,
+            "newOrderRespType": "RESULT",
+        }
+        if order.kind is not OrderKind.MARKET:
+            request["price"] = instrument.price_text(order.price_ticks)
+        raw: Raw = client.parse_order(await client.private_post_order(request), market)
+        return raw
 
     async def fills(self, client: Any, symbol: str, since_ms: int) -> list[Raw]:
         """By time up to the first page with a trade, then by trade id, which no page can split.

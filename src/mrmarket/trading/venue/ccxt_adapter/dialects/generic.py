@@ -113,6 +113,19 @@ class Dialect:
         """Whether a private frame confirms a subscription, where `confirms_streams`."""
         return False
 
+    async def place(self, client: Any, order: NewOrder, instrument: Instrument) -> Raw:
+        """Send an order through ccxt's unified call."""
+        at_market = order.kind is OrderKind.MARKET
+        raw: Raw = await client.create_order(
+            order.symbol,
+            "market" if at_market else "limit",
+            order.side.value,
+            instrument.size_text(order.size_lots),
+            None if at_market else instrument.price_text(order.price_ticks),
+            self.order_params(order),
+        )
+        return raw
+
     async def cancel(self, client: Any, symbol: str, client_order_id: str, venue_order_id: str) -> Raw:
         """Cancel by the venue's id if known, else by ours."""
         params = {} if venue_order_id else {"clientOrderId": client_order_id}
