@@ -8,7 +8,7 @@ one order on each side, from the event's hand-over by the venue to the signed or
 HTTP client. `market`: quoting on the venue's own feed; there an order mostly follows the end of the
 one before, and that is what `follow_up` times, from the cancel's answer on.
 
-    python benchmarks/bench_engine.py [--pulses 300] [--seconds 20] [--speed 20] [--tape FILE] [--json FILE]
+    python benchmarks/bench_engine.py [--pulses 300] [--seconds 20] [--speed 20] [--tape FILE] [--json]
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -227,7 +226,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--spread", type=float, default=0.0002)
     parser.add_argument("--tape", default="")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.serve:
@@ -245,11 +244,12 @@ def main() -> None:
                 rows = runner.run(measure(where, chosen, Path(directory)))
         finally:
             venue.send_signal(signal.SIGTERM)
+    if chosen.json:
+        print(json.dumps({"engine": rows}))
+        return
     for part, row in rows.items():
         for name, value in row.items():
             print(f"{part:<8}{name:<24}{value}")
-    if chosen.json:
-        chosen.json.write_text(json.dumps({"cpus": os.cpu_count(), "engine": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
