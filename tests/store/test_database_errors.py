@@ -145,3 +145,18 @@ def test_an_error_without_a_code_is_still_ours() -> None:
     error = sqlite_module.store_error(Path("x.db"), sqlite3.ProgrammingError("closed"))
     assert isinstance(error, DatabaseUnavailableError)
     assert "x.db" in str(error)
+
+
+def test_a_database_behind_a_link_is_the_database_itself(tmp_path: Path) -> None:
+    """A link to a file on another disk opens, is durable, and is not taken for a file at rest meanwhile."""
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "trading.db"
+    link.symlink_to(tmp_path / "disk" / "trading.db")
+    linked = TradingStore.open(link)
+    linked.append_facts(STREAM, [mark(1)])
+    assert not sqlite_module.is_at_rest(link)
+    linked.close()
+    assert sqlite_module.is_at_rest(link)
+    again = TradingStore.open(tmp_path / "disk" / "trading.db")
+    assert again.head(STREAM).seq == 1
+    again.close()

@@ -171,9 +171,10 @@ class Database:
         # A commit makes SQLite create the log file, which then lives as long as our connections do.
         version = self._writer.execute("PRAGMA user_version").fetchone()[0]
         self._writer.execute(f"PRAGMA user_version = {int(version)}")
-        self._log = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+        file = self.path.resolve()  # SQLite keeps the log beside the file itself, not beside a link to it
+        self._log = os.open(f"{file}-wal", os.O_RDONLY | os.O_CLOEXEC)
         sync_file(self._log)
-        directory = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        directory = os.open(file.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(directory)
         finally:
