@@ -67,6 +67,20 @@ class TapeNotFoundError(TapeError):
         super().__init__(path, f"cannot be opened ({reason}); check the name and its permissions")
 
 
+class TapeInverseError(TapeError):
+    """A tape's pair is counted in quote, which the simulated exchange cannot trade."""
+
+    code = "tape_inverse"
+
+    def __init__(self, path: Path, venue_symbol: str) -> None:
+        self.venue_symbol = venue_symbol
+        super().__init__(
+            path,
+            f"{venue_symbol} is a coin-margined contract, its sizes are no amounts of the base;"
+            " give a recording of a spot or USD-margined pair",
+        )
+
+
 class NotATapeError(TapeError):
     """The file holds something else."""
 

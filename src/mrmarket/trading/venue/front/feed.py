@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.instrument import Instrument
+from mrmarket.trading.market.errors import TapeInverseError
 from mrmarket.trading.market.event import MarketEvent
 from mrmarket.trading.market.generator import DEFAULT_INSTRUMENT, DEFAULT_PARAMETERS, MarketGenerator
 from mrmarket.trading.market.tape import Tape, open_tape
@@ -31,6 +34,10 @@ class TapeClock(msgspec.Struct, frozen=True, kw_only=True):
     """How often a tape started over; the highest of all pairs."""
     ended: bool
     speed: float
+
+
+_COIN_MARGINED: Final = re.compile(r"USD_(PERP|[0-9]{6})$")
+"""Binance's names of contracts that count dollars and settle in coins, such as BTCUSD_PERP."""
 
 
 class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +178,8 @@ def _market_name(config: VenueConfig) -> str:
 
 def _open_tape(config: VenueConfig, path: Path) -> Tape:
     tape = open_tape(path)
+    if _COIN_MARGINED.search(tape.venue_symbol):
+        raise TapeInverseError(path, tape.venue_symbol)
     return Tape(tape.path, tape.format, with_fees(config, tape.instrument), tape.venue_symbol)
 
 
