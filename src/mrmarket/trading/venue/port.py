@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import msgspec
 
@@ -108,12 +108,14 @@ class VenueError(MrMarketError):
     """A venue did not do what was asked."""
 
     code = "venue_error"
+    advice: ClassVar[str] = ""
+    """What to do, where the class knows it."""
 
     def __init__(self, venue: str, request: str, detail: str) -> None:
         self.venue = venue
         self.request = request
         self.detail = detail
-        super().__init__(f"{venue}: {request}: {detail}")
+        super().__init__(f"{venue}: {request}: {detail}" + (f"; {self.advice}" if self.advice else ""))
 
 
 class OrderRefusedError(VenueError):
@@ -151,6 +153,7 @@ class VenueUnavailableError(VenueError):
     """The venue is down or unreachable; a read had no answer."""
 
     code = "venue_unavailable"
+    advice = "the exchange cannot be reached, check the connection or try again later"
     retryable = True
 
 
@@ -158,6 +161,7 @@ class AuthenticationRefusedError(VenueError):
     """The venue refused our key or signature."""
 
     code = "authentication_refused"
+    advice = "check the key, its secret and what it is allowed to do"
 
 
 class Venue(Protocol):

@@ -177,7 +177,9 @@ class VenueServer:
             await self._runner.cleanup()
             self._memory.close()
             # The loop's own text names the address a second time.
-            reason = os.strerror(taken.errno) if taken.errno else str(taken)
+            reason = (
+                os.strerror(taken.errno) if taken.errno and taken.errno > 0 else taken.strerror or str(taken)
+            )
             raise PortTakenError(host, port, reason) from taken
         self.address = self._runner.addresses[0][:2]
         self._market = asyncio.create_task(self._run_market(), name="market")
