@@ -55,6 +55,8 @@ def test_the_switches_start_and_stop_trading(face: FakeFace) -> None:
 @pytest.mark.parametrize(
     ("path", "code", "status"),
     [
+        ("nothing", "not_found", 404),
+        ("market/nothing", "not_found", 404),
         ("market?levels=0", "invalid_request", 400),
         ("market?levels=101", "invalid_request", 400),
         ("orders?state=lost", "invalid_request", 400),

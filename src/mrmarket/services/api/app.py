@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Final
 
-from litestar import Litestar, Router
+from litestar import Litestar, MediaType, Router, get
 from litestar.config.compression import CompressionConfig
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 
 from mrmarket import __version__
 from mrmarket.core.errors import MrMarketError
@@ -25,12 +25,13 @@ from mrmarket.services.api.stream import stream
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-_OPENAPI: Final = OpenAPIConfig(
-    title="Mr. Market",
-    version=__version__,
-    path="/api/v1",
-    render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-)
+_OPENAPI: Final = OpenAPIConfig(title="Mr. Market", version=__version__)
+
+
+@get("/api/v1/openapi.json", include_in_schema=False, media_type=MediaType.JSON)
+async def contract() -> bytes:
+    """The API's contract."""
+    return openapi_text().encode()
 
 
 def _api_router(face: InstanceFace | None) -> Router:
@@ -52,7 +53,7 @@ def create_app(face: InstanceFace, hosts: frozenset[str] = LOOPBACK_HOSTS) -> Li
         hosts: host names the instance answers to; `*` for any (behind a proxy that checks).
     """
     return Litestar(
-        route_handlers=[_api_router(face), *page_handlers()],
+        route_handlers=[_api_router(face), contract, *page_handlers()],
         exception_handlers={
             MrMarketError: answer_error,
             HTTPException: answer_http_error,
@@ -61,12 +62,14 @@ def create_app(face: InstanceFace, hosts: frozenset[str] = LOOPBACK_HOSTS) -> Li
         logging_config=None,
         middleware=[DefineMiddleware(OriginGuard, hosts=hosts)],
         compression_config=CompressionConfig(backend="gzip", minimum_size=2048, exclude=["/api/v1/stream"]),
-        openapi_config=_OPENAPI,
+        # Served by a route of ours: the framework's own would answer unknown paths below it with HTML.
+        openapi_config=None,
         signature_types=[InstanceFace],
         debug=False,
     )
 
 
+@cache
 def openapi_text() -> str:
     """The API's contract as JSON text, from the types alone; `web/openapi.json` is a copy of it."""
     schema = Litestar(
