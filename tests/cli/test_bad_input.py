@@ -119,13 +119,13 @@ def gap(tmp_path: Path) -> Path:
 def test_a_damaged_tape_is_refused_before_anything_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], make: object, words: str
 ) -> None:
-    """A cut, gapped or missing tape is found at once; no database is made."""
+    """A cut, gapped or missing tape is found at once; nothing is left of the new folder."""
     assert callable(make)
     file, data = make(tmp_path), tmp_path / "data"
     status, line = refuse(capsys, "run", "--tape", str(file), "--data", str(data), "--port", "0")
     assert status == ExitCode.REFUSED
     assert words in line.lower(), line
-    assert not (data / "money.db").exists()
+    assert not data.exists()
     assert run(["tape", "info", str(file)]) in {ExitCode.CHECK_FAILED, ExitCode.REFUSED}
     assert words in capsys.readouterr().err.lower()
 
@@ -149,7 +149,7 @@ def test_an_unknown_pair_is_refused_with_those_that_exist(
     assert status == ExitCode.REFUSED
     assert "DOGE/EUR" in line
     assert "BTC/USDT" in line
-    assert not (tmp_path / "data" / "money.db").exists()
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_port_in_use_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +160,8 @@ def test_a_port_in_use_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert status == ExitCode.UNAVAILABLE
     assert port in line
     assert "--port" in line
-    assert not (tmp_path / "data" / "money.db").exists()
+    assert line.count(port) == 1
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("name", ["money.db", "trading.db"])

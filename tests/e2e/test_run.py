@@ -29,7 +29,15 @@ FIELDS = {
         "volume_quote",
         "fees_quote",
     ),
-    *("inventory_base", "pnl_quote", "nav_per_share", "quote_latency_us", "ledger_verified"),
+    *(
+        "cash_quote",
+        "inventory_base",
+        "final_mid",
+        "pnl_quote",
+        "nav_per_share",
+        "quote_latency_us",
+        "ledger_verified",
+    ),
 }
 
 
@@ -71,6 +79,10 @@ def test_a_tape_is_traded_to_its_end_and_the_books_add_up(tmp_path: Path) -> Non
     for field in ("volume_quote", "fees_quote", "inventory_base", "pnl_quote", "nav_per_share"):
         assert isinstance(summary[field], str)
         Decimal(summary[field])
+    cash, base, mid, fees = (
+        Decimal(summary[field]) for field in ("cash_quote", "inventory_base", "final_mid", "fees_quote")
+    )
+    assert Decimal(summary["pnl_quote"]) == cash + base * mid - fees
     assert verify_money(data).ok
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from mrmarket.core.errors import MrMarketError
-from mrmarket.services.data_directory import DataDirectoryError
+from mrmarket.services.data_directory import DataDirectoryError, LedgerBrokenError
 from mrmarket.services.venue_process import VenueProcessError
 from mrmarket.store.errors import DatabaseMissingError, StoreError
 
@@ -33,6 +33,6 @@ def exit_code_of(error: MrMarketError) -> ExitCode:
         return ExitCode(error.status)
     if isinstance(error, DatabaseMissingError):
         return ExitCode.REFUSED
-    if isinstance(error, StoreError | DataDirectoryError):
+    if isinstance(error, StoreError | DataDirectoryError | LedgerBrokenError):
         return ExitCode.DATA
     return ExitCode.UNAVAILABLE if error.retryable else ExitCode.REFUSED

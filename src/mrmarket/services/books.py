@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -11,9 +12,13 @@ from mrmarket.money.ledger.verification import LedgerCheck
 from mrmarket.money.pool.treasury import Treasury
 from mrmarket.money.pool.view import PoolFigures
 from mrmarket.services import views
+from mrmarket.services.audit import verify_money
+from mrmarket.services.data_directory import DataDirectory, LedgerBrokenError
 from mrmarket.services.hub import UpdateHub
 from mrmarket.store.trading_store import TradingStore
 
+_PATIENCE_S: Final = 2.0
+"""How long a start waits for the books to be verified; a longer ledger is verified while it trades."""
 _SETTLE_EVERY_S: Final = 0.5
 _VERIFY_EVERY: Final = 120
 _EVENTS_AT_ONCE: Final = 200
@@ -21,11 +26,46 @@ _EVENTS_AT_ONCE: Final = 200
 _log = structlog.get_logger("mrmarket.books")
 
 
-class Books:
-    """Settles twice a second, verifies once a minute. All SQL runs in threads."""
+async def begin_check(directory: DataDirectory) -> asyncio.Task[LedgerCheck] | None:
+    """Verify the books of an earlier run before anything is touched; None if there are none.
 
-    def __init__(self, treasury: Treasury, store: TradingStore, stream: str, hub: UpdateHub) -> None:
+    Raises:
+        LedgerBrokenError: they were found not to add up within a short time; a longer check goes on.
+        StoreError: they cannot be read.
+    """
+    if not directory.money_db.is_file() or not directory.money_db.stat().st_size:
+        return None
+    check = asyncio.create_task(asyncio.to_thread(verify_money, directory.root))
+    await asyncio.wait({check}, timeout=_PATIENCE_S)
+    if check.done():
+        require_sound(directory.money_db, check.result())
+    return check
+
+
+def require_sound(path: Path, check: LedgerCheck) -> None:
+    """Raise LedgerBrokenError if a ledger did not verify."""
+    if not check.ok:
+        raise LedgerBrokenError(path, check.reason or "no reason given")
+
+
+class Books:
+    """Settles twice a second, verifies once a minute. All SQL runs in threads.
+
+    Nothing is settled into a ledger that does not verify.
+    """
+
+    def __init__(
+        self,
+        treasury: Treasury,
+        path: Path,
+        store: TradingStore,
+        stream: str,
+        hub: UpdateHub,
+        first_check: asyncio.Task[LedgerCheck] | None = None,
+    ) -> None:
+        """`first_check` is what `begin_check` gave; nothing is settled before it is over."""
         self.treasury = treasury
+        self._path = path
         self.figures: PoolFigures | None = None
         """As of the last settlement."""
         self.check: LedgerCheck | None = None
@@ -34,9 +74,12 @@ class Books:
         self._stream = stream
         self._hub = hub
         self._shown_seq = 0
+        self._first_check = first_check
 
     async def settle(self) -> None:
-        """Bring every durable fact into the ledger and publish what changed."""
+        """Bring every durable fact into the ledger and publish what changed; nothing into a broken one."""
+        if self.check is not None and not self.check.ok:
+            return
         await asyncio.to_thread(self.treasury.settle)
         self.figures = figures = await asyncio.to_thread(self.treasury.pool_view)
         if self._hub.wants("pool"):
@@ -48,20 +91,25 @@ class Books:
 
     async def verify(self) -> LedgerCheck:
         """Re-derive the ledger from its log."""
-        self.check = await asyncio.to_thread(self.treasury.verify)
-        if not self.check.ok:
-            _log.error("the ledger does not verify", reason=self.check.reason, seq=self.check.first_bad_seq)
-        return self.check
+        return self._note(await asyncio.to_thread(self.treasury.verify))
 
     async def keep(self) -> None:
         """Settle and verify until cancelled; a failure stops it and is raised."""
         beat = 0
+        if self._first_check is not None:
+            require_sound(self._path, self._note(await self._first_check))
         while True:
             await self.settle()
             if beat % _VERIFY_EVERY == 0:
-                await self.verify()
+                require_sound(self._path, await self.verify())
             beat += 1
             await asyncio.sleep(_SETTLE_EVERY_S)
+
+    def _note(self, check: LedgerCheck) -> LedgerCheck:
+        self.check = check
+        if not check.ok:
+            _log.error("the ledger does not verify", reason=check.reason, seq=check.first_bad_seq)
+        return check
 
     async def _show_events(self, head_seq: int) -> None:
         if not self._hub.wants("event"):

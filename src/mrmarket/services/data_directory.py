@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from typing import IO, Self
 
@@ -12,6 +13,7 @@ import msgspec
 from mrmarket.core.clock import SystemClock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.core.ids import uuid7
+from mrmarket.store.migration import MONEY_SCHEMA, TRADING_SCHEMA, check_version
 
 
 class InstanceBusyError(MrMarketError):
@@ -52,6 +54,20 @@ class ForeignFolderError(MrMarketError):
         )
 
 
+class LedgerBrokenError(MrMarketError):
+    """The books do not add up."""
+
+    code = "ledger_broken"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(
+            f"{path}: the ledger does not verify ({reason});"
+            " keep a copy of the folder and restore the last good backup"
+        )
+
+
 class NotRunningError(MrMarketError):
     """No instance answers."""
 
@@ -71,7 +87,11 @@ class Whereabouts(msgspec.Struct, frozen=True):
 
 
 class DataDirectory:
-    """Names the files of an instance and keeps a second instance out while entered."""
+    """Names the files of an instance and keeps a second instance out while entered.
+
+    A start that is refused leaves nothing behind in a folder that was new: until `keep`, all that was
+    made in it goes again on leaving.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -80,10 +100,14 @@ class DataDirectory:
         self.venue_state = root / "venue"
         self._whereabouts = root / "instance.json"
         self._lock: IO[str] | None = None
+        self._was_there = False
+        self._disposable = False
 
     def __enter__(self) -> Self:
         try:
+            self._was_there = self.root.exists()
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._disposable = not any(self.root.iterdir())
             self._lock = (self.root / "instance.lock").open("a+", encoding="ascii")
         except OSError as error:
             raise DataDirectoryError(self.root, error.strerror or str(error)) from error
@@ -91,15 +115,32 @@ class DataDirectory:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock.close()
+            self._disposable = False
             found = self.whereabouts()
             raise InstanceBusyError(self.root, f"process {found.pid}" if found else "unknown") from None
         return self
 
     def __exit__(self, *_: object) -> None:
         self._whereabouts.unlink(missing_ok=True)
+        if self._disposable:
+            self._clear()
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def keep(self) -> None:
+        """From now on the folder holds something of worth; to be called before the first order."""
+        self._disposable = False
+
+    def require_current(self) -> None:
+        """Look at the databases before anything is touched.
+
+        Raises:
+            StoreError: one is of a newer version, of another program, or damaged.
+        """
+        for path, family in ((self.trading_db, TRADING_SCHEMA), (self.money_db, MONEY_SCHEMA)):
+            if path.is_file() and path.stat().st_size:
+                check_version(path, family)
 
     def instance_id(self) -> str:
         """This instance's own name, made once; it stays with the folder, and our order ids carry it."""
@@ -115,8 +156,18 @@ class DataDirectory:
         draft.replace(self._whereabouts)
 
     def whereabouts(self) -> Whereabouts | None:
-        """Where the instance that holds this folder said it is; None if nobody said anything."""
+        """Where the instance that holds this folder said it is; None if nobody said anything readable."""
         try:
             return msgspec.json.decode(self._whereabouts.read_bytes(), type=Whereabouts)
-        except (FileNotFoundError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError):
             return None
+
+    def _clear(self) -> None:
+        """Empty the folder, and remove it if it is ours; the lock is still held."""
+        for path in self.root.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        if not self._was_there:
+            self.root.rmdir()

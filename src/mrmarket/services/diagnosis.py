@@ -72,6 +72,14 @@ def _folder(data: Path) -> Iterator[Finding]:
     place = data
     while not place.exists():
         place = place.parent
+    if not place.is_dir():
+        yield Finding(
+            check="data folder",
+            result="fail",
+            found=f"{place} is not a folder",
+            next_step="choose another --data",
+        )
+        return
     if not os.access(place, os.W_OK):
         yield Finding(
             check="data folder",

@@ -18,17 +18,18 @@ from mrmarket.core.clock import NS_PER_MS, SystemClock
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.events import Fact, Filled
 from mrmarket.core.side import Side
+from mrmarket.money.ledger.verification import LedgerCheck
 from mrmarket.money.pool.plan import DEMO_FOUNDERS, Founder, PoolPlan
 from mrmarket.money.pool.treasury import Treasury
 from mrmarket.services import views
 from mrmarket.services.api import schema
 from mrmarket.services.api.face import Update
-from mrmarket.services.books import Books
+from mrmarket.services.books import Books, begin_check
 from mrmarket.services.candles import CandleStore
 from mrmarket.services.config import LoadedConfig
 from mrmarket.services.data_directory import DataDirectory, ForeignFolderError
 from mrmarket.services.hub import UpdateHub
-from mrmarket.services.trading_place import TradingPlace, open_trading_place
+from mrmarket.services.trading_place import TradingPlace, open_trading_place, simulated_market
 from mrmarket.services.watch import Reader, RunWatch
 from mrmarket.store.trading_store import TradingStore
 from mrmarket.trading.strategy.observer import RunState
@@ -66,6 +67,7 @@ class Instance:
         self._parts: _Parts | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._venue_gone = False
+        self._first_check: asyncio.Task[LedgerCheck] | None = None
         self._started_ms = SystemClock().now_ns() // NS_PER_MS
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         """Set when the instance cannot go on."""
@@ -88,9 +90,15 @@ class Instance:
     async def open(self) -> None:
         """Open databases and venue, recover, begin to quote. Raises a MrMarketError; nothing stays open."""
         config, directory = self._loaded.config, self._directory
+        pair = config.strategy.pair if self._loaded.sources.get("strategy.pair") else None
+        directory.require_current()
+        self._first_check = await begin_check(directory)
         store = TradingStore.open(directory.trading_db)
         try:
-            pair = config.strategy.pair if self._loaded.sources.get("strategy.pair") else None
+            if (held := store.streams()) and (
+                market := await asyncio.to_thread(simulated_market, config, pair)
+            ):
+                _require_own(directory, held, market)
             place = await open_trading_place(config, pair, directory)
             try:
                 self._parts = await self._assemble(place, store)
@@ -142,7 +150,7 @@ class Instance:
             name=self._loaded.config.instance.name,
             version=__version__,
             state=run.state.value,
-            state_reason=run.state_reason or run.pulled,
+            state_reason=run.state_reason or run.pulled or ("" if run.live_orders else run.targets.reason),
             venue=place.venue.name,
             symbol=place.symbol,
             market=place.market,
@@ -283,9 +291,7 @@ class Instance:
         stream = f"{place.venue.name}.{instrument.venue_symbol}"
         owner = directory.instance_id()
         fence = store.acquire_lease(stream, owner, _LEASE_TTL_NS, wall.now_ns())
-        others = [name for name in store.streams() if name != stream]
-        if others:
-            raise ForeignFolderError(directory.root, others[0], stream)
+        _require_own(directory, store.streams(), stream)
         candles = CandleStore(instrument)
         run = StrategyRun(
             place.venue,
@@ -307,11 +313,13 @@ class Instance:
             founders=DEMO_FOUNDERS if config.pool.demo and play_money else OWNER,
         )
         treasury = await asyncio.to_thread(Treasury.open, directory.money_db, store, plan, wall)
-        return _Parts(place, store, run, Books(treasury, store, stream, self._hub), candles)
+        books = Books(treasury, directory.money_db, store, stream, self._hub, self._first_check)
+        return _Parts(place, store, run, books, candles)
 
     async def _begin(self) -> None:
         parts = self._open
         try:
+            self._directory.keep()
             await parts.run.start()
         except BaseException:
             await parts.run.abandon()
@@ -375,6 +383,12 @@ class Instance:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _require_own(directory: DataDirectory, held: list[str], stream: str) -> None:
+    others = [name for name in held if name != stream]
+    if others:
+        raise ForeignFolderError(directory.root, others[0], stream)
 
 
 def _history(store: TradingStore, stream: str) -> Iterator[Fact]:

@@ -67,7 +67,7 @@ def configure_logs(data: Path) -> None:
     screen = logging.StreamHandler()
     screen.setLevel(logging.WARNING)
     # What ends a run is the command's own last line, in words; the trace belongs into the file.
-    screen.addFilter(lambda record: record.name != "mrmarket.supervisor")
+    screen.addFilter(lambda record: record.name not in {"mrmarket.supervisor", "mrmarket.books"})
     screen.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[
@@ -77,6 +77,8 @@ def configure_logs(data: Path) -> None:
             foreign_pre_chain=shared,
         )
     )
+    # A full disk must not flood the screen with the traces of log lines that could not be written.
+    logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers = [file, screen]
     root.setLevel(logging.INFO)

@@ -24,7 +24,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     tape: str
     symbol: str
     seconds: float
-    """World time."""
+    """World time from the first quote to the end that was asked for."""
     events: int
     """Market events that the engine saw."""
     orders_placed: int
@@ -34,15 +34,21 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     volume_quote: str
     fees_quote: str
     """Fees taken in base are valued at the final mid."""
+    cash_quote: str
+    """Sold less bought, before fees."""
     inventory_base: str
-    """Bought less sold."""
+    """Bought less sold, before fees."""
+    final_mid: str
+    """Quote per base at the end, our own orders left out."""
     pnl_quote: str
-    """Cash flows + Δbase × final mid, fees included; starting inventory is not revalued."""
+    """`cash_quote + inventory_base × final_mid - fees_quote`; starting inventory is not revalued."""
     nav_per_share: str
     quote_latency_us: QuoteLatency
     ledger_verified: bool
     orders_remaining: int
     """Orders of ours that could not be proven closed; 0 after a clean end."""
+    remark: str = ""
+    """Why nothing was quoted at the end, where no order was placed at all."""
 
 
 class Bookkeeper:
@@ -52,6 +58,14 @@ class Bookkeeper:
         self._instance = instance
         self._before = deepcopy(instance.run.totals)
         self._began_ns = instance.place.world.monotonic_ns()
+        self._ended_ns = self._began_ns
+        self._idle_reason = ""
+
+    def rest(self) -> None:
+        """The time asked for is over; what follows is tidying up."""
+        run = self._instance.run
+        self._ended_ns = self._instance.place.world.monotonic_ns()
+        self._idle_reason = run.state_reason or run.pulled or run.targets.reason
 
     def summary(self) -> RunSummary:
         """To be asked after the instance was closed."""
@@ -62,7 +76,7 @@ class Bookkeeper:
         return RunSummary(
             tape=instance.place.market,
             symbol=instance.place.symbol,
-            seconds=round((instance.place.world.monotonic_ns() - self._began_ns) / 1e9, 3),
+            seconds=round((self._ended_ns - self._began_ns) / 1e9, 3),
             events=run.watch.tracker.events,
             orders_placed=now.orders_placed - before.orders_placed,
             orders_cancelled=now.orders_cancelled - before.orders_cancelled,
@@ -70,10 +84,13 @@ class Bookkeeper:
             maker_fills=now.maker_fills - before.maker_fills,
             volume_quote=format_decimal(now.volume_quote - before.volume_quote),
             fees_quote=format_decimal(now.fees_quote(mid) - before.fees_quote(mid)),
+            cash_quote=format_decimal(now.cash_quote - before.cash_quote),
             inventory_base=format_decimal(now.inventory_base - before.inventory_base),
+            final_mid=format_decimal(mid),
             pnl_quote=format_decimal(now.pnl_quote(mid) - before.pnl_quote(mid)),
             nav_per_share=figures.nav_per_share if figures is not None else "0",
             quote_latency_us=QuoteLatency(p50=p50, p99=p99),
             ledger_verified=check is not None and check.ok,
             orders_remaining=len(run.live_orders),
+            remark="" if now.orders_placed > before.orders_placed else self._idle_reason,
         )

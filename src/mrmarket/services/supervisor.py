@@ -84,8 +84,8 @@ class Supervisor:
             MrMarketError: what kept it from starting or from going on; orders were cancelled first.
         """
         api = self._loaded.config.api
+        os.umask(0o077)
         with _listen(api) as listener, DataDirectory(self._data) as directory:
-            os.umask(0o077)
             configure_logs(self._data)
             stopping = _stop_on_signals()
             instance = Instance(self._loaded, directory)
@@ -99,6 +99,7 @@ class Supervisor:
                 directory.announce(url)
                 on_ready(url)
                 failures += await self._until_over(instance, stopping, on_progress)
+                bookkeeper.rest()
             except Exception as error:  # noqa: BLE001 - whatever it is, orders are cancelled before it is told
                 failures.append(error)
             finally:
@@ -155,9 +156,15 @@ def _listen(api: ApiSection) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((api.host, api.port), family=family)
     except OSError as error:
-        raise PortInUseError(api.host, api.port, error.strerror or str(error)) from error
+        raise PortInUseError(api.host, api.port, _reason(error)) from error
     with listener:
         yield listener
+
+
+def _reason(error: OSError) -> str:
+    """What the system says; the text of `socket` names the address a second time."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error)
 
 
 def _serve(

@@ -15,6 +15,8 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.services.config import Config, VenueSection
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.venue_process import Endpoints, VenueProcess
+from mrmarket.trading.market.generator import DEFAULT_INSTRUMENT
+from mrmarket.trading.market.tape import open_tape
 from mrmarket.trading.venue.ccxt_adapter.config import CcxtVenueConfig, VenueUrls
 from mrmarket.trading.venue.ccxt_adapter.venue import CcxtVenue
 from mrmarket.trading.venue.front.config import VenueConfig
@@ -89,6 +91,19 @@ async def open_trading_place(config: Config, pair: str | None, directory: DataDi
         venue = PaperVenue(feed, SimulatedExchange(), wall, symbols=(symbol,), memory=memory)
     await venue.open()
     return TradingPlace(venue, symbol, "live", wall, 1.0, simulated=False)
+
+
+def simulated_market(config: Config, pair: str | None) -> str | None:
+    """The name under which a simulated market's facts are kept, without opening it; None for real ones.
+
+    Raises:
+        TapeError: the first tape is none.
+    """
+    if config.venue.exchange != SIMULATED:
+        return None
+    tapes = config.simulation.tapes
+    symbol = pair or (open_tape(Path(tapes[0])).instrument if tapes else DEFAULT_INSTRUMENT).symbol
+    return f"{SIMULATED}.{symbol.replace('/', '')}"
 
 
 async def _open_simulated(config: Config, pair: str | None, directory: DataDirectory) -> TradingPlace:

@@ -21,6 +21,7 @@ def test_profit_is_cash_plus_inventory_less_fees() -> None:
     mid = Decimal(60_050)
     assert totals.inventory_base == Decimal("0.01")
     assert totals.volume_quote == Decimal(1801)
+    assert totals.cash_quote == Decimal(-599)
     # 0.601 + 0.00002 · 60,050
     assert totals.fees_quote(mid) == Decimal("1.802")
     # - 1,200 + 601 + 0.01 · 60,050 - 1.802

@@ -82,6 +82,11 @@ class RunTotals:
         return self.instrument.size(self.base_lots)
 
     @property
+    def cash_quote(self) -> Decimal:
+        """Sold less bought, before fees."""
+        return self.cash_grains * self.instrument.grain
+
+    @property
     def volume_quote(self) -> Decimal:
         """Sum of all trades."""
         return self.volume_grains * self.instrument.grain
@@ -98,8 +103,7 @@ class RunTotals:
 
     def pnl_quote(self, mid: Decimal) -> Decimal:
         """Cash flows plus net base at this mid, less fees; the starting inventory is not revalued."""
-        cash = self.cash_grains * self.instrument.grain
-        return cash + self.inventory_base * mid - self.fees_quote(mid)
+        return self.cash_quote + self.inventory_base * mid - self.fees_quote(mid)
 
 
 def histogram_bin(captured_bps: float) -> int:
