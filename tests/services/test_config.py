@@ -66,6 +66,34 @@ def test_a_value_out_of_range_is_refused_at_its_key(tmp_path: Path, text: str, a
         load_config(write(tmp_path, text), {})
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("[simulation]\nspeed = 0\n", "give a number above 0 (given: 0)"),
+        ("[simulation]\ntapes = 'x'\n", "give a list, not text"),
+        ("[simulation]\nloop = 1\n", "give true or false"),
+        ("[api]\nport = 70000\n", "give a whole number of at most 65535"),
+        ("[instance]\nname = ''\n", "give text that is not empty"),
+        ("[strategy]\norder_amount = 'much'\n", "give a number, such as 0.001"),
+        ("[strategy]\nprice_source = 'MIDDLE'\n", "give one of MID_PRICE, BEST_BID"),
+        ("[[simulation.faults.rules]]\nkind = 'bogus'\n", "give one of drop, "),
+        ("[venue]\npaper = true\n", "name the exchange"),
+    ],
+)
+def test_a_refusal_says_what_to_give(tmp_path: Path, text: str, advice: str) -> None:
+    """In words, not in the checker's types."""
+    with pytest.raises(ConfigError) as refused:
+        load_config(write(tmp_path, text), {})
+    assert advice in str(refused.value)
+
+
+def test_a_value_of_the_command_line_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    """The error names who gave the value."""
+    file = write(tmp_path, "[simulation]\nseed = 9\n")
+    with pytest.raises(ConfigError, match=r"^command line: `simulation\.speed`"):
+        load_config(file, {"simulation.speed": -1.0})
+
+
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     """A folder or bytes that are no text are one clear error."""
     with pytest.raises(ConfigError, match="cannot be read"):

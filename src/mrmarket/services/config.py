@@ -70,6 +70,10 @@ class VenueSection(_Section, frozen=True):
     api_password_env: str = "MRMARKET_API_PASSWORD"  # noqa: S105 - the same
     recv_window_ms: Annotated[int, msgspec.Meta(ge=100, le=2000)] = 2000
 
+    def __post_init__(self) -> None:
+        if self.paper and self.exchange == "simulated":
+            raise ValueError("paper: name the exchange whose feed to follow, such as --venue binance")
+
 
 class SimulationSection(_Section, frozen=True):
     """`[simulation]`: the embedded exchange."""
@@ -157,7 +161,11 @@ def load_config(path: Path | None, overrides: Mapping[str, Any]) -> LoadedConfig
     try:
         config = msgspec.convert(table, Config, strict=True)
     except msgspec.ValidationError as refused:
-        raise ConfigError(where, _explain(str(refused), table)) from None
+        problem = _explain(str(refused), table)
+        named = _KEY.match(problem)
+        if named and sources.get(named["key"]) == "command line":
+            where = "command line"
+        raise ConfigError(where, problem) from None
     return LoadedConfig(config, sources)
 
 
@@ -176,6 +184,25 @@ def _read(path: Path) -> dict[str, Any]:
 
 _AT = re.compile(r" - at `\$\.?(?P<at>[^`]*)`$")
 _FIELD = re.compile(r"^(?P<key>[a-z_]+): (?P<rest>.*)$", re.DOTALL)
+_KEY = re.compile(r"^`(?P<key>[^`]*)`")
+_WANTED = re.compile(r"^Expected `(?P<kinds>[^`]*)`(?P<limit>.*)$", re.DOTALL)
+_KINDS: Final = {
+    "array": "a list",
+    "bool": "true or false",
+    "decimal": "a number",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "a table",
+    "str": "text",
+}
+_LIMITS: Final = (
+    (re.compile(r" of length >= 1$"), " that is not empty"),
+    (re.compile(r" of length <= (\d+)$"), r" of at most \1 characters"),
+    (re.compile(r" matching regex .*$"), " of lower-case letters, digits and _"),
+    (re.compile(r" >= (\S+?)(?:\.0)?$"), r" of at least \1"),
+    (re.compile(r" <= (\S+?)(?:\.0)?$"), r" of at most \1"),
+    (re.compile(r" > (\S+?)(?:\.0)?$"), r" above \1"),
+)
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
 
 
@@ -192,9 +219,25 @@ def _explain(problem: str, table: Mapping[str, Any]) -> str:
         return f"unknown key `{f'{at}.{key}' if at else key}`; {hint}"
     if named := _FIELD.match(text):
         return f"`{f'{at}.' if at else ''}{named['key']}`: {named['rest']}"
+    if choices := _choices(at) if text.startswith("Invalid enum value") else ():
+        return f"`{at}`: give one of {', '.join(choices)}"
     given = _lookup(table, at)
     shown = f" (given: {given})" if isinstance(given, int | float | Decimal) else ""
+    text = _wanted(text)
     return f"`{at}`: {text[:1].lower()}{text[1:]}{shown}" if at else text
+
+
+def _wanted(text: str) -> str:
+    """The checker's `Expected …` as an advice."""
+    match = _WANTED.match(text)
+    if match is None:
+        return "give a number, such as 0.001" if text == "Invalid decimal string" else text
+    kinds = dict.fromkeys(_KINDS.get(kind, kind) for kind in match["kinds"].split(" | ") if kind != "null")
+    limit, _, got = match["limit"].partition(", got ")
+    for pattern, words in _LIMITS:
+        limit = pattern.sub(words, limit)
+    instead = f", not {_KINDS.get(got.strip('`'), got)}" if got else ""
+    return f"give {' or '.join(kinds)}{limit}{instead}"
 
 
 def _known_keys(at: str) -> list[str]:
@@ -202,6 +245,25 @@ def _known_keys(at: str) -> list[str]:
     for part in filter(None, at.split(".")):
         struct = {field.name: field.type for field in msgspec.structs.fields(struct)}.get(part, struct)
     return [field.encode_name for field in msgspec.structs.fields(struct)]
+
+
+def _choices(dotted: str) -> tuple[str, ...]:
+    """What a key that takes a word accepts; empty if it takes something else."""
+    kind: Any = msgspec.inspect.type_info(Config)
+    for part in dotted.split("."):
+        if not isinstance(kind, msgspec.inspect.StructType):
+            return ()
+        name, _, at = part.partition("[")
+        kind = next((field.type for field in kind.fields if field.encode_name == name), None)
+        if isinstance(kind, msgspec.inspect.UnionType):
+            kind = next(
+                (inner for inner in kind.types if not isinstance(inner, msgspec.inspect.NoneType)), None
+            )
+        if at and isinstance(kind, msgspec.inspect.ListType | msgspec.inspect.VarTupleType):
+            kind = kind.item_type
+    if isinstance(kind, msgspec.inspect.EnumType):
+        return tuple(str(member.value) for member in kind.cls)
+    return tuple(map(str, kind.values)) if isinstance(kind, msgspec.inspect.LiteralType) else ()
 
 
 def _lookup(table: Mapping[str, Any], dotted: str) -> object:
