@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mrmarket.cli.options import ConfigFile, Json
-from mrmarket.cli.output import notes, print_json, print_pairs
+from mrmarket.cli.output import print_json, print_pairs
 
 app = typer.Typer(help="Check or show the configuration.", no_args_is_help=True)
 
@@ -24,7 +25,7 @@ def check(
     if json:
         print_json({"ok": True, "strategy": "pure_market_making", "exchange": loaded.config.venue.exchange})
     else:
-        notes.print("The configuration is good.")
+        sys.stdout.write("The configuration is good.\n")
 
 
 @app.command()

@@ -6,7 +6,7 @@ import typer
 
 from mrmarket.cli.exit_codes import ExitCode
 from mrmarket.cli.options import DEFAULT_DATA, Data, Json
-from mrmarket.cli.output import notes, print_json, print_pairs
+from mrmarket.cli.output import print_error, print_json, print_pairs
 
 app = typer.Typer(help="Check the books.", no_args_is_help=True)
 
@@ -22,9 +22,12 @@ def verify(*, data: Data = DEFAULT_DATA, json: Json = False) -> int:
     elif found.ok:
         print_pairs(
             "The ledger verifies.",
-            [("groups", str(found.groups)), ("entries", str(found.entries)), *sorted(found.assets.items())],
+            [
+                ("groups", str(found.groups)),
+                ("entries", str(found.entries)),
+                *((f"sum of {asset}", total) for asset, total in sorted(found.assets.items())),
+            ],
         )
     else:
-        where = "" if found.first_bad_seq is None else f" (first at group {found.first_bad_seq})"
-        notes.print(f"[bold red]The ledger does not verify[/]: {found.reason}{where}")
+        print_error("ledger_broken", f"the ledger does not verify: {found.reason}", as_json=False)
     return ExitCode.OK if found.ok else ExitCode.CHECK_FAILED

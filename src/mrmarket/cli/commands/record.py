@@ -12,9 +12,20 @@ import typer
 
 from mrmarket.cli.options import Json
 from mrmarket.cli.output import notes, print_json
+from mrmarket.core.errors import MrMarketError
 
 if TYPE_CHECKING:
     from mrmarket.trading.venue.recorder import RecordingProgress
+
+
+class TapeNotWrittenError(MrMarketError):
+    """The tape's file refuses."""
+
+    code = "tape_not_written"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: cannot be written ({reason}); give another file with --out")
 
 
 def record(
@@ -36,7 +47,10 @@ def record(
     """Record a pair's public live data to a tape, until Ctrl-C. No key is needed."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     path = out or Path(f"{exchange}_{symbol.replace('/', '').lower()}_{now}.tape.gz")
-    done = asyncio.run(_record(exchange, symbol, path, for_s, (rest_url, ws_url)))
+    try:
+        done = asyncio.run(_record(exchange, symbol, path, for_s, (rest_url, ws_url)))
+    except OSError as error:
+        raise TapeNotWrittenError(path, error.strerror or str(error)) from error
     if json:
         import msgspec
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
+from mrmarket.cli.exit_codes import ExitCode
 from mrmarket.cli.options import DEFAULT_DATA, ConfigFile, Data, Json, Tapes
-from mrmarket.cli.output import notes, print_json, print_pairs
+from mrmarket.cli.output import notes, print_error, print_json, print_pairs
 
 
 def run(
@@ -36,7 +38,7 @@ def run(
         int | None, typer.Option("--port", help="Port of the page and the API; 0 picks a free one.")
     ] = None,
     json: Json = False,
-) -> None:
+) -> int:
     """Start an instance: market, engine, ledger, API and page. Ctrl-C cancels every order and leaves.
 
     With --tape and without --for it ends with the tape; on the built-in market it runs until stopped.
@@ -61,13 +63,21 @@ def run(
         summary = runner.run(_with_progress(supervisor, for_s))
     if json:
         print_json(summary)
-    elif summary is not None:
+    else:
         import msgspec
 
         rows = [
-            (name.replace("_", " "), _text(value)) for name, value in msgspec.to_builtins(summary).items()
+            (name.replace("_", " "), _text(value))
+            for name, value in msgspec.to_builtins(summary).items()
+            if name != "remark"
         ]
         print_pairs("[bold]What came of it[/]", rows)
+    if summary.remark:
+        notes.print(f"No order was placed: {escape(summary.remark)}", soft_wrap=True)
+    if summary.ledger_verified:
+        return ExitCode.OK
+    print_error("ledger_broken", "the ledger does not verify; see mrmarket ledger verify", as_json=False)
+    return ExitCode.CHECK_FAILED
 
 
 async def _with_progress(supervisor: Any, for_s: float | None) -> Any:
@@ -99,4 +109,8 @@ def _text(value: object) -> str:
         return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "none"
     return f"{value:.0f}" if isinstance(value, float) else str(value)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from mrmarket.cli.exit_codes import ExitCode
 from mrmarket.cli.options import Json
 from mrmarket.cli.output import print_error, print_json, print_pairs
+
+if TYPE_CHECKING:
+    from mrmarket.trading.market.tape_info import TapeInfo
+
+_LINES_SHOWN: Final = 5
 
 app = typer.Typer(help="Look into recordings.", no_args_is_help=True)
 
@@ -23,17 +29,40 @@ def info(
     json: Json = False,
 ) -> int:
     """Say what a recording holds, and check it to the last line. Exit status 1 if it cannot be played."""
-    import msgspec
-
     from mrmarket.trading.market.tape_info import describe
 
     facts = describe(file)
     if json:
         print_json(facts)
     else:
-        print_pairs(str(file), [(k.replace("_", " "), str(v)) for k, v in msgspec.to_builtins(facts).items()])
+        print_pairs(str(file), _rows(facts))
     if facts.playable:
         return ExitCode.OK
-    gaps = ", ".join(map(str, facts.gap_lines[:5]))
-    print_error("tape_gap", f"{file}: updates are missing before line {gaps}; record it again", as_json=False)
+    message = f"{file}: updates are missing {_lines(facts.gap_lines)}; record it again"
+    print_error("tape_gap", message, as_json=False)
     return ExitCode.CHECK_FAILED
+
+
+def _rows(facts: TapeInfo) -> list[tuple[str, str]]:
+    """For people: what, when, how much."""
+    instrument = facts.instrument
+    begin, end = (
+        f"{datetime.fromtimestamp(ns // 10**9, UTC):%Y-%m-%d %H:%M:%S}"
+        for ns in (facts.first_ns, facts.last_ns)
+    )
+    return [
+        ("pair", f"{instrument.symbol}, in steps of {instrument.tick_size:f} and {instrument.lot_size:f}"),
+        ("format", facts.format),
+        ("time", f"{begin} to {end} UTC, {facts.span_s:.0f} s"),
+        ("events", ", ".join(f"{count} {kind}" for kind, count in facts.events.items())),
+        ("lines", f"{facts.lines}, {facts.levels} price levels"),
+        ("trades", f"{facts.lowest_trade} to {facts.highest_trade}, {facts.volume_base} {instrument.base}"),
+        ("last prices", f"{facts.final_bid} to {facts.final_ask}"),
+        ("updates missing", _lines(facts.gap_lines)),
+        ("book crossed", _lines(facts.crossed_lines)),
+    ]
+
+
+def _lines(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:_LINES_SHOWN])) + (", …" if numbers[_LINES_SHOWN:] else "")
+    return f"at line {shown}" if numbers else "nowhere"
