@@ -95,7 +95,7 @@ def test_the_user_stream_may_lose_repeat_and_shuffle(arena: Arena, kinds: tuple[
 def test_a_gap_in_the_depth_pulls_the_quotes_until_the_book_is_whole(arena: Arena) -> None:
     """Dropped depth updates: nothing is quoted on a book with a hole, and a snapshot mends it."""
     arena.start()
-    arena.suffer([rule("drop", "btcusdt@depth*", 0.02)], 3)
+    arena.suffer([rule("drop", "btcusdt@depth*", 0.05)], 15)
     assert any("sequence_gap" in reason for reason in pulled(arena.square()))
 
 
