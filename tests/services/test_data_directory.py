@@ -10,6 +10,9 @@ import pytest
 from mrmarket.services.data_directory import DataDirectory, DataDirectoryError, InstanceBusyError
 from mrmarket.store.errors import DatabaseDamagedError, DatabaseTooNewError
 
+REFUSED = DatabaseTooNewError(Path("money.db"), "money_9999", "money_0001")
+"""Any error that ends a start."""
+
 
 def litter(folder: Path) -> None:
     """What a start leaves that fails half way."""
@@ -18,26 +21,42 @@ def litter(folder: Path) -> None:
     (folder / "venue" / "plan.json").write_text("{}")
 
 
+def fail_to_start(folder: Path, *, after_the_first_order: bool = False) -> None:
+    """Enter a folder, leave something in it, and leave with an error."""
+    with DataDirectory(folder) as directory:
+        litter(folder)
+        if after_the_first_order:
+            directory.keep()
+        raise REFUSED
+
+
 def test_a_refused_start_leaves_no_new_folder(tmp_path: Path) -> None:
     """A folder that was made for the start goes with it."""
     folder = tmp_path / "deep" / "data"
-    with DataDirectory(folder):
-        litter(folder)
+    with pytest.raises(DatabaseTooNewError):
+        fail_to_start(folder)
     assert not folder.exists()
 
 
 def test_a_refused_start_leaves_an_empty_folder_empty(tmp_path: Path) -> None:
     """A folder of the owner's stays, without anything of ours."""
+    with pytest.raises(DatabaseTooNewError):
+        fail_to_start(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_left_in_peace_stays(tmp_path: Path) -> None:
+    """Nothing is cleared by default: only an error on the way to the first order does it."""
     with DataDirectory(tmp_path):
         litter(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert (tmp_path / "trading.db").exists()
 
 
 def test_what_was_there_before_stays(tmp_path: Path) -> None:
     """A folder that held anything is never cleared."""
     (tmp_path / "money.db").write_bytes(b"kept")
-    with DataDirectory(tmp_path):
-        litter(tmp_path)
+    with pytest.raises(DatabaseTooNewError):
+        fail_to_start(tmp_path)
     assert (tmp_path / "money.db").read_bytes() == b"kept"
     assert (tmp_path / "trading.db").exists()
 
@@ -45,9 +64,8 @@ def test_what_was_there_before_stays(tmp_path: Path) -> None:
 def test_a_kept_folder_stays(tmp_path: Path) -> None:
     """From the first order on nothing is cleared, however the run ends."""
     folder = tmp_path / "data"
-    with DataDirectory(folder) as directory:
-        litter(folder)
-        directory.keep()
+    with pytest.raises(DatabaseTooNewError):
+        fail_to_start(folder, after_the_first_order=True)
     assert (folder / "trading.db").exists()
 
 

@@ -89,8 +89,8 @@ class Whereabouts(msgspec.Struct, frozen=True):
 class DataDirectory:
     """Names the files of an instance and keeps a second instance out while entered.
 
-    A start that is refused leaves nothing behind in a folder that was new: until `keep`, all that was
-    made in it goes again on leaving.
+    A start that is refused leaves nothing behind in a folder that was new: what was made in it before
+    `keep` goes again if it is left with an error.
     """
 
     def __init__(self, root: Path) -> None:
@@ -120,9 +120,9 @@ class DataDirectory:
             raise InstanceBusyError(self.root, f"process {found.pid}" if found else "unknown") from None
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, refused: type[BaseException] | None, *_: object) -> None:
         self._whereabouts.unlink(missing_ok=True)
-        if self._disposable:
+        if self._disposable and refused is not None:
             self._clear()
         if self._lock is not None:
             self._lock.close()
