@@ -78,3 +78,21 @@ def test_paper_needs_an_exchange(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "command line: `venue.paper`" in line
     assert "--venue" in line
     assert not data.exists()
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1:1", "http://127.0.0.1:1"])
+def test_nobody_is_at_a_wrong_address(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    """What is no address, or nobody's, is no fault of ours."""
+    assert run(["status", "--url", url]) == ExitCode.UNAVAILABLE
+    assert f"no instance is running at {url}" in capsys.readouterr().err
+
+
+def test_a_tape_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is taken is refused before anybody is asked for data."""
+    tape = tmp_path / "have.tape.gz"
+    tape.write_bytes(b"hours of recording")
+    assert run(["record", "binance", "BTC/USDT", "--out", str(tape), "--json"]) == ExitCode.REFUSED
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["error"]["code"] == "tape_not_written"
+    assert "--out" in captured.err
+    assert tape.read_bytes() == b"hours of recording"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,5 +46,6 @@ class RemoteInstance:
         try:
             with urllib.request.urlopen(f"{self.url}/api/v1/{path}", timeout=_TIMEOUT_S) as answer:  # noqa: S310 - our own http URL
                 return msgspec.json.decode(answer.read(), type=kind)
-        except (OSError, urllib.error.URLError):
+        except (OSError, ValueError, HTTPException, msgspec.MsgspecError):
+            # Nobody, somebody else, or no address at all.
             raise NotRunningError(f"at {self.url}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,6 +48,8 @@ def record(
     """Record a pair's public live data to a tape, until Ctrl-C. No key is needed."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     path = out or Path(f"{exchange}_{symbol.replace('/', '').lower()}_{now}.tape.gz")
+    if path.exists():
+        raise TapeNotWrittenError(path, "it exists already")
     try:
         done = asyncio.run(_record(exchange, symbol, path, for_s, (rest_url, ws_url)))
     except OSError as error:
@@ -56,7 +59,7 @@ def record(
 
         print_json({"tape": str(path), **msgspec.to_builtins(done)})
     else:
-        notes.print(f"{path}: {done.events} events, {done.trades} trades in {done.seconds:.0f} s")
+        sys.stdout.write(f"{path}: {done.events} events, {done.trades} trades in {done.seconds:.0f} s\n")
 
 
 async def _record(
