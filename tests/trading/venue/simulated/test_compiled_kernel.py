@@ -25,6 +25,8 @@ from mrmarket.trading.venue.simulated.session import (
 )
 from shared_data import SHARED, needs_shared
 
+pytestmark = pytest.mark.compiled
+
 GENERATED = Path(__file__).resolve().parents[3] / "tapes" / "generated.tape.gz"
 
 
