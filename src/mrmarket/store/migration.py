@@ -34,7 +34,7 @@ class SchemaFamily:
 
 
 TRADING_SCHEMA: Final = SchemaFamily("trading", 1)
-MONEY_SCHEMA: Final = SchemaFamily("money", 1)
+MONEY_SCHEMA: Final = SchemaFamily("money", 6)
 
 
 def prepare(path: Path, family: SchemaFamily) -> None:

@@ -158,7 +158,7 @@ def test_a_newer_file_is_refused_untouched(path: Path, store: SqliteStore) -> No
     """The ledger of a later version is neither opened nor changed."""
     store.close()
     connection = sqlite3.connect(path)
-    connection.execute("UPDATE schema_version SET version_num = 'money_0002'")
+    connection.execute("UPDATE schema_version SET version_num = 'money_9999'")
     connection.commit()
     connection.close()
     before = path.read_bytes()

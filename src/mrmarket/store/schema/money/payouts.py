@@ -1,0 +1,3 @@
+"""Payments that are owed, on their way, or coming in."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Rewards received, their allocation, and the jobs that carry it out."""
+
+from __future__ import annotations
