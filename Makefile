@@ -13,7 +13,7 @@ WEB_SOURCES := $(shell find web -type d \( -name node_modules -o -name .svelte-k
 DATA ?= data
 ARGS ?=
 
-.PHONY: help setup run test check test-python test-web debian bench lock openapi clean
+.PHONY: help setup run test check test-python test-web debian mutants bench lock openapi clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -62,6 +62,9 @@ debian:
 		echo "Installing Debian's chromium for the page tests ..."; \
 		(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-core fonts-noto-cjk) >/dev/null || echo "chromium could not be installed: the page tests will skip"; \
 	fi
+
+mutants: setup ## plant faults in a copy and demand that the tests find every one
+	$(BIN)/python tools/mutants.py $(ARGS)
 
 bench: setup ## measure, print a table, write benchmarks/latest.json
 	$(BIN)/python benchmarks/run.py $(ARGS)

@@ -1,0 +1,114 @@
+"""Plant faults in a copy of the project, one at a time, and demand that the tests find each of them.
+
+    .venv/bin/python tools/mutants.py [--only NAME …] [--jobs N] [--json]
+
+`tests/mutants.toml` lists the faults: a name that says what was forgotten, the file, the text that is
+replaced, what it is replaced by, and the tests that must notice. The checkout itself is never changed.
+A fault whose text is no longer there, or a list of tests that cannot run, fails as loudly as a survivor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+CATALOGUE: Final = ROOT / "tests" / "mutants.toml"
+_TIMEOUT_S: Final = 600
+_TESTS_FAILED: Final = 1
+
+Verdict = Literal["killed", "survived", "stale", "broken"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One planted fault."""
+
+    name: str
+    file: str
+    find: str
+    replace: str
+    tests: tuple[str, ...]
+
+
+def catalogue(path: Path = CATALOGUE) -> list[Mutant]:
+    """Every fault of the list; raises ValueError where a name comes twice."""
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    mutants = [
+        Mutant(name, entry["file"], entry["find"], entry["replace"], tuple(entry["tests"]))
+        for name, entry in table.items()
+    ]
+    for mutant in mutants:
+        if mutant.find == mutant.replace or not mutant.tests:
+            raise ValueError(f"{mutant.name}: nothing is changed, or no test is named")
+    return mutants
+
+
+def judge(mutant: Mutant) -> tuple[Verdict, str]:
+    """Plant one fault and run its tests; the verdict and the last line that pytest said."""
+    original = (ROOT / mutant.file).read_text(encoding="utf-8")
+    if original.count(mutant.find) != 1:
+        return "stale", f"{mutant.file} has the text {original.count(mutant.find)} times, not once"
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        home = Path(folder)
+        for part in ("src", "tests"):
+            shutil.copytree(ROOT / part, home / part, ignore=shutil.ignore_patterns("__pycache__", "web"))
+        shutil.copy2(ROOT / "pyproject.toml", home)
+        (home / mutant.file).write_text(original.replace(mutant.find, mutant.replace), encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutant.tests]
+        environment = {**os.environ, "PYTHONPATH": str(home / "src"), "NUMBA_DISABLE_JIT": "1"}
+        environment.pop("COVERAGE_PROCESS_START", None)
+        try:
+            done = subprocess.run(
+                command,
+                cwd=home,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return "killed", "the tests did not come to an end"
+    said = (done.stdout.strip() or done.stderr.strip() or "nothing").splitlines()[-1]
+    if done.returncode == 0:
+        return "survived", said
+    return ("killed" if done.returncode == _TESTS_FAILED else "broken"), said
+
+
+def main() -> int:
+    """Judge the chosen faults; 1 if any was not killed."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("--only", nargs="+", metavar="NAME", help="judge these alone")
+    options.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
+    options.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    chosen = options.parse_args()
+    mutants = [mutant for mutant in catalogue() if not chosen.only or mutant.name in chosen.only]
+    if not mutants:
+        print("no fault of that name; see tests/mutants.toml", file=sys.stderr)
+        return 2
+    verdicts: dict[str, Verdict] = {}
+    with ThreadPoolExecutor(chosen.jobs) as pool:
+        for mutant, (verdict, said) in zip(mutants, pool.map(judge, mutants), strict=True):
+            verdicts[mutant.name] = verdict
+            print(f"{verdict:9} {mutant.name}: {said}", file=sys.stderr, flush=True)
+    alive = [name for name, verdict in verdicts.items() if verdict != "killed"]
+    if chosen.json:
+        print(json.dumps({"mutants": len(verdicts), "killed": len(verdicts) - len(alive), "alive": alive}))
+    else:
+        print(f"{len(verdicts) - len(alive)} of {len(verdicts)} planted faults were found")
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
