@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 
 from mrmarket.core.errors import MrMarketError
+from mrmarket.services.child_process import ChildProcessFailedError
 from mrmarket.services.data_directory import DataDirectoryError, LedgerBrokenError
-from mrmarket.services.venue_process import VenueProcessError
 from mrmarket.store.errors import DatabaseMissingError, StoreError
 
 
@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
 
 def exit_code_of(error: MrMarketError) -> ExitCode:
     """The exit status for an error of ours."""
-    if isinstance(error, VenueProcessError) and error.status in set(ExitCode) - {ExitCode.OK}:
+    if isinstance(error, ChildProcessFailedError) and error.status in set(ExitCode) - {ExitCode.OK}:
         return ExitCode(error.status)
     if isinstance(error, DatabaseMissingError):
         return ExitCode.REFUSED

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections import deque
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
-from mrmarket.core.errors import MrMarketError
-
-_READY_S: Final = 60.0
-_STOP_S: Final = 10.0
-_TAIL_LINES: Final = 20
+from mrmarket.services.child_process import ChildProcess, ChildProcessFailedError
 
 
-class VenueProcessError(MrMarketError):
+class VenueProcessError(ChildProcessFailedError):
     """The embedded exchange did not start, or ended."""
 
     code = "venue_process_failed"
-    retryable = True
-
-    def __init__(self, problem: str, status: int | None) -> None:
-        self.problem = problem
-        self.status = status
-        """The child's exit status; None while it lives."""
-        super().__init__(problem)
 
 
 class Endpoints(msgspec.Struct, frozen=True):
@@ -39,79 +24,22 @@ class Endpoints(msgspec.Struct, frozen=True):
     api_key: str
     api_secret: str
     symbols: list[str]
+    accounts: list[str] = []
+    """Names of its accounts, that of the key first."""
+    funding_token: str = ""
+    """Opens its calls that credit and debit accounts from outside."""
 
     def __repr__(self) -> str:
         return f"Endpoints({self.rest})"
 
 
-class VenueProcess:
-    """Starts `mrmarket venue`, waits until it is ready, and ends it.
-
-    The child reads its standard input and leaves when that closes, so it cannot outlive us, however
-    we die. It has a session of its own: Ctrl-C reaches us first, and our orders are cancelled before
-    the exchange goes.
-    """
+class VenueProcess(ChildProcess[Endpoints]):
+    """`mrmarket venue` as our child. Our orders are cancelled before it goes."""
 
     def __init__(self, plan: Path) -> None:
-        self._arguments = ["venue", "--plan", str(plan), "--json"]
-        self._process: asyncio.subprocess.Process | None = None
-        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
-        self._readers: list[asyncio.Task[None]] = []
-
-    async def start(self) -> Endpoints:
-        """Start it; raises VenueProcessError with its own words if it refuses."""
-        self._process = process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mrmarket", *self._arguments),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
+        super().__init__(
+            "the embedded exchange",
+            ["venue", "--plan", str(plan), "--json"],
+            Endpoints,
+            VenueProcessError,
         )
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        assert process.stderr is not None  # noqa: S101 - asked for above
-        self._readers.append(asyncio.create_task(self._keep_tail(process.stderr)))
-        try:
-            line = await asyncio.wait_for(process.stdout.readline(), _READY_S)
-            endpoints = msgspec.json.decode(line, type=Endpoints)
-        except (TimeoutError, msgspec.MsgspecError):
-            await self.stop()
-            raise VenueProcessError(self._last_words(), process.returncode) from None
-        except BaseException:
-            await self.stop()
-            raise
-        # What it says later must be read, or a full pipe would stop it.
-        self._readers.append(asyncio.create_task(self._keep_tail(process.stdout)))
-        return endpoints
-
-    async def ended(self) -> VenueProcessError:
-        """Wait until it ends by itself; gives the error that this is."""
-        assert self._process is not None  # noqa: S101 - only asked of a started one
-        status = await self._process.wait()
-        await asyncio.gather(*self._readers)
-        return VenueProcessError(self._last_words(), status)
-
-    async def stop(self) -> None:
-        """Let it go: close its input, then terminate, then kill."""
-        process = self._process
-        if process is None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()
-        for insist in (None, process.terminate, process.kill):
-            if insist is not None and process.returncode is None:
-                insist()
-            try:
-                await asyncio.wait_for(process.wait(), _STOP_S)
-                break
-            except TimeoutError:
-                continue
-        await asyncio.gather(*self._readers)
-
-    async def _keep_tail(self, stream: asyncio.StreamReader) -> None:
-        async for line in stream:
-            self._tail.append(line.decode(errors="replace").strip())
-
-    def _last_words(self) -> str:
-        words = next((line for line in reversed(self._tail) if line.startswith("error: ")), "")
-        words = words or next((line for line in reversed(self._tail) if line), "it ended without a word")
-        return f"the embedded exchange: {words.removeprefix('error: ')}"

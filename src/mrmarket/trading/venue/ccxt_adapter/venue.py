@@ -396,4 +396,4 @@ class CcxtVenue:
                 return True
         if self._account is not None:
             self._account.offer(connection, frame)
-        return False
+        return self._dialect.skips(frame)

@@ -41,6 +41,9 @@ def admit_rest(
     """
     if security is Security.NONE:
         return ""
+    if security is Security.FUNDING:
+        keys.check_funding(header)
+        return ""
     key = keys.find(header)
     if security is Security.SIGNED:
         signature = _proof(parameters, now_ns)

@@ -38,6 +38,8 @@ class Security(Enum):
     KEY = "key"
     """An API key, unsigned."""
     SIGNED = "signed"
+    FUNDING = "funding"
+    """The token of whoever moves money in and out, in the place of an API key."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):

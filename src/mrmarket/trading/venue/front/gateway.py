@@ -19,6 +19,7 @@ from mrmarket.trading.venue.simulated.records import (
     ExchangeOrder,
     ExchangeRefusedError,
     ExchangeTrade,
+    ExternalTransfer,
     OrderChanged,
     Publication,
     SelfTrade,
@@ -144,6 +145,21 @@ class Gateway:
         for order_id in ids:
             self._cancel_ids.pop(order_id)
         return found
+
+    def transfer(self, transfer_id: str, account: str, asset: str, units: int) -> ExternalTransfer:
+        """Let something into an account from outside, or out of it; the same id has one effect."""
+        if self.broken:
+            # The same id may wait in memory for a journal that took nothing.
+            raise self.broken
+        with _Refusals():
+            made = self.exchange.transfer(transfer_id, account, asset, units, self._effect_ns())
+        self.settle()
+        return made
+
+    def find_transfer(self, transfer_id: str) -> ExternalTransfer:
+        """A transfer by its id; raises -9003."""
+        with _Refusals():
+            return self.exchange.find_transfer(transfer_id)
 
     def market(self, symbol: str, event: MarketEvent, due_ns: int) -> None:
         """Let the market take a step; `settle` tells of it.

@@ -11,7 +11,12 @@ from mrmarket.trading.venue.front.feed import Feed
 from mrmarket.trading.venue.front.persistence import Frame, FrontState, Fsync, Saved, StateStore
 from mrmarket.trading.venue.front.signature import ApiKey
 from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
-from mrmarket.trading.venue.simulated.records import BalanceChanged, OrderChanged, Publication
+from mrmarket.trading.venue.simulated.records import (
+    BalanceChanged,
+    ExternalTransfer,
+    OrderChanged,
+    Publication,
+)
 
 _POSITION_EVERY_NS: Final = NS_PER_S
 _SKIPPED_IDS: Final = 1_000_000
@@ -41,6 +46,10 @@ class Memory:
         known = {key.account: key for key in self._store.keys(accounts)}
         return [known[account] for account in accounts]
 
+    def funding_token(self) -> str:
+        """The kept token of who funds the accounts; empty without a directory."""
+        return self._store.funding_token() if self._store else ""
+
     def attach(
         self,
         exchange: SimulatedExchange,
@@ -63,7 +72,9 @@ class Memory:
         if self._store is None or self._exchange is None:
             return
         if any(isinstance(change, OrderChanged | BalanceChanged) for change in publications):
-            self._append(self._store, self._exchange.state(changes_only=True))
+            # Money from elsewhere: whoever sent it forgets it once we have said that it is here.
+            sync = any(isinstance(change, ExternalTransfer) for change in publications)
+            self._append(self._store, self._exchange.state(changes_only=True), sync=sync)
 
     def remember_quote_size(self, order_id: int, units: int) -> None:
         """Keep the `quoteOrderQty` of a market order with the next frame."""
@@ -95,9 +106,9 @@ class Memory:
             self._store.close()
             self._store = None
 
-    def _append(self, store: StateStore, changes: bytes) -> None:
+    def _append(self, store: StateStore, changes: bytes, *, sync: bool = False) -> None:
         sizes, self._new_quote_sizes = self._new_quote_sizes, {}
-        store.append(Frame(changes=changes, front=self._front(), quote_sizes=sizes))
+        store.append(Frame(changes=changes, front=self._front(), quote_sizes=sizes), sync=sync)
 
     def _front(self) -> FrontState:
         feed = self._feed.save() if self._feed else b""

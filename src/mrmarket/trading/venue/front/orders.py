@@ -17,6 +17,7 @@ from mrmarket.trading.venue.simulated.records import (
     BalanceChanged,
     ExchangeOrder,
     ExchangeTrade,
+    ExternalTransfer,
     OrderChanged,
     SelfTrade,
 )
@@ -228,6 +229,17 @@ def execution_report(
     if order.prevented_lots:
         report["A"] = grid.size(order.prevented_lots)
     return report
+
+
+def balance_update(transfer: ExternalTransfer, now_ns: int) -> Json:
+    """The user stream's `balanceUpdate`, of deposits and withdrawals."""
+    return {
+        "e": "balanceUpdate",
+        "E": now_ns // NS_PER_MS,
+        "a": transfer.asset,
+        "d": units_text(transfer.units),
+        "T": transfer.at_ns // NS_PER_MS,
+    }
 
 
 def account_position(change: BalanceChanged, now_ns: int) -> Json:

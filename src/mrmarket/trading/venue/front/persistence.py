@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import zlib
 from pathlib import Path
 from struct import Struct
@@ -114,6 +115,13 @@ class StateStore:
             self._replace(path, msgspec.json.encode(known))
         return known
 
+    def funding_token(self) -> str:
+        """The token of who moves money in and out, drawn and kept (mode 0600) if there is none yet."""
+        path = self._directory / "funding.token"
+        if not path.exists():
+            self._replace(path, secrets.token_hex(32).encode())
+        return path.read_text("ascii").strip()
+
     def load(self) -> Saved | None:
         """The last state and what came after it; None in a new directory.
 
@@ -159,15 +167,15 @@ class StateStore:
         self._journal = journal
         self._journal_path(old).unlink(missing_ok=True)
 
-    def append(self, frame: Frame) -> None:
-        """Write one frame; returns once the operating system has it."""
+    def append(self, frame: Frame, *, sync: bool = False) -> None:
+        """Write one frame; returns once the operating system has it, with `sync` once the disk has it."""
         if self._journal is None:
             raise StateError(self._directory, "has no journal yet", "begin one first")
         payload = msgspec.msgpack.encode(frame)
         data = _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
         try:
             written = self._journal.write(data)
-            if self._always:
+            if self._always or sync:
                 os.fsync(self._journal.fileno())
         except OSError as failed:
             raise self._unwritable(failed) from failed

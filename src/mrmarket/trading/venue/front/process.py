@@ -37,7 +37,8 @@ def run_venue(config: VenueConfig, announce: Announce = print_json_line) -> None
     Args:
         config: what to serve.
         announce: told once when clients may come: `rest`, `ws`, `ws_api`, `api_key`, `api_secret`,
-            `symbols`, `instruments`; and once with `ended` when a tape is over.
+            `accounts`, `funding_token`, `symbols`, `instruments`; and once with `ended` when a tape is
+            over.
 
     Raises:
         MrMarketError: a tape, state directory, port or setting cannot be used, or writing failed.
@@ -91,6 +92,8 @@ def announcement(server: VenueServer) -> dict[str, Any]:
         "ws_api": server.ws_api_url,
         "api_key": server.api_key,
         "api_secret": server.api_secret,
+        "accounts": [key.account for key in server.keys],
+        "funding_token": server.funding_token,
         "symbols": server.symbols,
         "instruments": [
             {

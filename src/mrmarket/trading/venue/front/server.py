@@ -23,6 +23,7 @@ from mrmarket.trading.venue.front.latency import Latency
 from mrmarket.trading.venue.front.memory import Memory
 from mrmarket.trading.venue.front.order_request import new_client_id
 from mrmarket.trading.venue.front.rest import Rest
+from mrmarket.trading.venue.front.rest_funding import FUNDING
 from mrmarket.trading.venue.front.rest_simulation import simulation_routes
 from mrmarket.trading.venue.front.signature import ApiKey, KeyRing, new_key
 from mrmarket.trading.venue.front.sockets import Sockets
@@ -92,10 +93,12 @@ class VenueServer:
         )
         self._memory.attach(self._exchange, self._feed, self._dead_man, self._gateway.quote_sizes, saved)
         self._keys = self._memory.keys(list(config.accounts)) or [new_key(name) for name in config.accounts]
-        ring = KeyRing(self._keys)
+        self.funding_token = self._memory.funding_token() or new_key("").secret
+        """Whoever has it may credit and debit every account from outside."""
+        ring = KeyRing(self._keys, self.funding_token)
         latency = Latency(config.latency)
         self._hub = Hub(self._gateway, config.speed)
-        routes = simulation_routes(self.tape_clock, self._dead_man, self._armed)
+        routes = simulation_routes(self.tape_clock, self._dead_man, self._armed) | FUNDING
         self._rest = Rest(self._gateway, ring, latency, routes)
         self._sockets = Sockets(
             self._gateway, self._hub, UserStreams(self._gateway), ring, latency, self._clock

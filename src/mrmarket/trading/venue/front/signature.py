@@ -49,10 +49,11 @@ def sign(secret: str, payload: str) -> str:
 
 
 class KeyRing:
-    """The keys this venue accepts."""
+    """The keys this venue accepts, and the token of who funds its accounts (none: nobody may)."""
 
-    def __init__(self, keys: list[ApiKey]) -> None:
+    def __init__(self, keys: list[ApiKey], funding_token: str = "") -> None:
         self._keys = {key.key: key for key in keys}
+        self._funding_token = funding_token
 
     def find(self, text: str | None) -> ApiKey:
         """The key pair behind an `X-MBX-APIKEY`; raises -2014 or -2015."""
@@ -62,6 +63,12 @@ class KeyRing:
         if found is None:
             raise errors.key_refused()
         return found
+
+    def check_funding(self, text: str | None) -> None:
+        """Raise -2015 unless this is the funding token."""
+        expected = self._funding_token.encode()
+        if not expected or not hmac.compare_digest(expected, (text or "").encode()):
+            raise errors.key_refused()
 
 
 def rest_payload(query: str, body: str) -> str:

@@ -7,8 +7,13 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from mrmarket.trading.venue.front.gateway import Gateway
-from mrmarket.trading.venue.front.orders import account_position, execution_report
-from mrmarket.trading.venue.simulated.records import BalanceChanged, OrderChanged, Publication
+from mrmarket.trading.venue.front.orders import account_position, balance_update, execution_report
+from mrmarket.trading.venue.simulated.records import (
+    BalanceChanged,
+    ExternalTransfer,
+    OrderChanged,
+    Publication,
+)
 
 _NANOSECONDS_PER_MICROSECOND: Final = 1_000
 
@@ -51,6 +56,10 @@ class UserStreams:
                 listening = self._subscribers.get(change.account)
                 if listening:
                     self._tell(listening, account_position(change, now_ns))
+            elif isinstance(change, ExternalTransfer):
+                listening = self._subscribers.get(change.account)
+                if listening:
+                    self._tell(listening, balance_update(change, now_ns))
 
     def _report(self, change: OrderChanged, now_ns: int) -> dict[str, Any]:
         order = change.order

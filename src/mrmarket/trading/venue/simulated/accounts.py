@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mrmarket.core.errors import InvalidInputError
+from mrmarket.trading.venue.simulated.records import ExternalTransfer
 
 
 class Holding:
@@ -83,6 +84,9 @@ class Accounts:
         """Commission kept, rebates paid subtracted."""
         self.outside: dict[str, int] = {}
         """What the historical market gained from the accounts; negative is what it gave."""
+        self.transfers: dict[str, ExternalTransfer] = {}
+        """What came from outside the exchange or left it, by id; none is ever forgotten."""
+        self._new_transfers: list[ExternalTransfer] = []
 
     def open(self, name: str, balances: Mapping[str, int]) -> Account:
         """Open an account; a name can be used once."""
@@ -99,8 +103,19 @@ class Accounts:
         """The historical market receives, or gives when negative."""
         self.outside[asset] = self.outside.get(asset, 0) + units
 
+    def transfer(self, transfer: ExternalTransfer) -> None:
+        """Let something in or out; the caller has checked that what leaves is free and the id new."""
+        self.by_name[transfer.account].receive(transfer.asset, transfer.units)
+        self.transfers[transfer.transfer_id] = transfer
+        self._new_transfers.append(transfer)
+
+    def take_new_transfers(self) -> list[ExternalTransfer]:
+        """Those since the last taking, for a journal."""
+        taken, self._new_transfers = self._new_transfers, []
+        return taken
+
     def total(self, asset: str) -> int:
-        """Everything there is of an asset; only deposits change it."""
+        """Everything there is of an asset; only transfers from and to the outside change it."""
         held = sum(
             holding.free + holding.locked
             for account in self.by_name.values()

@@ -38,6 +38,7 @@ from mrmarket.trading.venue.simulated.records import (
     ExchangeOrder,
     ExchangeRefusedError,
     ExchangeTrade,
+    ExternalTransfer,
     Publication,
     PublicTrade,
     Refusal,
@@ -242,6 +243,49 @@ class SimulatedExchange:
         """`{asset: (free, locked)}` in units of 1e-8."""
         return self._account(account).balances()
 
+    def transfer(
+        self, transfer_id: str, account: str, asset: str, units: int, now_ns: int
+    ) -> ExternalTransfer:
+        """Let units of 1e-8 into an account, or out of what it has free when negative; no trade.
+
+        The same id with the same content has no second effect and gives the first answer.
+
+        Raises:
+            ExchangeRefusedError: nothing was changed; `reason` says why.
+        """
+        owner = self._account(account)
+        known = self.ledger.transfers.get(transfer_id)
+        if known is not None:
+            if (known.account, known.asset, known.units) != (account, asset, units):
+                raise ExchangeRefusedError(
+                    Refusal.TRANSFER_CONFLICT, transfer_id, "give each transfer an id of its own"
+                )
+            return known
+        if not any(asset in (pair.base, pair.quote) for pair in self.instruments):
+            raise ExchangeRefusedError(Refusal.UNKNOWN_ASSET, asset, "move what it trades")
+        if owner.free(asset) + units < 0:
+            raise ExchangeRefusedError(
+                Refusal.INSUFFICIENT_BALANCE,
+                transfer_id,
+                f"it takes {-units} units of {asset} and {owner.free(asset)} are free",
+            )
+        made = ExternalTransfer(
+            transfer_id=transfer_id, account=account, asset=asset, units=units, at_ns=now_ns
+        )
+        self.ledger.transfer(made)
+        self._outbox.append(made)
+        self._publish_balances(now_ns)
+        return made
+
+    def find_transfer(self, transfer_id: str) -> ExternalTransfer:
+        """A transfer by its id. Raises ExchangeRefusedError: NO_SUCH_TRANSFER."""
+        known = self.ledger.transfers.get(transfer_id)
+        if known is None:
+            raise ExchangeRefusedError(
+                Refusal.NO_SUCH_TRANSFER, transfer_id, "it was never made; ask for it again"
+            )
+        return known
+
     def depth(self, symbol: str, limit: int = 100) -> tuple[int, list[Level], list[Level]]:
         """`(last update id, bids best first, asks best first)`: history and clients' orders."""
         return self._listing(symbol).depth(limit)
@@ -368,6 +412,9 @@ class SimulatedExchange:
         for _, _, _, price_ticks, _, taker_buys in rows:
             (ask_prices if taker_buys else bid_prices).add(price_ticks)
         self._outbox += listing.publish(sorted(bid_prices, reverse=True), sorted(ask_prices), now_ns)
+        self._publish_balances(now_ns)
+
+    def _publish_balances(self, now_ns: int) -> None:
         for account in self.ledger.by_name.values():
             if account.moved:
                 balances = account.balances()

@@ -12,7 +12,12 @@ from mrmarket.core.side import Side
 from mrmarket.trading.venue.simulated.accounts import Accounts, Holding
 from mrmarket.trading.venue.simulated.listing import Listing
 from mrmarket.trading.venue.simulated.order_records import OrderRecords
-from mrmarket.trading.venue.simulated.records import ExchangeOrder, ExchangeTrade, PublicTrade
+from mrmarket.trading.venue.simulated.records import (
+    ExchangeOrder,
+    ExchangeTrade,
+    ExternalTransfer,
+    PublicTrade,
+)
 
 STATE_VERSION: Final = 1
 PRINTS_SAVED: Final = 1_000
@@ -51,6 +56,8 @@ class SavedExchange(msgspec.Struct, frozen=True, kw_only=True):
     trades: list[ExchangeTrade]
     ahead: dict[int, int]
     """Lots of history before each live order; 0 is left out."""
+    transfers: list[ExternalTransfer] = msgspec.field(default_factory=list)
+    """Of a state all, of changes the new ones; states of earlier releases have none."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -70,6 +77,7 @@ def save_exchange(
     `dormant` are pairs that were listed once; their counters go along, so that no id is given twice.
     """
     orders, trades = records.take_changes() if changes_only else records.take_all()
+    new_transfers = accounts.take_new_transfers()
     ahead: dict[int, int] = {}
     for listing in listings.values():
         for side in (listing.market.bids, listing.market.asks):
@@ -98,6 +106,7 @@ def save_exchange(
         orders=orders,
         trades=trades,
         ahead=ahead,
+        transfers=new_transfers if changes_only else list(accounts.transfers.values()),
     )
     return _encoder.encode(saved)
 
@@ -124,6 +133,7 @@ def restore_exchange(
             records.put(order)
         for trade in part.trades:
             records.add_trade(trade)
+        accounts.transfers |= {transfer.transfer_id: transfer for transfer in part.transfers}
     for name, balances in last.accounts.items():
         account = accounts.by_name.get(name) or accounts.open(name, {})
         account.holdings = {asset: Holding(free, locked) for asset, (free, locked) in balances.items()}

@@ -141,7 +141,21 @@ class BalanceChanged(msgspec.Struct, frozen=True, kw_only=True):
     at_ns: int
 
 
-Publication = DepthPublished | TradePublished | TopPublished | OrderChanged | BalanceChanged
+class ExternalTransfer(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that came into an account from outside the exchange, or left it; no trade."""
+
+    transfer_id: str
+    """Given by who asked for it; the same id is the same transfer for ever."""
+    account: str
+    asset: str
+    units: int
+    """What came in; negative is what left."""
+    at_ns: int
+
+
+Publication = (
+    DepthPublished | TradePublished | TopPublished | OrderChanged | BalanceChanged | ExternalTransfer
+)
 
 
 class Refusal(StrEnum):
@@ -161,6 +175,9 @@ class Refusal(StrEnum):
     WOULD_TAKE = "would_take"
     CANCEL_UNKNOWN = "cancel_unknown"
     NO_SUCH_ORDER = "no_such_order"
+    UNKNOWN_ASSET = "unknown_asset"
+    TRANSFER_CONFLICT = "transfer_conflict"
+    NO_SUCH_TRANSFER = "no_such_transfer"
 
     @property
     def binance_code(self) -> int:
@@ -188,8 +205,11 @@ _BINANCE: Final = {
     Refusal.WOULD_TAKE: (-2010, "Order would immediately match and take."),
     Refusal.CANCEL_UNKNOWN: (-2011, "Unknown order sent."),
     Refusal.NO_SUCH_ORDER: (-2013, "Order does not exist."),
+    Refusal.UNKNOWN_ASSET: (-9001, "This exchange lists no pair with that asset."),
+    Refusal.TRANSFER_CONFLICT: (-9002, "Another transfer has this id."),
+    Refusal.NO_SUCH_TRANSFER: (-9003, "Transfer does not exist."),
 }
-"""Source: Binance spot API, errors.md and filters.md."""
+"""Source: Binance spot API, errors.md and filters.md; those from -9001 on are the simulation's own."""
 
 
 class ExchangeRefusedError(MrMarketError):

@@ -22,6 +22,7 @@ from mrmarket.trading.venue.rate_budget import RateLimit
 
 _DAY_MS: Final = 86_400_000
 _MAX_LOOKBACK_DAYS: Final = 90
+_HEAD: Final = 120
 _SECONDS: Final = {"S": 1, "M": 60, "H": 3600, "D": 86_400}
 _INTERVALS: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
 _USED: Final = re.compile(r"x-mbx-(used-weight|order-count)-(\d+)([smhd])", re.ASCII)
@@ -124,6 +125,14 @@ class BinanceDialect(Dialect):
     def stream_is_ready(self, frame: bytes) -> bool:
         """`{"status": 200, "result": {"subscriptionId": 0}, …}`, or any event of the subscription."""
         return b'"subscriptionId"' in frame
+
+    def skips(self, frame: bytes) -> bool:
+        """`balanceUpdate`: ccxt adds its delta to what it has and forgets what is locked.
+
+        Every change of a balance is told as an `outboundAccountPosition` too, deposits and withdrawals
+        included, and that one is absolute.
+        """
+        return b'"balanceUpdate"' in frame[:_HEAD]
 
     async def place(self, client: Any, order: NewOrder, instrument: Instrument) -> Raw:
         """`POST order` as the exchange documents it: the unified call takes twice as long to get there."""

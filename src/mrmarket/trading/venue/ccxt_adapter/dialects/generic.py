@@ -113,6 +113,10 @@ class Dialect:
         """Whether a private frame confirms a subscription, where `confirms_streams`."""
         return False
 
+    def skips(self, frame: bytes) -> bool:
+        """Whether ccxt must not see a frame."""
+        return False
+
     async def place(self, client: Any, order: NewOrder, instrument: Instrument) -> Raw:
         """Send an order through ccxt's unified call."""
         at_market = order.kind is OrderKind.MARKET
