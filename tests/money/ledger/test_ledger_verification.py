@@ -18,6 +18,8 @@ from mrmarket.money.ledger.sqlite_store import SqliteStore
 from mrmarket.money.ledger.verification import verify_ledger
 from mrmarket.store.errors import DatabaseForeignError, DatabaseMissingError, StoreError
 
+INSERT = "INSERT INTO transfers (group_seq, position, debit, credit, asset, units, kind) VALUES"
+
 
 @pytest.fixture
 def closed(path: Path) -> Path:
@@ -69,14 +71,18 @@ def test_sound_books_verify_in_the_documented_form(closed: Path) -> None:
         ("UPDATE transfers SET kind = 'FEE' WHERE group_seq = 2", 2, "hash"),
         ("DELETE FROM transfers WHERE group_seq = 3 AND position = 0", 3, "missing"),
         ("DELETE FROM transfers WHERE group_seq = 3", 3, "hash"),
-        ("INSERT INTO transfers VALUES (4, 0, 'user:bob', 'user:alice', 'sim:USD', '1', 'FEE')", 4, "hash"),
         (
-            "INSERT INTO transfers VALUES (9, 0, 'user:bob', 'user:alice', 'sim:USD', '1', 'FEE')",
+            INSERT + " (4, 0, 'user:bob', 'user:alice', 'sim:USD', '1', 'FEE')",
+            4,
+            "hash",
+        ),
+        (
+            INSERT + " (9, 0, 'user:bob', 'user:alice', 'sim:USD', '1', 'FEE')",
             9,
             "not exist",
         ),
         (
-            "INSERT INTO transfers VALUES (0, 0, 'user:bob', 'user:alice', 'sim:USD', '1', 'FEE')",
+            INSERT + " (0, 0, 'user:bob', 'user:alice', 'sim:USD', '1', 'FEE')",
             0,
             "posted none",
         ),
@@ -159,7 +165,7 @@ def test_a_forgery_with_a_right_hash_still_breaks_the_rules(closed: Path) -> Non
     link = chained(records[2].hash, forged).hex()
     tamper(
         closed,
-        "INSERT INTO transfers VALUES (4, 0, 'user:alice', 'user:bob', 'sim:USD', '1000', 'DEPOSIT')",
+        INSERT + " (4, 0, 'user:alice', 'user:bob', 'sim:USD', '1000', 'DEPOSIT')",
         f"UPDATE groups SET hash = x'{link}' WHERE seq = 4",  # noqa: S608 - hex digits
     )
     check = verify_ledger(closed)

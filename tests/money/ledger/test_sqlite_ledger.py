@@ -25,6 +25,8 @@ from mrmarket.store.errors import (
     StaleFenceError,
 )
 
+INSERT = "INSERT INTO transfers (group_seq, position, debit, credit, asset, units, kind) VALUES"
+
 
 @pytest.fixture
 def store(path: Path) -> Iterator[SqliteStore]:
@@ -54,7 +56,8 @@ def test_the_database_itself_refuses_crooked_amounts(store: SqliteStore, units: 
     opened(store)
     with pytest.raises(sqlite3.IntegrityError, match="transfers_units"):
         store.connection.execute(
-            "INSERT INTO transfers VALUES (9, 0, 'user:alice', 'user:bob', 'sim:USD', ?, 'FEE')", (units,)
+            INSERT + " (9, 0, 'user:alice', 'user:bob', 'sim:USD', ?, 'FEE')",
+            (units,),
         )
 
 
@@ -62,9 +65,7 @@ def test_an_amount_as_a_number_is_refused(store: SqliteStore) -> None:
     """STRICT tables keep floats out of money."""
     opened(store)
     with pytest.raises(sqlite3.IntegrityError):
-        store.connection.execute(
-            "INSERT INTO transfers VALUES (9, 0, 'user:alice', 'user:bob', 'sim:USD', 1.5, 'FEE')"
-        )
+        store.connection.execute(INSERT + " (9, 0, 'user:alice', 'user:bob', 'sim:USD', 1.5, 'FEE')")
 
 
 def test_of_two_writers_the_older_one_fails_whole(path: Path, store: SqliteStore) -> None:

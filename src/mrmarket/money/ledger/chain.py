@@ -27,9 +27,9 @@ POSTED: Final = "posted"
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
-TransferForm = tuple[str, str, str, str, str]
+TransferForm = tuple[object, ...]
 AssetForm = tuple[str, int]
-AccountForm = tuple[str, str, str | None]
+AccountForm = tuple[str | None, ...]
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -83,8 +83,15 @@ def link(
 
     Those are the UTF-8 JSON, without blanks, of the array `[1, seq, key, content hash (hex), at_ms,
     epoch, outcome, message, memo, reverses, assets, accounts, transfers]`, where an asset is
-    `[id, decimals]`, an account `[id, kind, floor]` and a transfer
-    `[debit, credit, asset, units, kind]`; amounts are decimal text.
+    `[id, decimals]`, an account `[id, kind, floor]` or, if it has a ceiling, `[id, kind, floor, ceiling]`,
+    and a transfer `[debit, credit, asset, units, kind]`; amounts are decimal text.
+
+    A transfer that is more than units moving at once has a sixth element: an object with those of the
+    following that apply, in this order. `asked`: the most that a clamped transfer was to move, while
+    `units` is what it moved. `expires_ms`: when a hold runs out. `hold`: id of the hold that is settled,
+    which is `KEY#N` for the N-th transfer, from 0, of the group KEY. `phase`: `pending` (units are held
+    and do not move), `post` (held units move, what is more than `units` is released), `void` or `expire`
+    (held units are released and do not move).
     """
     body = (
         1,

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from operator import itemgetter
 from typing import NamedTuple
 
 from mrmarket.core.money import Asset
 from mrmarket.money.ledger.account import Account
+from mrmarket.money.ledger.books import NOTHING_PENDING, Holding, Pending, Posting, Rejection
 from mrmarket.money.ledger.chain import POSTED, Record, link
 from mrmarket.money.ledger.errors import IdempotencyConflictError
-from mrmarket.money.ledger.group import Answer, Group, Transfer, account_form, asset_form, transfer_form
+from mrmarket.money.ledger.group import (
+    Answer,
+    Group,
+    Hold,
+    HoldState,
+    Transfer,
+    account_form,
+    asset_form,
+    transfer_form,
+)
 from mrmarket.money.ledger.port import LedgerStore, State
-from mrmarket.money.ledger.rules import Holding, Posting, Rejection, decide
+from mrmarket.money.ledger.rules import decide
+from mrmarket.store.sql import Sql
 
 
 class Mark(NamedTuple):
@@ -19,22 +32,34 @@ class Mark(NamedTuple):
     assets: dict[str, Asset]
     accounts: dict[str, Account]
     balances: dict[Holding, int]
+    holds: dict[str, Hold]
+    pending: dict[Holding, Pending]
     records: int
 
 
 class Draft:
     """Groups decided but not yet committed. It is the `Books` that the rules read."""
 
-    def __init__(self, state: State, store: LedgerStore, at_ms: int) -> None:
+    def __init__(
+        self, state: State, store: LedgerStore, at_ms: int, looked_up: Mapping[str, Record | None]
+    ) -> None:
         self.at_ms = at_ms
         self.records: list[Record] = []
         self.balances: dict[Holding, int] = {}
+        self._holds: dict[str, Hold] = {}
+        self._pending: dict[Holding, Pending] = {}
         self._state = state
         self._store = store
+        self._looked_up = looked_up
         self._assets: dict[str, Asset] = {}
         self._accounts: dict[str, Account] = {}
         self._by_key: dict[str, Record] = {}
         self._reversals: dict[str, str] = {}
+
+    @property
+    def sql(self) -> Sql:
+        """Other tables of the same database: what is written there is committed with the groups, or not."""
+        return self._store.sql
 
     def asset(self, asset_id: str) -> Asset | None:
         """A registered asset."""
@@ -50,6 +75,30 @@ class Draft:
         units = self.balances.get(holding)
         return self._state.balances.get(holding, 0) if units is None else units
 
+    def pending(self, account_id: str, asset_id: str) -> Pending:
+        """What open holds set aside of a holding."""
+        holding = (account_id, asset_id)
+        return self._pending.get(holding) or self._state.pending.get(holding, NOTHING_PENDING)
+
+    def available(self, account_id: str, asset_id: str) -> int:
+        """What an account can spend: its balance less what is held, in base units."""
+        return self.balance(account_id, asset_id) - self.pending(account_id, asset_id).outgoing
+
+    def hold(self, hold_id: str) -> Hold | None:
+        """A hold, pending or settled; None where the group that would have made it was refused."""
+        return self._holds.get(hold_id) or self._state.holds.get(hold_id) or self._store.find_hold(hold_id)
+
+    def expired_holds(self, limit: int) -> list[Hold]:
+        """Pending holds whose time has run out, oldest first."""
+        late = [
+            (hold.expires_ms, hold.id, hold)
+            for hold in (self._state.holds | self._holds).values()
+            if hold.state is HoldState.PENDING
+            and hold.expires_ms is not None
+            and hold.expires_ms <= self.at_ms
+        ]
+        return [hold for _, _, hold in sorted(late, key=itemgetter(0, 1))[:limit]]
+
     def holdings(self, account_id: str) -> dict[str, int]:
         """Every asset that an account has ever held, and how much of it now."""
         held: dict[str, int] = {}
@@ -61,7 +110,10 @@ class Draft:
 
     def record(self, key: str) -> Record | None:
         """The group recorded under a key, also by this transaction."""
-        return self._by_key.get(key) or self._store.find(key)
+        found = self._by_key.get(key)
+        if found is not None:
+            return found
+        return self._looked_up[key] if key in self._looked_up else self._store.find(key)
 
     def reversal(self, key: str) -> str | None:
         """Key of the group that undid another, also by this transaction."""
@@ -91,11 +143,19 @@ class Draft:
 
     def mark(self) -> Mark:
         """Remember this point."""
-        return Mark(dict(self._assets), dict(self._accounts), dict(self.balances), len(self.records))
+        return Mark(
+            dict(self._assets),
+            dict(self._accounts),
+            dict(self.balances),
+            dict(self._holds),
+            dict(self._pending),
+            len(self.records),
+        )
 
     def rewind(self, mark: Mark) -> None:
         """Forget what came after a point."""
         self._assets, self._accounts, self.balances = mark.assets, mark.accounts, mark.balances
+        self._holds, self._pending = mark.holds, mark.pending
         for record in self.records[mark.records :]:
             del self._by_key[record.key]
             if record.reverses is not None:
@@ -107,6 +167,16 @@ class Draft:
         state.assets.update(self._assets)
         state.accounts.update(self._accounts)
         state.balances.update(self.balances)
+        for name, hold in self._holds.items():
+            if hold.state is HoldState.PENDING:
+                state.holds[name] = hold
+            else:
+                state.holds.pop(name, None)
+        for holding, pending in self._pending.items():
+            if pending == NOTHING_PENDING:
+                state.pending.pop(holding, None)
+            else:
+                state.pending[holding] = pending
         if self.records:
             state.seq, state.hash = self.records[-1].seq, self.records[-1].hash
 
@@ -121,9 +191,11 @@ class Draft:
             reverses = None
         else:
             outcome, message = POSTED, ""
-            assets, accounts, transfers = decision.assets, decision.accounts, group.transfers
+            assets, accounts, transfers = decision.assets, decision.accounts, decision.transfers
             reverses = group.reverses
             self.balances.update(decision.balances)
+            self._pending.update(decision.pending)
+            self._holds.update(decision.holds)
             self._assets.update((asset.id, asset) for asset in assets)
             self._accounts.update((account.id, account) for account in accounts)
             if reverses is not None:

@@ -2,64 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from mrmarket.core.errors import InvalidInputError
-from mrmarket.core.money import MAX_UNITS, Asset
+from mrmarket.core.money import Asset
 from mrmarket.money.ledger.account import Account
+from mrmarket.money.ledger.transfer import (
+    Hold,
+    HoldState,
+    Phase,
+    Transfer,
+    TransferKind,
+    expire_hold,
+    hold_id,
+    post_hold,
+    transfer_form,
+    void_hold,
+)
+
+__all__ = [
+    "Answer",
+    "Group",
+    "Hold",
+    "HoldState",
+    "Phase",
+    "Posted",
+    "Rejected",
+    "Reversible",
+    "Transfer",
+    "TransferKind",
+    "account_form",
+    "asset_form",
+    "expire_hold",
+    "hold_id",
+    "post_hold",
+    "reversal_of",
+    "transfer_form",
+    "void_hold",
+]
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _MAX_KEY: Final = 256
-
-
-class TransferKind(StrEnum):
-    """Why units moved."""
-
-    DEPOSIT = "DEPOSIT"
-    LOCK = "LOCK"
-    """A user's funds go to work in a pool."""
-    UNLOCK = "UNLOCK"
-    """And come back."""
-    MINT_SHARES = "MINT_SHARES"
-    BURN_SHARES = "BURN_SHARES"
-    SETTLE_MM_PNL = "SETTLE_MM_PNL"
-    """One leg of a trade."""
-    FEE = "FEE"
-    CREDIT_REWARD = "CREDIT_REWARD"
-    DEBIT_WITHDRAW = "DEBIT_WITHDRAW"
-    ALLOCATION_RELEASE = "ALLOCATION_RELEASE"
-    REVERSAL = "REVERSAL"
-    ADJUSTMENT = "ADJUSTMENT"
-
-
-class Transfer(msgspec.Struct, frozen=True):
-    """Units of one asset move from one account to another: two entries that sum to zero."""
-
-    debit: str
-    """Account id that gives; its balance falls."""
-    credit: str
-    """Account id that receives; its balance rises."""
-    asset: str
-    """Asset id."""
-    units: int
-    """Positive, in base units."""
-    kind: TransferKind
-
-    def __post_init__(self) -> None:
-        if type(self.units) is not int or not 0 < self.units < MAX_UNITS:
-            raise InvalidInputError("units", self.units, "a positive whole number below 2^127")
-        if self.debit == self.credit:
-            raise InvalidInputError("transfer", self.debit, "two different accounts")
-
-    @property
-    def mirror(self) -> Transfer:
-        """The transfer that undoes this one."""
-        return Transfer(self.credit, self.debit, self.asset, self.units, TransferKind.REVERSAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +69,8 @@ class Group:
     def __post_init__(self) -> None:
         if not self.key or len(self.key) > _MAX_KEY:
             raise InvalidInputError("key", self.key, f"1 to {_MAX_KEY} characters")
+        if not (_is_text(self.key) and _is_text(self.memo)):
+            raise InvalidInputError("group", self.key, "text that UTF-8 can carry, without NUL characters")
         if not (self.transfers or self.assets or self.accounts):
             raise InvalidInputError("group", self.key, "at least one transfer, asset or account")
 
@@ -100,10 +90,34 @@ class Group:
         ).digest()
 
 
-def reversal_of(group: Group, key: str, memo: str = "") -> Group:
-    """The group that undoes a posted one, leg by leg in the opposite order."""
-    mirrored = tuple(transfer.mirror for transfer in reversed(group.transfers))
-    return Group(key, mirrored, reverses=group.key, memo=memo)
+class Reversible(Protocol):
+    """What can be undone: a group as it was asked for, or better the record of it."""
+
+    @property
+    def key(self) -> str:
+        """Idempotency key."""
+        ...
+
+    @property
+    def transfers(self) -> tuple[Transfer, ...]:
+        """What it did."""
+        ...
+
+
+def reversal_of(group: Reversible, key: str, memo: str = "") -> Group:
+    """The group that undoes a posted one, leg by leg in the opposite order.
+
+    A group with clamped transfers is undone from its record, which says what they moved.
+
+    Raises:
+        InvalidInputError: if it moved nothing; pending transfers are voided instead.
+    """
+    return Group(key, mirrored(group.transfers), reverses=group.key, memo=memo)
+
+
+def mirrored(transfers: Sequence[Transfer]) -> tuple[Transfer, ...]:
+    """What undoes the units that moved, last first."""
+    return tuple(transfer.mirror for transfer in reversed(transfers) if transfer.moves)
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -126,16 +140,26 @@ class Rejected(msgspec.Struct, frozen=True):
 Answer = Posted | Rejected
 
 
-def transfer_form(transfer: Transfer) -> tuple[str, str, str, str, str]:
-    """How a transfer stands in canonical bytes; units as text, so that any JSON reader keeps them exact."""
-    return (transfer.debit, transfer.credit, transfer.asset, str(transfer.units), transfer.kind.value)
-
-
 def asset_form(asset: Asset) -> tuple[str, int]:
     """How an asset stands in canonical bytes."""
     return (asset.id, asset.decimals)
 
 
-def account_form(account: Account) -> tuple[str, str, str | None]:
-    """How an account stands in canonical bytes."""
-    return (account.id, account.kind.value, None if account.floor is None else str(account.floor))
+def account_form(account: Account) -> tuple[str | None, ...]:
+    """How an account stands in canonical bytes: id, kind, floor, and the ceiling where there is one."""
+    floor = None if account.floor is None else str(account.floor)
+    if account.ceiling is None:
+        return (account.id, account.kind.value, floor)
+    return (account.id, account.kind.value, floor, str(account.ceiling))
+
+
+def _is_text(text: str) -> bool:
+    if "\0" in text:
+        return False
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 
 from mrmarket.core.clock import NS_PER_MS, Clock
+from mrmarket.core.crash import reach
 from mrmarket.core.errors import MrMarketError
+from mrmarket.money.ledger.chain import Record
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.errors import LedgerStoppedError
 from mrmarket.money.ledger.group import Group
@@ -66,11 +68,16 @@ class Ledger:
 
     def _commit(self, batch: Sequence[Group | Work]) -> list[Outcome]:
         self._store.begin()
+        reach("ledger.begun")
         try:
-            draft = Draft(self._state, self._store, self._clock.now_ns() // NS_PER_MS)
+            keys = [request.key for request in batch if isinstance(request, Group)]
+            looked_up: dict[str, Record | None] = dict.fromkeys(keys)
+            looked_up.update(self._store.find_all(keys))
+            draft = Draft(self._state, self._store, self._clock.now_ns() // NS_PER_MS, looked_up)
             outcomes = [self._carry_out(draft, request) for request in batch]
             wrote = bool(draft.records) or any(not isinstance(request, Group) for request in batch)
             if wrote:
+                reach("ledger.decided")
                 self._store.commit(draft.records, draft.balances)
                 draft.settle_into(self._state)
             return outcomes

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
+from mrmarket.money.ledger.books import Holding
 from mrmarket.money.ledger.chain import Record
+from mrmarket.money.ledger.errors import LedgerError
+from mrmarket.money.ledger.group import Hold, HoldState
+from mrmarket.money.ledger.holds import made_holds, settled_holds
 from mrmarket.money.ledger.port import State
-from mrmarket.money.ledger.rules import Holding
+from mrmarket.store.sql import Sql
 
 
 class MemoryStore:
@@ -19,6 +25,12 @@ class MemoryStore:
         self._by_key: dict[str, Record] = {}
         self._reversals: dict[str, str] = {}
         self._balances: dict[Holding, int] = {}
+        self._holds: dict[str, Hold] = {}
+
+    @property
+    def sql(self) -> Sql:
+        """There are no tables here."""
+        raise LedgerError("a ledger in memory keeps no tables; open it on SQLite or PostgreSQL")
 
     def load(self) -> State:
         """Everything the rules need in memory."""
@@ -27,11 +39,22 @@ class MemoryStore:
             state.assets.update((asset.id, asset) for asset in record.assets)
             state.accounts.update((account.id, account) for account in record.accounts)
             state.seq, state.hash = record.seq, record.hash
+        for hold in self._holds.values():
+            if hold.state is HoldState.PENDING:
+                state.open_hold(hold)
         return state
 
     def find(self, key: str) -> Record | None:
         """The committed record of a key."""
         return self._by_key.get(key)
+
+    def find_all(self, keys: Sequence[str]) -> Mapping[str, Record]:
+        """The committed records of those keys that have one."""
+        return {key: self._by_key[key] for key in keys if key in self._by_key}
+
+    def find_hold(self, hold_id: str) -> Hold | None:
+        """A committed hold."""
+        return self._holds.get(hold_id)
 
     def find_reversal(self, key: str) -> str | None:
         """Key of the committed group that reverses another."""
@@ -53,6 +76,10 @@ class MemoryStore:
             (record.reverses, record.key) for record in records if record.reverses is not None
         )
         self._balances.update(balances)
+        for record in records:
+            self._holds.update((hold.id, hold) for _, hold in made_holds(record))
+            for name, state in settled_holds(record):
+                self._holds[name] = replace(self._holds[name], state=state)
 
     def rollback(self) -> None:
         """Nothing was written."""

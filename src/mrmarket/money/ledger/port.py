@@ -1,4 +1,4 @@
-"""What the ledger asks of a place to keep its groups. Memory and SQLite answer alike."""
+"""What the ledger asks of a place to keep its groups. Memory, SQLite and PostgreSQL answer alike."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Protocol
 
 from mrmarket.core.money import Asset
 from mrmarket.money.ledger.account import Account
+from mrmarket.money.ledger.books import NOTHING_PENDING, Holding, Pending
 from mrmarket.money.ledger.chain import GENESIS, Record
-from mrmarket.money.ledger.rules import Holding
+from mrmarket.money.ledger.group import Hold
+from mrmarket.store.sql import Sql
 
 
 @dataclass(slots=True)
@@ -20,8 +22,21 @@ class State:
     assets: dict[str, Asset] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     balances: dict[Holding, int] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    """Those that are pending."""
+    pending: dict[Holding, Pending] = field(default_factory=dict)
+    """What those holds set aside; no entry where nothing is."""
     seq: int = 0
     hash: bytes = GENESIS
+
+    def open_hold(self, hold: Hold) -> None:
+        """Take in a pending hold that was read from a store."""
+        self.holds[hold.id] = hold
+        giver, taker = (hold.debit, hold.asset), (hold.credit, hold.asset)
+        outgoing, incoming = self.pending.get(giver, NOTHING_PENDING)
+        self.pending[giver] = Pending(outgoing + hold.units, incoming)
+        outgoing, incoming = self.pending.get(taker, NOTHING_PENDING)
+        self.pending[taker] = Pending(outgoing, incoming + hold.units)
 
 
 class LedgerStore(Protocol):
@@ -30,12 +45,29 @@ class LedgerStore(Protocol):
     epoch: int
     """Fence of this writer; a newer writer has a higher one."""
 
+    @property
+    def sql(self) -> Sql:
+        """Other tables in the same database, inside the transaction that is under way.
+
+        Raises:
+            LedgerError: from a store that keeps no tables.
+        """
+        ...
+
     def load(self) -> State:
         """Everything the rules need in memory."""
         ...
 
     def find(self, key: str) -> Record | None:
         """The committed record of a key."""
+        ...
+
+    def find_all(self, keys: Sequence[str]) -> Mapping[str, Record]:
+        """The committed records of those keys that have one."""
+        ...
+
+    def find_hold(self, hold_id: str) -> Hold | None:
+        """A committed hold, pending or settled."""
         ...
 
     def find_reversal(self, key: str) -> str | None:

@@ -8,29 +8,40 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from mrmarket.core.money import Asset
-from mrmarket.money.ledger.account import Account, AccountKind
+import msgspec
+
+from mrmarket.core.crash import reach
+from mrmarket.money.ledger import rows
+from mrmarket.money.ledger.books import Holding
 from mrmarket.money.ledger.chain import Record
-from mrmarket.money.ledger.group import Transfer, TransferKind
+from mrmarket.money.ledger.group import Hold
 from mrmarket.money.ledger.port import State
-from mrmarket.money.ledger.rules import Holding
 from mrmarket.store.errors import DatabaseFullError, StaleFenceError
 from mrmarket.store.migration import MONEY_SCHEMA, prepare
+from mrmarket.store.sql import Sql, SqliteSql
 from mrmarket.store.sqlite import connect, store_error
 
 LEASE: Final = "ledger-writer"
 
-_GROUP_COLUMNS: Final = "seq, key, content_hash, at_ms, epoch, outcome, message, memo, reverses, hash"
-_FIND: Final = f"SELECT {_GROUP_COLUMNS} FROM groups WHERE key = ?"  # noqa: S608 - constants
-_INSERT_GROUP: Final = f"INSERT INTO groups ({_GROUP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
-_TRANSFER_COLUMNS: Final = "group_seq, position, debit, credit, asset, units, kind"
-_INSERT_TRANSFER: Final = f"INSERT INTO transfers ({_TRANSFER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
-_INSERT_ACCOUNT: Final = "INSERT INTO accounts (id, kind, floor, group_seq, position) VALUES (?, ?, ?, ?, ?)"
-_INSERT_ASSET: Final = "INSERT INTO assets (id, decimals, group_seq, position) VALUES (?, ?, ?, ?)"
+
+def _insert(table: str, columns: str) -> str:
+    marks = ", ".join("?" * len(columns.split(",")))
+    return f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - constants
+
+
+_INSERT_GROUP: Final = _insert("groups", rows.GROUP_COLUMNS)
+_INSERT_PLAIN: Final = _insert("transfers", rows.PLAIN_COLUMNS)
+_INSERT_TRANSFER: Final = _insert("transfers", rows.TRANSFER_COLUMNS)
+_INSERT_ASSET: Final = _insert("assets", rows.ASSET_COLUMNS)
+_INSERT_ACCOUNT: Final = _insert("accounts", rows.ACCOUNT_COLUMNS)
+_INSERT_HOLD: Final = _insert("holds", rows.HOLD_COLUMNS)
+_SETTLE_HOLD: Final = "UPDATE holds SET state = ?, settled_seq = ? WHERE id = ?"
 _UPSERT_BALANCE: Final = (
     "INSERT INTO balances (account, asset, units) VALUES (?, ?, ?)"
     " ON CONFLICT (account, asset) DO UPDATE SET units = excluded.units"
 )
+_SELECT_GROUP: Final = f"SELECT {rows.GROUP_COLUMNS} FROM groups "  # noqa: S608 - constants
+_FIND_ALL: Final = f"{_SELECT_GROUP} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
 
 
 class SqliteStore:
@@ -40,6 +51,7 @@ class SqliteStore:
         self.path = path
         self.epoch = epoch
         self._connection = connection
+        self._sql = SqliteSql(path, connection)
 
     @classmethod
     def open(cls, path: Path, owner: str) -> Self:
@@ -67,18 +79,25 @@ class SqliteStore:
         """The writer's connection, for units of work that keep tables of their own in this database."""
         return self._connection
 
+    @property
+    def sql(self) -> Sql:
+        """Other tables of this file, inside the transaction that is under way."""
+        return self._sql
+
     def load(self) -> State:
         """Everything the rules need in memory."""
         state = State()
         with self._errors():
-            for asset_id, decimals in self._connection.execute("SELECT id, decimals FROM assets"):
-                state.assets[asset_id] = _asset(asset_id, decimals)
-            for row in self._connection.execute("SELECT id, kind, floor FROM accounts"):
-                state.accounts[row[0]] = _account(*row)
+            for row in self._connection.execute("SELECT id, decimals FROM assets"):
+                state.assets[row[0]] = rows.asset_of(*row)
+            for row in self._connection.execute("SELECT id, kind, floor, ceiling FROM accounts"):
+                state.accounts[row[0]] = rows.account_of(*row)
             for account, asset, units in self._connection.execute(
                 "SELECT account, asset, units FROM balances"
             ):
                 state.balances[account, asset] = int(units)
+            for row in self._connection.execute(f"{rows.SELECT_HOLD} WHERE h.state = 'pending'"):
+                state.open_hold(rows.hold_of(*row))
             last = self._connection.execute(
                 "SELECT seq, hash FROM groups ORDER BY seq DESC LIMIT 1"
             ).fetchone()
@@ -88,11 +107,24 @@ class SqliteStore:
 
     def find(self, key: str) -> Record | None:
         """The committed record of a key."""
-        try:  # written out, because this runs for every posting
-            row = self._connection.execute(_FIND, (key,)).fetchone()
+        with self._errors():
+            row = self._connection.execute(_SELECT_GROUP + "WHERE key = ?", (key,)).fetchone()
             return self._record(row) if row else None
-        except sqlite3.Error as error:
-            raise store_error(self.path, error) from error
+
+    def find_all(self, keys: Sequence[str]) -> Mapping[str, Record]:
+        """The committed records of those keys that have one, asked for in one statement."""
+        with self._errors():
+            known = self._connection.execute(
+                _FIND_ALL,
+                (msgspec.json.encode(keys).decode(),),
+            ).fetchall()
+            return {row[1]: self._record(row) for row in known}
+
+    def find_hold(self, hold_id: str) -> Hold | None:
+        """A committed hold."""
+        with self._errors():
+            row = self._connection.execute(f"{rows.SELECT_HOLD} WHERE h.id = ?", (hold_id,)).fetchone()
+        return rows.hold_of(*row) if row else None
 
     def find_reversal(self, key: str) -> str | None:
         """Key of the committed group that reverses another."""
@@ -130,19 +162,28 @@ class SqliteStore:
         """Write and make durable, all or nothing; on an error the transaction is rolled back."""
         self._require_transaction()
         connection = self._connection
+        plain, others = rows.transfer_rows(records)
         try:
-            connection.executemany(_INSERT_GROUP, [_group_row(record) for record in records])
-            connection.executemany(_INSERT_TRANSFER, _transfer_rows(records))
-            connection.executemany(_INSERT_ASSET, _asset_rows(records))
-            connection.executemany(_INSERT_ACCOUNT, _account_rows(records))
+            connection.executemany(_INSERT_GROUP, map(rows.group_row, records))
+            reach("ledger.groups_written")
+            connection.executemany(_INSERT_PLAIN, plain)
+            if others:
+                connection.executemany(_INSERT_TRANSFER, others)
+                connection.executemany(_INSERT_HOLD, rows.hold_rows(records))
+                connection.executemany(_SETTLE_HOLD, rows.settled_rows(records))
+            reach("ledger.transfers_written")
+            connection.executemany(_INSERT_ASSET, rows.asset_rows(records))
+            connection.executemany(_INSERT_ACCOUNT, rows.account_rows(records))
             connection.executemany(
                 _UPSERT_BALANCE,
                 [(account, asset, str(units)) for (account, asset), units in balances.items()],
             )
+            reach("ledger.balances_written")
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             self.rollback()
             raise store_error(self.path, error) from error
+        reach("ledger.committed")
 
     def rollback(self) -> None:
         """Forget the transaction, if there is one."""
@@ -152,11 +193,10 @@ class SqliteStore:
     def records(self, after_seq: int, limit: int) -> Iterable[Record]:
         """Committed records in order."""
         with self._errors():
-            rows = self._connection.execute(
-                f"SELECT {_GROUP_COLUMNS} FROM groups WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - constants
-                (after_seq, limit),
+            found = self._connection.execute(
+                _SELECT_GROUP + "WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, limit)
             ).fetchall()
-            return [self._record(row) for row in rows]
+            return [self._record(row) for row in found]
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and release it."""
@@ -165,35 +205,12 @@ class SqliteStore:
         self._connection.close()
 
     def _record(self, row: tuple[Any, ...]) -> Record:
-        seq = row[0]
-        transfers = self._connection.execute(
-            "SELECT debit, credit, asset, units, kind FROM transfers WHERE group_seq = ? ORDER BY position",
-            (seq,),
-        )
-        assets = self._connection.execute(
-            "SELECT id, decimals FROM assets WHERE group_seq = ? ORDER BY position", (seq,)
-        )
-        accounts = self._connection.execute(
-            "SELECT id, kind, floor FROM accounts WHERE group_seq = ? ORDER BY position", (seq,)
-        )
-        key, content_hash, at_ms, epoch, outcome, message, memo, reverses, digest = row[1:]
-        return Record(
-            seq,
-            key,
-            content_hash,
-            at_ms,
-            epoch,
-            outcome,
-            message,
-            memo,
-            reverses,
-            tuple(_asset(*asset) for asset in assets),
-            tuple(_account(*account) for account in accounts),
-            tuple(
-                Transfer(debit, credit, asset, int(units), TransferKind(kind))
-                for debit, credit, asset, units, kind in transfers
-            ),
-            digest,
+        seq = (row[0],)
+        return rows.record_of(
+            row,
+            self._connection.execute(rows.SELECT_ASSETS.format("?"), seq),
+            self._connection.execute(rows.SELECT_ACCOUNTS.format("?"), seq),
+            self._connection.execute(rows.SELECT_TRANSFERS.format("?"), seq),
         )
 
     def _require_transaction(self) -> None:
@@ -208,57 +225,3 @@ class SqliteStore:
             yield
         except sqlite3.Error as error:
             raise store_error(self.path, error) from error
-
-
-def _asset(asset_id: str, decimals: int) -> Asset:
-    namespace, _, code = asset_id.partition(":")
-    return Asset(namespace, code, decimals)
-
-
-def _account(account_id: str, kind: str, floor: str | None) -> Account:
-    return Account(account_id, AccountKind(kind), None if floor is None else int(floor))
-
-
-def _group_row(record: Record) -> tuple[object, ...]:
-    return (
-        record.seq,
-        record.key,
-        record.content_hash,
-        record.at_ms,
-        record.epoch,
-        record.outcome,
-        record.message,
-        record.memo,
-        record.reverses,
-        record.hash,
-    )
-
-
-def _transfer_rows(records: Sequence[Record]) -> list[tuple[object, ...]]:
-    return [
-        (record.seq, position, item.debit, item.credit, item.asset, str(item.units), item.kind.value)
-        for record in records
-        for position, item in enumerate(record.transfers)
-    ]
-
-
-def _asset_rows(records: Sequence[Record]) -> list[tuple[object, ...]]:
-    return [
-        (asset.id, asset.decimals, record.seq, position)
-        for record in records
-        for position, asset in enumerate(record.assets)
-    ]
-
-
-def _account_rows(records: Sequence[Record]) -> list[tuple[object, ...]]:
-    return [
-        (
-            account.id,
-            account.kind.value,
-            None if account.floor is None else str(account.floor),
-            record.seq,
-            position,
-        )
-        for record in records
-        for position, account in enumerate(record.accounts)
-    ]

@@ -58,6 +58,7 @@ ACCOUNTS: Final = shape.append_only(
         Column("floor", shape.UNITS),
         shape.whole("group_seq"),
         shape.whole("position"),
+        Column("ceiling", shape.UNITS, CheckConstraint(shape.SIGNED_UNITS.format("ceiling"))),
         CheckConstraint(f"floor IS NULL OR {shape.SIGNED_UNITS.format('floor')}", name="accounts_floor"),
         sqlite_strict=True,
         sqlite_with_rowid=False,
@@ -76,13 +77,42 @@ TRANSFERS: Final = shape.append_only(
         shape.text("asset"),
         Column("units", shape.UNITS, nullable=False),
         shape.text("kind"),
+        Column("phase", Text(), CheckConstraint("phase IN ('pending', 'post', 'void', 'expire')")),
+        Column("hold", Text()),
+        Column("expires_ms", shape.WHOLE),
+        Column("asked", shape.UNITS, CheckConstraint(shape.POSITIVE_UNITS.format("asked"))),
         CheckConstraint(shape.POSITIVE_UNITS.format("units"), name="transfers_units"),
         CheckConstraint("debit <> credit", name="transfers_two_accounts"),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
 )
-"""Both entries of a transfer are one row, so that a group cannot but sum to zero in every asset."""
+"""Both entries of a transfer are one row, so that a group cannot but sum to zero in every asset.
+
+`phase` is null where units move at once. Units move where it is null or `post`; they do not where it is
+`pending`, `void` or `expire`.
+"""
+
+HOLDS: Final = Table(
+    "holds",
+    MONEY,
+    shape.text("id", primary_key=True),
+    shape.whole("group_seq"),
+    shape.whole("position"),
+    shape.text("state"),
+    Column("settled_seq", shape.WHOLE),
+    CheckConstraint("state IN ('pending', 'posted', 'voided', 'expired')", name="holds_state"),
+    CheckConstraint("(state = 'pending') = (settled_seq IS NULL)", name="holds_settled"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Where each pending transfer stands. Read model of `transfers`; `verify` re-derives it."""
+Index(
+    "holds_pending",
+    HOLDS.c.id,
+    sqlite_where=text("state = 'pending'"),
+    postgresql_where=text("state = 'pending'"),
+)
 
 BALANCES: Final = Table(
     "balances",

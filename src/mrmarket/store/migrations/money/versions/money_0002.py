@@ -2,9 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from mrmarket.store.schema import shape
+
 revision = "money_0002"
 down_revision = "money_0001"
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Widen accounts and transfers; create the tables."""
+    _add("accounts", "ceiling", shape.UNITS, shape.SIGNED_UNITS.format("ceiling"))
+    _add("transfers", "phase", sa.Text(), "phase IN ('pending', 'post', 'void', 'expire')")
+    _add("transfers", "hold", sa.Text())
+    _add("transfers", "expires_ms", shape.WHOLE)
+    _add("transfers", "asked", shape.UNITS, shape.POSITIVE_UNITS.format("asked"))
+    op.create_table(
+        "holds",
+        shape.text("id", primary_key=True),
+        shape.whole("group_seq"),
+        shape.whole("position"),
+        shape.text("state"),
+        sa.Column("settled_seq", shape.WHOLE),
+        sa.CheckConstraint("state IN ('pending', 'posted', 'voided', 'expired')", name="holds_state"),
+        sa.CheckConstraint("(state = 'pending') = (settled_seq IS NULL)", name="holds_settled"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "holds_pending",
+        "holds",
+        ["id"],
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+
+
+def _add(table: str, name: str, kind: sa.types.TypeEngine[Any], check: str | None = None) -> None:
+    constraints = [] if check is None else [sa.CheckConstraint(check)]
+    op.add_column(table, sa.Column(name, kind, *constraints))

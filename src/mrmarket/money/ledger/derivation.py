@@ -1,0 +1,259 @@
+"""The books rebuilt from the log alone, by code that shares nothing with the code that wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Final
+
+from mrmarket.core.money import MAX_UNITS
+from mrmarket.money.ledger.chain import GENESIS, POSTED, link
+
+Stream = Callable[[str], Iterable[tuple[Any, ...]]]
+"""Rows of a query, one after the other; amounts as canonical text."""
+
+Holding = tuple[str, str]
+
+_ENDS: Final = {"post": "posted", "void": "voided", "expire": "expired"}
+
+
+class Fault(Exception):  # noqa: N818 - a finding, not an error
+    """Something that is not as it was written."""
+
+    def __init__(self, seq: int | None, reason: str) -> None:
+        self.seq = seq
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedHold:
+    """A pending transfer, and where it stands."""
+
+    seq: int
+    position: int
+    terms: tuple[str, str, str, str]
+    """Debit, credit, asset, kind."""
+    units: int
+    expires_ms: int | None
+    state: str = "pending"
+    settled_seq: int | None = None
+
+
+@dataclass(slots=True)
+class Derived:
+    """The books, rebuilt from the log."""
+
+    groups: int = 0
+    entries: int = 0
+    """Two a transfer."""
+    head: bytes = GENESIS
+    """Hash of the last group."""
+    balances: dict[Holding, int] = field(default_factory=dict)
+    outgoing: dict[Holding, int] = field(default_factory=dict)
+    """Set aside by open holds."""
+    incoming: dict[Holding, int] = field(default_factory=dict)
+    holds: dict[str, DerivedHold] = field(default_factory=dict)
+    floors: dict[str, int | None] = field(default_factory=dict)
+    ceilings: dict[str, int] = field(default_factory=dict)
+    """Of accounts that have one."""
+    assets: set[str] = field(default_factory=set)
+    memos: list[str] = field(default_factory=list)
+    """Of posted groups, in order; empty ones left out."""
+
+    def sums(self) -> dict[str, str]:
+        """By asset id, over all accounts."""
+        totals = dict.fromkeys(sorted(self.assets), 0)
+        for (_, asset), units in self.balances.items():
+            totals[asset] += units
+        return {asset: str(total) for asset, total in totals.items()}
+
+    def available(self, holding: Holding) -> int:
+        """Balance less what is set aside."""
+        return self.balances.get(holding, 0) - self.outgoing.get(holding, 0)
+
+    def filled(self, holding: Holding) -> int:
+        """Balance with what is on its way in."""
+        return self.balances.get(holding, 0) + self.incoming.get(holding, 0)
+
+
+def derive(stream: Stream, derived: Derived) -> None:
+    """Go through the log from the first group, and raise `Fault` at the first that does not hold."""
+    assets = _Members(stream, "assets", "id, decimals")
+    accounts = _Members(stream, "accounts", "id, kind, floor, ceiling")
+    transfers = _Members(
+        stream, "transfers", "debit, credit, asset, units, kind, phase, hold, expires_ms, asked"
+    )
+    groups = stream(
+        "SELECT seq, key, content_hash, at_ms, epoch, outcome, message, memo, reverses, hash"
+        " FROM groups ORDER BY seq"
+    )
+    for seq, key, content_hash, at_ms, epoch, outcome, message, memo, reverses, digest in groups:
+        wanted = derived.groups + 1
+        if seq != wanted:
+            raise Fault(wanted, f"group {wanted} is missing")
+        new_assets, new_accounts, moved = assets.of(seq), accounts.of(seq), transfers.of(seq)
+        forms = (
+            new_assets,
+            [row[:3] if row[3] is None else row for row in new_accounts],
+            [row[:5] if row[5] is row[8] is None else _form(row) for row in moved],
+        )
+        if (
+            link(derived.head, seq, key, content_hash, at_ms, epoch, outcome, message, memo, reverses, *forms)
+            != digest
+        ):
+            raise Fault(seq, f"group {seq} ({key}): hash does not match the content")
+        if outcome == POSTED:
+            _Application(derived, seq, key, at_ms).carry_out(new_assets, new_accounts, moved)
+            if memo:
+                derived.memos.append(memo)
+        elif new_assets or new_accounts or moved:
+            raise Fault(seq, f"group {seq} ({key}): rejected, yet something moved")
+        derived.head = digest
+        derived.groups += 1
+    for members in (assets, accounts, transfers):
+        members.end()
+
+
+class _Members:
+    """Rows of one table in group order, handed out group by group."""
+
+    def __init__(self, stream: Stream, table: str, columns: str) -> None:
+        self._table = table
+        rows = stream(
+            f"SELECT group_seq, position, {columns} FROM {table} ORDER BY group_seq, position"  # noqa: S608 - constants
+        )
+        self._groups: Iterator[tuple[int, Iterator[tuple[Any, ...]]]] = groupby(rows, key=lambda row: row[0])
+        self._next = self._read()
+
+    def of(self, seq: int) -> list[tuple[Any, ...]]:
+        """Rows of a group, without seq and position."""
+        if self._next is None or self._next[0] > seq:
+            return []
+        found, rows = self._next
+        if found < seq:
+            raise Fault(found, f"{self._table} has rows of a group that posted none")
+        self._next = self._read()
+        if [row[1] for row in rows] != list(range(len(rows))):
+            raise Fault(seq, f"a row of {self._table} is missing")
+        return [row[2:] for row in rows]
+
+    def end(self) -> None:
+        """There must be nothing left."""
+        if self._next is not None:
+            raise Fault(self._next[0], f"{self._table} has rows of a group that does not exist")
+
+    def _read(self) -> tuple[int, list[tuple[Any, ...]]] | None:
+        for seq, rows in self._groups:
+            return seq, list(rows)
+        return None
+
+
+class _Application:
+    """One posted group, applied to the books as the rules would have it."""
+
+    def __init__(self, derived: Derived, seq: int, key: str, at_ms: int) -> None:
+        self._books = derived
+        self._seq = seq
+        self._key = key
+        self._at_ms = at_ms
+        self._giving: set[Holding] = set()
+        self._taking: set[Holding] = set()
+
+    def carry_out(
+        self,
+        assets: list[tuple[Any, ...]],
+        accounts: list[tuple[Any, ...]],
+        transfers: list[tuple[Any, ...]],
+    ) -> None:
+        """Apply and check; raises `Fault` where a rule is broken."""
+        books = self._books
+        books.assets.update(asset[0] for asset in assets)
+        for account_id, _, floor, ceiling in accounts:
+            books.floors[account_id] = None if floor is None else int(floor)
+            if ceiling is not None:
+                books.ceilings[account_id] = int(ceiling)
+        balances = books.balances
+        for position, (debit, credit, asset, text, kind, phase, hold, expires_ms, asked) in enumerate(
+            transfers
+        ):
+            if asset not in books.assets or debit not in books.floors or credit not in books.floors:
+                raise self._fault("moves an asset or names an account that was never opened")
+            units = int(text)
+            giver, taker = (debit, asset), (credit, asset)
+            if asked is not None:
+                self._check_clamp(giver, units, int(asked))
+            if phase is None:
+                balances[giver] = balances.get(giver, 0) - units
+                balances[taker] = balances.get(taker, 0) + units
+            elif phase == "pending":
+                terms = (debit, credit, asset, kind)
+                self._hold(DerivedHold(self._seq, position, terms, units, expires_ms))
+            else:
+                self._settle(phase, hold, (debit, credit, asset, kind), units)
+                books.entries += 2
+                continue
+            self._giving.add(giver)
+            self._taking.add(taker)
+            books.entries += 2
+        self._check_limits()
+
+    def _check_clamp(self, giver: Holding, units: int, asked: int) -> None:
+        floor = self._books.floors[giver[0]]
+        most = asked if floor is None else min(asked, self._books.available(giver) - floor)
+        if units != most:
+            raise self._fault(f"moves {units} units where its clamp allows {most}")
+
+    def _hold(self, hold: DerivedHold) -> None:
+        if hold.expires_ms is not None and hold.expires_ms <= self._at_ms:
+            raise self._fault("holds units until a time that has passed")
+        self._books.holds[f"{self._key}#{hold.position}"] = hold
+        self._wait(hold, hold.units)
+
+    def _settle(self, phase: str, name: str | None, terms: tuple[str, str, str, str], units: int) -> None:
+        hold = self._books.holds.get(name or "")
+        if hold is None or hold.terms != terms:
+            raise self._fault(f"settles {name}, which is no such hold")
+        if hold.state != "pending":
+            raise self._fault(f"settles {name}, which was {hold.state} before")
+        late = hold.expires_ms is not None and self._at_ms >= hold.expires_ms
+        if units > hold.units or (phase != "post" and units != hold.units):
+            raise self._fault(f"settles {name} with other units than it holds")
+        if (phase == "post" and late) or (phase == "expire" and not late):
+            raise self._fault(f"settles {name} at a time when that could not be")
+        self._wait(hold, -hold.units)
+        if phase == "post":
+            balances = self._books.balances
+            giver, taker = (terms[0], terms[2]), (terms[1], terms[2])
+            balances[giver] = balances.get(giver, 0) - units
+            balances[taker] = balances.get(taker, 0) + units
+        self._books.holds[name or ""] = DerivedHold(
+            hold.seq, hold.position, terms, hold.units, hold.expires_ms, _ENDS[phase], self._seq
+        )
+
+    def _wait(self, hold: DerivedHold, units: int) -> None:
+        debit, credit, asset, _ = hold.terms
+        outgoing, incoming = self._books.outgoing, self._books.incoming
+        outgoing[debit, asset] = outgoing.get((debit, asset), 0) + units
+        incoming[credit, asset] = incoming.get((credit, asset), 0) + units
+
+    def _check_limits(self) -> None:
+        for holding in self._giving:
+            floor = self._books.floors[holding[0]]
+            available = self._books.available(holding)
+            if (floor is not None and available < floor) or available <= -MAX_UNITS:
+                raise self._fault(f"takes {holding[0]} below its floor")
+        for holding in self._taking:
+            ceiling = self._books.ceilings.get(holding[0], MAX_UNITS - 1)
+            if self._books.filled(holding) > ceiling:
+                raise self._fault(f"takes {holding[0]} above its ceiling")
+
+    def _fault(self, what: str) -> Fault:
+        return Fault(self._seq, f"group {self._seq} {what}")
+
+
+def _form(row: tuple[Any, ...]) -> tuple[object, ...]:
+    """How a transfer with terms stands in canonical bytes; see `chain.link`."""
+    terms = {"asked": row[8], "expires_ms": row[7], "hold": row[6], "phase": row[5]}
+    return (*row[:5], {name: value for name, value in terms.items() if value is not None})
