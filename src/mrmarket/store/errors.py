@@ -6,13 +6,16 @@ from pathlib import Path
 
 from mrmarket.core.errors import MrMarketError
 
+Place = Path | str
+"""Where a database is: a file, or a server's address without its password."""
+
 
 class StoreError(MrMarketError):
     """A database did not do what was asked; what it held before, it still holds."""
 
     code = "store_error"
 
-    def __init__(self, path: Path, message: str) -> None:
+    def __init__(self, path: Place, message: str) -> None:
         self.path = path
         super().__init__(f"{path}: {message}")
 
@@ -22,7 +25,7 @@ class DatabaseTooNewError(StoreError):
 
     code = "database_too_new"
 
-    def __init__(self, path: Path, found: str, known: str) -> None:
+    def __init__(self, path: Place, found: str, known: str) -> None:
         self.found = found
         self.known = known
         super().__init__(
@@ -36,7 +39,7 @@ class DatabaseForeignError(StoreError):
 
     code = "database_foreign"
 
-    def __init__(self, path: Path, wanted: str) -> None:
+    def __init__(self, path: Place, wanted: str) -> None:
         self.wanted = wanted
         super().__init__(
             path, f"is not a {wanted} database of mrmarket; name another file, nothing was changed"
@@ -48,7 +51,7 @@ class DatabaseMissingError(StoreError):
 
     code = "database_missing"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         super().__init__(path, "does not exist; start an instance first or name another data directory")
 
 
@@ -58,7 +61,7 @@ class DatabaseFullError(StoreError):
     code = "database_full"
     retryable = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         super().__init__(path, "the disk is full; free some space and try again, nothing was half written")
 
 
@@ -68,7 +71,7 @@ class DatabaseBusyError(StoreError):
     code = "database_busy"
     retryable = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         super().__init__(path, "another process is writing to it; stop that process or try again")
 
 
@@ -77,7 +80,7 @@ class DatabaseDamagedError(StoreError):
 
     code = "database_damaged"
 
-    def __init__(self, path: Path, detail: str) -> None:
+    def __init__(self, path: Place, detail: str) -> None:
         self.detail = detail
         super().__init__(path, f"is damaged ({detail}); keep a copy and restore a backup")
 
@@ -87,9 +90,42 @@ class DatabaseUnavailableError(StoreError):
 
     code = "database_unavailable"
 
-    def __init__(self, path: Path, detail: str) -> None:
+    def __init__(self, path: Place, detail: str) -> None:
         self.detail = detail
         super().__init__(path, f"cannot be used ({detail}); check the path, its permissions and the disk")
+
+
+class DatabaseDisconnectedError(StoreError):
+    """The connection to the database's server was lost, and nothing was written."""
+
+    code = "database_disconnected"
+    retryable = True
+
+    def __init__(self, path: Place, detail: str) -> None:
+        self.detail = detail
+        super().__init__(path, f"no connection ({detail}); nothing was written, check the server and repeat")
+
+
+class CommitUnknownError(StoreError):
+    """The connection was lost during a commit, and the server cannot be asked what became of it."""
+
+    code = "commit_unknown"
+
+    def __init__(self, path: Place) -> None:
+        super().__init__(
+            path,
+            "the connection was lost during a commit and could not be made again: it may have happened or"
+            " not; when the server is back, open the database anew and repeat the request under the same key",
+        )
+
+
+class DriverMissingError(MrMarketError):
+    """PostgreSQL was asked for and its driver is not installed."""
+
+    code = "driver_missing"
+
+    def __init__(self) -> None:
+        super().__init__("PostgreSQL needs its driver; install it with: pip install 'mrmarket[postgres]'")
 
 
 class LeaseHeldError(StoreError):
@@ -98,7 +134,7 @@ class LeaseHeldError(StoreError):
     code = "lease_held"
     retryable = True
 
-    def __init__(self, path: Path, name: str, owner: str, expires_ns: int) -> None:
+    def __init__(self, path: Place, name: str, owner: str, expires_ns: int) -> None:
         self.name = name
         self.owner = owner
         self.expires_ns = expires_ns
@@ -112,7 +148,7 @@ class StaleFenceError(StoreError):
 
     code = "stale_fence"
 
-    def __init__(self, path: Path, name: str, held: int) -> None:
+    def __init__(self, path: Place, name: str, held: int) -> None:
         self.name = name
         self.held = held
         super().__init__(
@@ -125,7 +161,7 @@ class DuplicateIntentError(StoreError):
 
     code = "duplicate_intent"
 
-    def __init__(self, path: Path, client_order_id: str) -> None:
+    def __init__(self, path: Place, client_order_id: str) -> None:
         self.client_order_id = client_order_id
         super().__init__(path, f"order {client_order_id!r} is written already; take the next sequence number")
 
@@ -135,6 +171,6 @@ class UnknownIntentError(StoreError):
 
     code = "unknown_intent"
 
-    def __init__(self, path: Path, client_order_id: str) -> None:
+    def __init__(self, path: Place, client_order_id: str) -> None:
         self.client_order_id = client_order_id
         super().__init__(path, f"order {client_order_id!r} is not in the journal; record its intent first")

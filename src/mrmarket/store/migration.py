@@ -6,10 +6,15 @@ import re
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mrmarket.store.errors import DatabaseDamagedError, DatabaseForeignError, DatabaseTooNewError
+from mrmarket.store.errors import DatabaseDamagedError, DatabaseForeignError, DatabaseTooNewError, Place
 from mrmarket.store.sqlite import connect, create_private, is_at_rest, store_error
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection as SqlAlchemyConnection
+
+    from mrmarket.store.postgres import Connection as PostgresConnection
 
 VERSION_TABLE: Final = "schema_version"
 _STEPS: Final = Path(__file__).parent / "migrations"
@@ -35,6 +40,7 @@ class SchemaFamily:
 
 TRADING_SCHEMA: Final = SchemaFamily("trading", 1)
 MONEY_SCHEMA: Final = SchemaFamily("money", 6)
+CONTROL_SCHEMA: Final = SchemaFamily("control", 1)
 
 
 def prepare(path: Path, family: SchemaFamily) -> None:
@@ -75,19 +81,78 @@ def check_version(path: Path, family: SchemaFamily) -> str | None:
         raise DatabaseDamagedError(path, "its schema cannot be read") from error
     finally:
         connection.close()
-    found = str(row[0]) if row else ""
+    return _recognised(path, family, str(row[0]) if row else "")
+
+
+def prepare_postgres(address: str, family: SchemaFamily, schema: str) -> None:
+    """Create or upgrade a schema of a PostgreSQL database; of two that start at once, one waits.
+
+    Raises:
+        DatabaseTooNewError: if a newer program wrote it; nothing is changed.
+        DatabaseForeignError: if the schema belongs to something else.
+        DriverMissingError: if the driver is not installed.
+        StoreError: if the server refuses or cannot be reached.
+    """
+    from mrmarket.store.postgres import connect, postgres_errors, shown  # noqa: PLC0415 - an extra
+
+    place = shown(address)
+    connection = connect(address, schema)
+    try:
+        with postgres_errors(place):
+            found = _postgres_version(connection, place, family, schema)
+            if found == family.head:
+                return
+            with connection.transaction():
+                connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"mrmarket {schema}",))
+                connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'.encode())
+        _upgrade_postgres(address, family, schema)
+    finally:
+        connection.close()
+
+
+def check_postgres_version(address: str, family: SchemaFamily, schema: str) -> str | None:
+    """The schema id that a PostgreSQL database has, None where there are no tables.
+
+    Raises:
+        DatabaseTooNewError: if a newer program wrote it.
+        DatabaseForeignError: if the schema belongs to something else.
+    """
+    from mrmarket.store.postgres import connect, postgres_errors, shown  # noqa: PLC0415 - an extra
+
+    connection = connect(address, schema)
+    try:
+        with postgres_errors(shown(address)):
+            return _postgres_version(connection, shown(address), family, schema)
+    finally:
+        connection.close()
+
+
+def _postgres_version(
+    connection: PostgresConnection, place: str, family: SchemaFamily, schema: str
+) -> str | None:
+    tables = {
+        name
+        for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", (schema,))
+    }
+    if VERSION_TABLE not in tables:
+        if tables:
+            raise DatabaseForeignError(place, family.name)
+        return None
+    row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}".encode()).fetchone()  # noqa: S608 - a constant
+    return _recognised(place, family, str(row[0]) if row else "")
+
+
+def _recognised(place: Place, family: SchemaFamily, found: str) -> str:
     number = family.number(found)
     if number is None:
-        raise DatabaseForeignError(path, family.name)
+        raise DatabaseForeignError(place, family.name)
     if number > family.newest:
-        raise DatabaseTooNewError(path, found, family.head)
+        raise DatabaseTooNewError(place, found, family.head)
     return found
 
 
 def _upgrade(path: Path, family: SchemaFamily) -> None:
     # Imported here: a current database must not pay for loading the migration tool.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
     from sqlalchemy import create_engine, event  # noqa: PLC0415
     from sqlalchemy.engine import Connection  # noqa: PLC0415
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
@@ -102,11 +167,8 @@ def _upgrade(path: Path, family: SchemaFamily) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
         event.listen(engine, "begin", begin_at_once)
-        config = Config()
-        config.set_main_option("script_location", str(_STEPS / family.name).replace("%", "%%"))
         with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            _walk(connection, family)
     except sqlite3.Error as error:
         raise store_error(path, error) from error
     except DBAPIError as error:
@@ -115,6 +177,40 @@ def _upgrade(path: Path, family: SchemaFamily) -> None:
         raise
     finally:
         raw.close()
+
+
+def _upgrade_postgres(address: str, family: SchemaFamily, schema: str) -> None:
+    import psycopg  # noqa: PLC0415 - an extra
+    from sqlalchemy import create_engine  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+    from sqlalchemy.pool import StaticPool  # noqa: PLC0415
+
+    from mrmarket.store.postgres import connect, postgres_error, shown  # noqa: PLC0415 - an extra
+
+    raw = connect(address, schema)
+    raw.autocommit = False
+    try:
+        engine = create_engine("postgresql+psycopg://", creator=lambda: raw, poolclass=StaticPool)
+        # All steps are one transaction here too.
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"mrmarket {schema}",))
+            _walk(connection, family)
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg.Error):
+            raise postgres_error(shown(address), error.orig) from error
+        raise
+    finally:
+        raw.close()
+
+
+def _walk(connection: SqlAlchemyConnection, family: SchemaFamily) -> None:
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_STEPS / family.name).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def run_steps() -> None:

@@ -18,15 +18,12 @@ ASSET_COLUMNS: Final = "id, decimals, group_seq, position"
 ACCOUNT_COLUMNS: Final = "id, kind, floor, ceiling, group_seq, position"
 HOLD_COLUMNS: Final = "id, group_seq, position, state"
 
-SELECT_ASSETS: Final = "SELECT id, decimals FROM assets WHERE group_seq = {} ORDER BY position"
-SELECT_ACCOUNTS: Final = (
-    "SELECT id, kind, floor, ceiling FROM accounts WHERE group_seq = {} ORDER BY position"
-)
+SELECT_ASSETS: Final = "SELECT group_seq, id, decimals FROM assets"
+SELECT_ACCOUNTS: Final = "SELECT group_seq, id, kind, floor, ceiling FROM accounts"
 SELECT_TRANSFERS: Final = (
-    "SELECT debit, credit, asset, units, kind, phase, hold, expires_ms, asked FROM transfers"
-    " WHERE group_seq = {} ORDER BY position"
+    "SELECT group_seq, debit, credit, asset, units, kind, phase, hold, expires_ms, asked FROM transfers"
 )
-"""Members of one group; `{}` is the database's placeholder."""
+"""Members of groups: the group, then what `asset_of`, `account_of` and `transfer_of` read."""
 
 SELECT_HOLD: Final = (
     "SELECT h.id, t.debit, t.credit, t.asset, t.units, t.kind, t.expires_ms, h.state FROM holds AS h"

@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 
 from mrmarket.core.crash import reach
-from mrmarket.money.ledger import rows
+from mrmarket.money.ledger import archive, rows
 from mrmarket.money.ledger.books import Holding
 from mrmarket.money.ledger.chain import Record
 from mrmarket.money.ledger.group import Hold
@@ -40,8 +40,7 @@ _UPSERT_BALANCE: Final = (
     "INSERT INTO balances (account, asset, units) VALUES (?, ?, ?)"
     " ON CONFLICT (account, asset) DO UPDATE SET units = excluded.units"
 )
-_SELECT_GROUP: Final = f"SELECT {rows.GROUP_COLUMNS} FROM groups "  # noqa: S608 - constants
-_FIND_ALL: Final = f"{_SELECT_GROUP} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
+_FIND_ALL: Final = f"{archive.SELECT_GROUP} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
 
 
 class SqliteStore:
@@ -86,51 +85,24 @@ class SqliteStore:
 
     def load(self) -> State:
         """Everything the rules need in memory."""
-        state = State()
-        with self._errors():
-            for row in self._connection.execute("SELECT id, decimals FROM assets"):
-                state.assets[row[0]] = rows.asset_of(*row)
-            for row in self._connection.execute("SELECT id, kind, floor, ceiling FROM accounts"):
-                state.accounts[row[0]] = rows.account_of(*row)
-            for account, asset, units in self._connection.execute(
-                "SELECT account, asset, units FROM balances"
-            ):
-                state.balances[account, asset] = int(units)
-            for row in self._connection.execute(f"{rows.SELECT_HOLD} WHERE h.state = 'pending'"):
-                state.open_hold(rows.hold_of(*row))
-            last = self._connection.execute(
-                "SELECT seq, hash FROM groups ORDER BY seq DESC LIMIT 1"
-            ).fetchone()
-        if last is not None:
-            state.seq, state.hash = last
-        return state
+        return archive.load_state(self._sql)
 
     def find(self, key: str) -> Record | None:
         """The committed record of a key."""
-        with self._errors():
-            row = self._connection.execute(_SELECT_GROUP + "WHERE key = ?", (key,)).fetchone()
-            return self._record(row) if row else None
+        return archive.find_record(self._sql, key)
 
     def find_all(self, keys: Sequence[str]) -> Mapping[str, Record]:
         """The committed records of those keys that have one, asked for in one statement."""
-        with self._errors():
-            known = self._connection.execute(
-                _FIND_ALL,
-                (msgspec.json.encode(keys).decode(),),
-            ).fetchall()
-            return {row[1]: self._record(row) for row in known}
+        known = self._sql.rows(_FIND_ALL, msgspec.json.encode(keys).decode())
+        return {record.key: record for record in archive.records_of(self._sql, known)} if known else {}
 
     def find_hold(self, hold_id: str) -> Hold | None:
         """A committed hold."""
-        with self._errors():
-            row = self._connection.execute(f"{rows.SELECT_HOLD} WHERE h.id = ?", (hold_id,)).fetchone()
-        return rows.hold_of(*row) if row else None
+        return archive.find_hold(self._sql, hold_id)
 
     def find_reversal(self, key: str) -> str | None:
         """Key of the committed group that reverses another."""
-        with self._errors():
-            row = self._connection.execute("SELECT key FROM groups WHERE reverses = ?", (key,)).fetchone()
-        return row[0] if row else None
+        return archive.find_reversal(self._sql, key)
 
     def begin(self) -> None:
         """Start a transaction; raises `StaleFenceError` if a newer writer took over."""
@@ -192,26 +164,13 @@ class SqliteStore:
 
     def records(self, after_seq: int, limit: int) -> Iterable[Record]:
         """Committed records in order."""
-        with self._errors():
-            found = self._connection.execute(
-                _SELECT_GROUP + "WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, limit)
-            ).fetchall()
-            return [self._record(row) for row in found]
+        return archive.read_records(self._sql, after_seq, limit)
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and release it."""
         with self._errors():
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
-
-    def _record(self, row: tuple[Any, ...]) -> Record:
-        seq = (row[0],)
-        return rows.record_of(
-            row,
-            self._connection.execute(rows.SELECT_ASSETS.format("?"), seq),
-            self._connection.execute(rows.SELECT_ACCOUNTS.format("?"), seq),
-            self._connection.execute(rows.SELECT_TRANSFERS.format("?"), seq),
-        )
 
     def _require_transaction(self) -> None:
         # When the disk is full SQLite may end a transaction by itself; what follows would then be

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import DDL, BigInteger, Column, Integer, LargeBinary, Numeric, Table, Text, event
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Table,
+    Text,
+    event,
+)
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.sql.compiler import DDLCompiler
 from sqlalchemy.types import TypeEngine
 
 WHOLE: Final[TypeEngine[int]] = BigInteger().with_variant(Integer(), "sqlite")
@@ -26,21 +39,68 @@ SIGNED_UNITS: Final = (
 )
 """CHECK of a column that holds any amount as canonical text."""
 
+_LIMIT: Final = 2**127
 
-def append_only_triggers(table: str) -> list[str]:
-    """Statements that make a table refuse UPDATE and DELETE."""
-    return [
-        f"CREATE TRIGGER {table}_never_{verb} BEFORE {verb.upper()} ON {table}"
-        f" BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-        for verb in ("update", "delete")
-    ]
+
+def _pattern(check: str) -> re.Pattern[str]:
+    first, *others = re.escape(check).split(re.escape("{0}"))
+    return re.compile(first + r"(\w+)" + r"\1".join(others))
+
+
+_POSITIVE_TEXT: Final = _pattern(POSITIVE_UNITS)
+_SIGNED_TEXT: Final = _pattern(SIGNED_UNITS)
+
+
+class Refusal(ExecutableDDLElement):
+    """A trigger that makes a table refuse one kind of change."""
+
+    inherit_cache = False
+
+    def __init__(self, table: str, verb: str) -> None:
+        self.table = table
+        self.verb = verb
+
+
+def append_only_triggers(table: str) -> list[ExecutableDDLElement]:
+    """Statements, right for each database, that make a table refuse UPDATE and DELETE."""
+    return [Refusal(table, verb) for verb in ("update", "delete")]
 
 
 def append_only(table: Table) -> Table:
     """Attach the triggers to a table's creation."""
     for statement in append_only_triggers(table.name):
-        event.listen(table, "after_create", _trigger(statement))
+        event.listen(table, "after_create", statement)
     return table
+
+
+@compiles(Refusal, "sqlite")
+def _sqlite_refusal(element: Refusal, compiler: DDLCompiler, **_: object) -> str:  # noqa: ARG001 - the shape of a compiler
+    return (
+        f"CREATE TRIGGER {element.table}_never_{element.verb} BEFORE {element.verb.upper()}"
+        f" ON {element.table} BEGIN SELECT RAISE(ABORT, '{element.table} is append-only'); END"
+    )
+
+
+@compiles(Refusal, "postgresql")
+def _postgres_refusal(element: Refusal, compiler: DDLCompiler, **_: object) -> str:  # noqa: ARG001 - the shape of a compiler
+    # TRUNCATE is the third way to lose rows there; it goes with DELETE.
+    verbs = "DELETE OR TRUNCATE" if element.verb == "delete" else element.verb.upper()
+    name = f"{element.table}_never_{element.verb}"
+    return (
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation',"
+        f" MESSAGE = '{element.table} is append-only'; END $$;"
+        f" CREATE TRIGGER {name} BEFORE {verbs} ON {element.table} EXECUTE FUNCTION {name}()"
+    )
+
+
+@compiles(CheckConstraint, "postgresql")
+def _postgres_check(constraint: CheckConstraint, compiler: DDLCompiler, **_: object) -> str:
+    """Amounts are numbers there, and the database itself keeps them whole."""
+    build: Callable[[CheckConstraint], str] = compiler.visit_check_constraint  # it carries no types
+    check = build(constraint)
+    check = _SIGNED_TEXT.sub(rf"abs(\1) < {_LIMIT}", check)
+    return _POSITIVE_TEXT.sub(rf"\1 > 0 AND \1 < {_LIMIT}", check)
 
 
 def text(name: str, *, primary_key: bool = False) -> Column[str]:
@@ -50,14 +110,9 @@ def text(name: str, *, primary_key: bool = False) -> Column[str]:
 
 def whole(name: str, *, primary_key: bool = False) -> Column[int]:
     """A NOT NULL integer column."""
-    return Column(name, WHOLE, nullable=False, primary_key=primary_key)
+    return Column(name, WHOLE, nullable=False, primary_key=primary_key, autoincrement=False)
 
 
 def blob(name: str) -> Column[bytes]:
     """A NOT NULL bytes column."""
     return Column(name, BYTES, nullable=False)
-
-
-def _trigger(statement: str) -> ExecutableDDLElement:
-    build: Callable[[str], ExecutableDDLElement] = DDL  # its constructor carries no types
-    return build(statement).execute_if(dialect="sqlite")

