@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mrmarket.cli.commands import config, doctor, ledger, openapi, record, run, status, tape, venue
+from mrmarket.cli.commands import config, doctor, ledger, openapi, rail, record, run, status, tape, venue
 
 
 def register(app: typer.Typer) -> None:
@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     running, checking, data = "Run", "Look and check", "Market data"
     app.command("run", rich_help_panel=running)(run.run)
     app.command("venue", rich_help_panel=running)(venue.venue)
+    app.command("rail", rich_help_panel=running)(rail.rail)
     app.command("status", rich_help_panel=checking)(status.status)
     app.command("doctor", rich_help_panel=checking)(doctor.doctor)
     app.add_typer(ledger.app, name="ledger", rich_help_panel=checking)
