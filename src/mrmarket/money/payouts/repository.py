@@ -200,6 +200,10 @@ class MoveRepository:
         )
         return _MOVES.select(self._sql, tail, *_texts(MOVES_PENDING), *venues, now_ms, limit)
 
+    def decimals(self, asset: str) -> int:
+        """Of a registered asset."""
+        return int(self._sql.rows("SELECT decimals FROM assets WHERE id = ?", asset)[0][0])
+
     def pending(self, account: str | None = None) -> list[MoveRow]:
         """Unfinished moves, oldest first, of one account or of all."""
         tail, values = f"WHERE state IN ({_marks(MOVES_PENDING)})", [*_texts(MOVES_PENDING)]
