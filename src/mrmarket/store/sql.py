@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -35,18 +35,13 @@ class Sql(Protocol):
 class SqlReader(Protocol):
     """Reads what is committed, from any thread, one snapshot at a time."""
 
-    def snapshot(self) -> _Snapshot:
+    def snapshot(self) -> AbstractContextManager[Sql]:
         """A block that sees one moment of the database, whatever is written meanwhile."""
         ...
 
     def close(self) -> None:
         """Release the connection; closing twice is harmless."""
         ...
-
-
-class _Snapshot(Protocol):
-    def __enter__(self) -> Sql: ...
-    def __exit__(self, *exception: object) -> bool | None: ...
 
 
 class SqliteSql:
