@@ -63,6 +63,14 @@ class Books:
         self.writer.close()
 
 
+def follow_all(documents: list[Signed]) -> SealChain:
+    """Walk a chain from its beginning."""
+    chain = SealChain()
+    for signed in documents:
+        chain.follow(signed)
+    return chain
+
+
 @pytest.fixture
 def books(path: Path) -> Iterator[Books]:
     """Books to seal."""
@@ -92,15 +100,10 @@ def test_a_seal_states_head_time_and_what_is_owed(books: Books) -> None:
 def test_seals_are_chained(books: Books) -> None:
     """Each names the hash of the one before; a chain with one left out or altered is refused."""
     seals = [books.seal() for _ in range(3)]
-    chain = SealChain()
-    for signed in seals:
-        chain.follow(signed)
-    assert chain.number == 3
+    assert follow_all(seals).number == 3
     for wrong in (seals[1:], seals[::2]):
-        broken = SealChain()
         with pytest.raises(SealError, match="missing"):
-            for signed in wrong:
-                broken.follow(signed)
+            follow_all(wrong)
 
 
 def test_a_nonce_belongs_to_one_user_asset_and_seal() -> None:
@@ -196,10 +199,7 @@ def test_a_rotation_that_was_cut_short_is_finished_or_forgotten(
     """The file of the next key is moved into place if the ledger names it, and removed if not."""
     books.seal()
     old = books.key
-    if recorded:
-        new = books.ring.rotate(books.reader, books.writer, books.clock)
-    else:
-        new = old.successor()
+    new = books.ring.rotate(books.reader, books.writer, books.clock) if recorded else old.successor()
     new.keep(path.parent / (KEY_FILE + ".next"))
     old.keep(path.parent / KEY_FILE)
     assert books.key.public == (new.public if recorded else old.public)

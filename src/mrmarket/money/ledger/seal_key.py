@@ -60,7 +60,7 @@ class SealKey:
         """
         path = folder / KEY_FILE
         if not path.exists():
-            _write(path, cls.generate()._content())
+            cls.generate().keep(path)
         return cls.read(path)
 
     @classmethod
@@ -97,7 +97,7 @@ class SealKey:
         return self._private.sign(message)
 
     def nonce(self, number: int, asset: str, account: str) -> bytes:
-        """What hides an account's leaf in one seal: HMAC-SHA-256 over the seal's number, asset and account."""
+        """What hides an account's leaf in one seal: HMAC-SHA-256 over its number, asset and account."""
         subject = msgspec.json.encode(["mrmarket leaf v1", number, asset, account])
         return hmac.digest(self._nonce_secret, subject, sha256)
 
