@@ -63,7 +63,7 @@ class Books(Protocol):
         ...
 
 
-class Posting(msgspec.Struct, frozen=True):
+class Posting(msgspec.Struct, frozen=True, gc=False):
     """What a group changes."""
 
     assets: tuple[Asset, ...]

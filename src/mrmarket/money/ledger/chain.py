@@ -17,7 +17,7 @@ from mrmarket.money.ledger.group import (
     Transfer,
     account_form,
     asset_form,
-    transfer_form,
+    transfers_form,
 )
 
 GENESIS: Final = sha256(b"mrmarket ledger v1\0").digest()
@@ -32,7 +32,7 @@ AssetForm = tuple[str, int]
 AccountForm = tuple[str | None, ...]
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A group as it was recorded, posted or rejected."""
 
     seq: int
@@ -77,7 +77,7 @@ def link(
     reverses: str | None,
     assets: Sequence[AssetForm],
     accounts: Sequence[AccountForm],
-    transfers: Sequence[TransferForm],
+    transfers: Sequence[TransferForm] | msgspec.Raw,
 ) -> bytes:
     """SHA-256 over the previous hash and the group's canonical bytes.
 
@@ -126,5 +126,5 @@ def chained(previous: bytes, record: Record) -> bytes:
         record.reverses,
         [asset_form(asset) for asset in record.assets],
         [account_form(account) for account in record.accounts],
-        [transfer_form(transfer) for transfer in record.transfers],
+        transfers_form(record.transfers),
     )

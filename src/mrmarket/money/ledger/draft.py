@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import NamedTuple
 
+import msgspec
+
 from mrmarket.core.money import Asset
 from mrmarket.money.ledger.account import Account
 from mrmarket.money.ledger.books import NOTHING_PENDING, Holding, Pending, Posting, Rejection
@@ -19,7 +21,8 @@ from mrmarket.money.ledger.group import (
     Transfer,
     account_form,
     asset_form,
-    transfer_form,
+    content_hash,
+    transfers_form,
 )
 from mrmarket.money.ledger.port import LedgerStore, State
 from mrmarket.money.ledger.rules import decide
@@ -130,13 +133,14 @@ class Draft:
         Raises:
             IdempotencyConflictError: if the key was used for other content; nothing is recorded.
         """
-        content_hash = group.content_hash
+        form = transfers_form(group.transfers)
+        digest = content_hash(group, form)
         known = self.record(group.key)
         if known is not None:
-            if known.content_hash != content_hash:
+            if known.content_hash != digest:
                 raise IdempotencyConflictError(group.key, known.seq)
             return known.answer
-        record = self._record(group, content_hash, decide(self, group))
+        record = self._record(group, digest, form, decide(self, group))
         self.records.append(record)
         self._by_key[group.key] = record
         return record.answer
@@ -180,7 +184,9 @@ class Draft:
         if self.records:
             state.seq, state.hash = self.records[-1].seq, self.records[-1].hash
 
-    def _record(self, group: Group, content_hash: bytes, decision: Posting | Rejection) -> Record:
+    def _record(
+        self, group: Group, content: bytes, form: msgspec.Raw, decision: Posting | Rejection
+    ) -> Record:
         last = self.records[-1] if self.records else self._state
         seq = last.seq + 1
         if isinstance(decision, Rejection):
@@ -189,22 +195,27 @@ class Draft:
             accounts: tuple[Account, ...] = ()
             transfers: tuple[Transfer, ...] = ()
             reverses = None
+            form = transfers_form(())
         else:
             outcome, message = POSTED, ""
             assets, accounts, transfers = decision.assets, decision.accounts, decision.transfers
             reverses = group.reverses
+            if transfers is not group.transfers:
+                form = transfers_form(transfers)  # a clamp moved less than was asked for
             self.balances.update(decision.balances)
-            self._pending.update(decision.pending)
-            self._holds.update(decision.holds)
-            self._assets.update((asset.id, asset) for asset in assets)
-            self._accounts.update((account.id, account) for account in accounts)
+            if decision.holds:
+                self._pending.update(decision.pending)
+                self._holds.update(decision.holds)
+            if assets or accounts:
+                self._assets.update((asset.id, asset) for asset in assets)
+                self._accounts.update((account.id, account) for account in accounts)
             if reverses is not None:
                 self._reversals[reverses] = group.key
         digest = link(
             last.hash,
             seq,
             group.key,
-            content_hash,
+            content,
             self.at_ms,
             self._store.epoch,
             outcome,
@@ -213,12 +224,12 @@ class Draft:
             reverses,
             [asset_form(asset) for asset in assets],
             [account_form(account) for account in accounts],
-            [transfer_form(transfer) for transfer in transfers],
+            form,
         )
         return Record(
             seq,
             group.key,
-            content_hash,
+            content,
             self.at_ms,
             self._store.epoch,
             outcome,

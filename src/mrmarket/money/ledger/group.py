@@ -38,11 +38,13 @@ __all__ = [
     "TransferKind",
     "account_form",
     "asset_form",
+    "content_hash",
     "expire_hold",
     "hold_id",
     "post_hold",
     "reversal_of",
     "transfer_form",
+    "transfers_form",
     "void_hold",
 ]
 
@@ -77,17 +79,7 @@ class Group:
     @property
     def content_hash(self) -> bytes:
         """SHA-256 of what a repeat must match: everything but the memo."""
-        return sha256(
-            _encode(
-                [
-                    self.key,
-                    [transfer_form(transfer) for transfer in self.transfers],
-                    [asset_form(asset) for asset in self.assets],
-                    [account_form(account) for account in self.accounts],
-                    self.reverses,
-                ]
-            )
-        ).digest()
+        return content_hash(self, transfers_form(self.transfers))
 
 
 class Reversible(Protocol):
@@ -120,7 +112,7 @@ def mirrored(transfers: Sequence[Transfer]) -> tuple[Transfer, ...]:
     return tuple(transfer.mirror for transfer in reversed(transfers) if transfer.moves)
 
 
-class Posted(msgspec.Struct, frozen=True):
+class Posted(msgspec.Struct, frozen=True, gc=False):
     """The group happened."""
 
     key: str
@@ -128,7 +120,7 @@ class Posted(msgspec.Struct, frozen=True):
     hash: bytes
 
 
-class Rejected(msgspec.Struct, frozen=True):
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """The group broke a rule and nothing moved. A repeat gets the same answer."""
 
     key: str
@@ -138,6 +130,26 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 Answer = Posted | Rejected
+
+
+def transfers_form(transfers: Sequence[Transfer]) -> msgspec.Raw:
+    """Canonical bytes of a group's transfers. They are most of a group, and stand in both of its hashes."""
+    return msgspec.Raw(_encode([transfer_form(transfer) for transfer in transfers]))
+
+
+def content_hash(group: Group, transfers: msgspec.Raw) -> bytes:
+    """SHA-256 of what a repeat must match, given the canonical bytes of the group's transfers."""
+    return sha256(
+        _encode(
+            (
+                group.key,
+                transfers,
+                [asset_form(asset) for asset in group.assets],
+                [account_form(account) for account in group.accounts],
+                group.reverses,
+            )
+        )
+    ).digest()
 
 
 def asset_form(asset: Asset) -> tuple[str, int]:

@@ -20,7 +20,7 @@ Work = Callable[[Draft], Any]
 """A unit of work inside the writer's transaction: it may post groups and write tables of its own."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What one request of a batch came to."""
 
     value: Any = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from mrmarket.core.money import MAX_UNITS, Asset
@@ -10,45 +12,74 @@ from mrmarket.money.ledger.books import Books, Holding, Pending, Posting, Reject
 from mrmarket.money.ledger.group import Group, Hold, HoldState, Phase, Transfer, hold_id
 from mrmarket.money.ledger.transfer import SETTLED_AS
 
+_PLAIN: Final = Phase.PLAIN
+_PENDING: Final = Phase.PENDING
+
 
 class Movement:
     """The working sheet of one group. Nothing in the books changes."""
+
+    __slots__ = (
+        "_accounts",
+        "_balances",
+        "_books",
+        "_giving",
+        "_holds",
+        "_new_accounts",
+        "_new_assets",
+        "_pending",
+        "_taking",
+    )
 
     def __init__(self, books: Books, new_assets: dict[str, Asset], new_accounts: dict[str, Account]) -> None:
         self._books = books
         self._new_assets = new_assets
         self._new_accounts = new_accounts
+        self._accounts: dict[str, Account] = {}
         self._balances: dict[Holding, int] = {}
         self._pending: dict[Holding, Pending] = {}
         self._holds: dict[str, Hold] = {}
         # Keys in the order of the transfers, so that the first broken rule is the same on every machine.
-        self._giving: dict[Holding, None] = {}
-        self._taking: dict[Holding, None] = {}
+        self._giving: dict[Holding, Account] = {}
+        self._taking: dict[Holding, Account] = {}
 
     def carry_out(self, group: Group) -> Posting | Rejection:
         """Go through the transfers in order, then hold the result against every limit."""
-        done: list[Transfer] = []
+        accounts, balances = self._accounts, self._balances
+        giving, taking = self._giving, self._taking
+        changed: list[Transfer] | None = None
         for position, transfer in enumerate(group.transfers):
-            refusal = self._check_names(transfer)
-            if refusal is not None:
-                return refusal
-            recorded = self._clamped(transfer) if transfer.clamp else transfer
-            if isinstance(recorded, Rejection):
-                return recorded
-            if recorded.phase is Phase.PLAIN:
-                self._give(recorded)
-            elif recorded.phase is Phase.PENDING:
-                refusal = self._set_aside(recorded, hold_id(group.key, position))
+            debit, credit, asset = transfer.debit, transfer.credit, transfer.asset
+            # A plain transfer of known accounts is written out, because that is what bulk is made of.
+            if debit not in accounts or credit not in accounts or (debit, asset) not in balances:
+                refusal = self._check_names(transfer)
+                if refusal is not None:
+                    return refusal
+            giver, taker = (debit, asset), (credit, asset)
+            recorded = transfer
+            if transfer.clamp:
+                clamped = self._clamped(transfer)
+                if isinstance(clamped, Rejection):
+                    return clamped
+                recorded = clamped
+            if transfer.phase is _PLAIN:
+                balances[giver] = self._balance(giver) - recorded.units
+                balances[taker] = self._balance(taker) + recorded.units
             else:
-                refusal = self._settle(recorded, recorded.hold or "")
-            if refusal is not None:
-                return refusal
-            done.append(recorded)
+                refusal = self._hold_or_settle(recorded, group.key, position)
+                if refusal is not None:
+                    return refusal
+            if transfer.phase is _PLAIN or transfer.phase is _PENDING:
+                giving[giver] = accounts[debit]
+                taking[taker] = accounts[credit]
+            if recorded is not transfer:
+                changed = changed or list(group.transfers)
+                changed[position] = recorded
         return self._check_limits() or Posting(
             tuple(self._new_assets.values()),
             tuple(self._new_accounts.values()),
-            tuple(done),
-            self._balances,
+            group.transfers if changed is None else tuple(changed),
+            balances,
             self._pending,
             self._holds,
         )
@@ -57,13 +88,20 @@ class Movement:
         if transfer.asset not in self._new_assets and self._books.asset(transfer.asset) is None:
             return Rejection("unknown_asset", f"{transfer.asset} is not registered")
         for account_id in (transfer.debit, transfer.credit):
-            if account_id not in self._new_accounts and self._books.account(account_id) is None:
+            account = self._new_accounts.get(account_id) or self._books.account(account_id)
+            if account is None:
                 return Rejection("unknown_account", f"{account_id} is not open")
+            self._accounts[account_id] = account
         return None
+
+    def _hold_or_settle(self, transfer: Transfer, key: str, position: int) -> Rejection | None:
+        if transfer.phase is _PENDING:
+            return self._set_aside(transfer, hold_id(key, position))
+        return self._settle(transfer, transfer.hold or "")
 
     def _clamped(self, transfer: Transfer) -> Transfer | Rejection:
         """The transfer of what the giver has above its floor by now, if that is less."""
-        floor = self._account(transfer.debit).floor
+        floor = self._accounts[transfer.debit].floor
         units = transfer.units
         if floor is not None:
             holding = (transfer.debit, transfer.asset)
@@ -72,20 +110,10 @@ class Movement:
             return Rejection("nothing_to_move", f"{transfer.debit} has no {transfer.asset} above its floor")
         return replace(transfer, units=units, asked_units=transfer.units)
 
-    def _give(self, transfer: Transfer) -> None:
-        giver = (transfer.debit, transfer.asset)
-        taker = (transfer.credit, transfer.asset)
-        self._balances[giver] = self._balance(giver) - transfer.units
-        self._balances[taker] = self._balance(taker) + transfer.units
-        self._giving[giver] = None
-        self._taking[taker] = None
-
     def _set_aside(self, transfer: Transfer, name: str) -> Rejection | None:
         if transfer.expires_ms is not None and transfer.expires_ms <= self._books.at_ms:
             return Rejection("hold_expired", f"{name} would have run out before it began; name a later time")
         self._wait(transfer, transfer.units)
-        self._giving[transfer.debit, transfer.asset] = None
-        self._taking[transfer.credit, transfer.asset] = None
         self._holds[name] = Hold(
             name,
             transfer.debit,
@@ -131,27 +159,24 @@ class Movement:
         self._pending[taker] = Pending(outgoing, incoming + units)
 
     def _check_limits(self) -> Rejection | None:
-        for holding in self._balances.keys() | self._pending.keys() if self._pending else self._balances:
+        balances, waiting = self._balances, self._waiting
+        for holding in (balances | self._pending) if self._pending else balances:
             units = self._balance(holding)
-            outgoing, incoming = self._waiting(holding)
+            outgoing, incoming = waiting(holding)
             if units - outgoing <= -MAX_UNITS or units + incoming >= MAX_UNITS:
                 return Rejection("overflow", f"{holding[0]} would hold 2^127 units of {holding[1]} or more")
-        for holding in self._giving:
-            floor = self._account(holding[0]).floor
-            if floor is None:
-                continue
-            available = self._balance(holding) - self._waiting(holding).outgoing
-            if available < floor:
-                short = f"{holding[0]} is {floor - available} units of {holding[1]} short"
-                return Rejection("insufficient_funds", short)
-        for holding in self._taking:
-            ceiling = self._account(holding[0]).ceiling
-            if ceiling is None:
-                continue
-            filled = self._balance(holding) + self._waiting(holding).incoming
-            if filled > ceiling:
-                excess = f"{holding[0]} would be {filled - ceiling} units of {holding[1]} above its ceiling"
-                return Rejection("ceiling_exceeded", excess)
+        for holding, account in self._giving.items():
+            if account.floor is not None:
+                available = self._balance(holding) - waiting(holding)[0]
+                if available < account.floor:
+                    short = f"{holding[0]} is {account.floor - available} units of {holding[1]} short"
+                    return Rejection("insufficient_funds", short)
+        for holding, account in self._taking.items():
+            if account.ceiling is not None:
+                excess = self._balance(holding) + waiting(holding)[1] - account.ceiling
+                if excess > 0:
+                    above = f"{holding[0]} would be {excess} units of {holding[1]} above its ceiling"
+                    return Rejection("ceiling_exceeded", above)
         return None
 
     def _balance(self, holding: Holding) -> int:
@@ -160,12 +185,6 @@ class Movement:
 
     def _waiting(self, holding: Holding) -> Pending:
         return self._pending.get(holding) or self._books.pending(*holding)
-
-    def _account(self, account_id: str) -> Account:
-        account = self._new_accounts.get(account_id) or self._books.account(account_id)
-        if account is None:  # _check_names has seen it
-            raise LookupError(account_id)
-        return account
 
 
 def _check_units(transfer: Transfer, hold: Hold) -> Rejection | None:

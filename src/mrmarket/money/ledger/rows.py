@@ -33,6 +33,8 @@ SELECT_HOLD: Final = (
 
 Row = tuple[object, ...]
 
+_PLAIN: Final = Phase.PLAIN
+
 
 def group_row(record: Record) -> Row:
     """`GROUP_COLUMNS` of a record."""
@@ -57,8 +59,9 @@ def transfer_rows(records: Sequence[Record]) -> tuple[list[Row], list[Row]]:
     for record in records:
         seq = record.seq
         for position, item in enumerate(record.transfers):
-            row = (seq, position, item.debit, item.credit, item.asset, str(item.units), item.kind.value)
-            if item.phase is Phase.PLAIN and not item.clamp:
+            kind = item.kind._value_
+            row = (seq, position, item.debit, item.credit, item.asset, str(item.units), kind)
+            if item.phase is _PLAIN and not item.clamp:
                 plain.append(row)
             else:
                 others.append((*row, *_terms(item)))

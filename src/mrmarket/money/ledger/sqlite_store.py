@@ -36,8 +36,9 @@ _INSERT_ASSET: Final = _insert("assets", rows.ASSET_COLUMNS)
 _INSERT_ACCOUNT: Final = _insert("accounts", rows.ACCOUNT_COLUMNS)
 _INSERT_HOLD: Final = _insert("holds", rows.HOLD_COLUMNS)
 _SETTLE_HOLD: Final = "UPDATE holds SET state = ?, settled_seq = ? WHERE id = ?"
+_UPDATE_BALANCE: Final = "UPDATE balances SET units = ? WHERE account = ? AND asset = ?"
 _UPSERT_BALANCE: Final = (
-    "INSERT INTO balances (account, asset, units) VALUES (?, ?, ?)"
+    "INSERT INTO balances (units, account, asset) VALUES (?, ?, ?)"
     " ON CONFLICT (account, asset) DO UPDATE SET units = excluded.units"
 )
 _FIND_ALL: Final = f"{archive.SELECT_GROUP} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
@@ -146,10 +147,7 @@ class SqliteStore:
             reach("ledger.transfers_written")
             connection.executemany(_INSERT_ASSET, rows.asset_rows(records))
             connection.executemany(_INSERT_ACCOUNT, rows.account_rows(records))
-            connection.executemany(
-                _UPSERT_BALANCE,
-                [(account, asset, str(units)) for (account, asset), units in balances.items()],
-            )
+            self._write_balances(balances)
             reach("ledger.balances_written")
             connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -171,6 +169,13 @@ class SqliteStore:
         with self._errors():
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
+
+    def _write_balances(self, balances: Mapping[Holding, int]) -> None:
+        changed = [(str(units), *holding) for holding, units in balances.items()]
+        # An upsert checks every limit and reference twice; most holdings are there already.
+        known = self._connection.executemany(_UPDATE_BALANCE, changed).rowcount
+        if known < len(changed):
+            self._connection.executemany(_UPSERT_BALANCE, changed)
 
     def _require_transaction(self) -> None:
         # When the disk is full SQLite may end a transaction by itself; what follows would then be

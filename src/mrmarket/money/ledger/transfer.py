@@ -57,11 +57,12 @@ class Phase(StrEnum):
     """Held units are released because their time has run out."""
 
 
+_PLAIN: Final = Phase.PLAIN  # looking a member up costs more than the comparison
 _SETTLING: Final = frozenset({Phase.POST, Phase.VOID, Phase.EXPIRE})
 _MOVING: Final = frozenset({Phase.PLAIN, Phase.POST})
 
 
-class Transfer(msgspec.Struct, frozen=True):
+class Transfer(msgspec.Struct, frozen=True, gc=False):
     """Units of one asset move, or are held to move, from one account to another."""
 
     debit: str
@@ -138,7 +139,7 @@ SETTLED_AS: Final = {
 """What a hold becomes by each phase that ends it."""
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """Units that one account has set aside for another."""
 
     id: str
@@ -181,11 +182,12 @@ def transfer_form(transfer: Transfer) -> tuple[object, ...]:
     plain, `hold`, `expires_ms`, and of a clamped transfer `clamp` (true) in a request or `asked` (the most
     that was to move) in a record.
     """
-    plain = (transfer.debit, transfer.credit, transfer.asset, str(transfer.units), transfer.kind.value)
-    if transfer.phase is Phase.PLAIN and not transfer.clamp:
+    kind = transfer.kind._value_
+    plain = (transfer.debit, transfer.credit, transfer.asset, str(transfer.units), kind)
+    if transfer.phase is _PLAIN and not transfer.clamp:
         return plain
     terms: dict[str, object] = {}
-    if transfer.phase is not Phase.PLAIN:
+    if transfer.phase is not _PLAIN:
         terms["phase"] = transfer.phase.value
     if transfer.hold is not None:
         terms["hold"] = transfer.hold

@@ -66,6 +66,9 @@ ACCOUNTS: Final = shape.append_only(
 )
 Index("accounts_group", ACCOUNTS.c.group_seq, ACCOUNTS.c.position, unique=True)
 
+PHASES: Final = "phase IS NULL OR phase = 'pending' OR phase = 'post' OR phase = 'void' OR phase = 'expire'"
+"""CHECK of a transfer's phase. SQLite would build a table for IN (…) with every row."""
+
 TRANSFERS: Final = shape.append_only(
     Table(
         "transfers",
@@ -77,10 +80,14 @@ TRANSFERS: Final = shape.append_only(
         shape.text("asset"),
         Column("units", shape.UNITS, nullable=False),
         shape.text("kind"),
-        Column("phase", Text(), CheckConstraint("phase IN ('pending', 'post', 'void', 'expire')")),
+        Column("phase", Text(), CheckConstraint(PHASES)),
         Column("hold", Text()),
         Column("expires_ms", shape.WHOLE),
-        Column("asked", shape.UNITS, CheckConstraint(shape.POSITIVE_UNITS.format("asked"))),
+        Column(
+            "asked",
+            shape.UNITS,
+            CheckConstraint(f"asked IS NULL OR ({shape.POSITIVE_UNITS.format('asked')})"),
+        ),
         CheckConstraint(shape.POSITIVE_UNITS.format("units"), name="transfers_units"),
         CheckConstraint("debit <> credit", name="transfers_two_accounts"),
         sqlite_strict=True,

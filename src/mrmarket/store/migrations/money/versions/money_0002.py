@@ -12,14 +12,16 @@ from mrmarket.store.schema import shape
 revision = "money_0002"
 down_revision = "money_0001"
 
+PHASES = "phase IS NULL OR phase = 'pending' OR phase = 'post' OR phase = 'void' OR phase = 'expire'"
+
 
 def upgrade() -> None:
     """Widen accounts and transfers; create the tables."""
     _add("accounts", "ceiling", shape.UNITS, shape.SIGNED_UNITS.format("ceiling"))
-    _add("transfers", "phase", sa.Text(), "phase IN ('pending', 'post', 'void', 'expire')")
+    _add("transfers", "phase", sa.Text(), PHASES)
     _add("transfers", "hold", sa.Text())
     _add("transfers", "expires_ms", shape.WHOLE)
-    _add("transfers", "asked", shape.UNITS, shape.POSITIVE_UNITS.format("asked"))
+    _add("transfers", "asked", shape.UNITS, f"asked IS NULL OR ({shape.POSITIVE_UNITS.format('asked')})")
     op.create_table(
         "holds",
         shape.text("id", primary_key=True),
