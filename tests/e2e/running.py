@@ -18,11 +18,13 @@ from mrmarket.core.clock import SystemClock
 from mrmarket.money.pool.plan import PoolPlan
 from mrmarket.money.pool.treasury import Treasury
 from mrmarket.money.pool.view import ReconciliationLine
+from mrmarket.services.access.owner_token import read_owner_token
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.remote import RemoteInstance
 from mrmarket.store.trading_store import TradingStore
 
 START_S = 60.0
+OWNER_PASSWORD = "correct horse battery staple"
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,29 @@ class RunningInstance:
 
     @property
     def remote(self) -> RemoteInstance:
-        """Its API."""
-        return RemoteInstance(self.url)
+        """Its API, with the owner's rights."""
+        return RemoteInstance(self.url, read_owner_token(self.data))
 
     def stop_trading(self) -> None:
         """The page's stop button: cancels every quote and pauses."""
-        read_json(f"{self.url}/api/v1/instance/stop", {}, method="POST")
+        self.remote.stop()
+
+    def owner_cookie(self) -> dict[str, str]:
+        """Set the owner's password and sign in with it: the session's cookie, as Playwright takes it."""
+        subprocess.run(
+            command("admin", "password", "--stdin", "--data", str(self.data)),
+            input=OWNER_PASSWORD.encode(),
+            check=True,
+            capture_output=True,
+        )
+        request = urllib.request.Request(  # noqa: S310 - our own loopback address
+            f"{self.url}/api/v1/auth/admin",
+            data=json.dumps({"password": OWNER_PASSWORD}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the same
+            name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
+        return {"name": name, "value": value, "url": self.url}
 
     def interrupt(self, timeout_s: float = 30) -> int:
         """Ctrl-C, and wait for its exit status."""

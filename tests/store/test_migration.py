@@ -20,6 +20,7 @@ from mrmarket.store.errors import (
     StoreError,
 )
 from mrmarket.store.migration import (
+    CONTROL_SCHEMA,
     MONEY_SCHEMA,
     TRADING_SCHEMA,
     VERSION_TABLE,
@@ -27,11 +28,12 @@ from mrmarket.store.migration import (
     check_version,
     prepare,
 )
+from mrmarket.store.schema.control import CONTROL
 from mrmarket.store.schema.money import MONEY
 from mrmarket.store.schema.trading import TRADING
 from mrmarket.store.trading_store import TradingStore
 
-FAMILIES = [(TRADING_SCHEMA, TRADING), (MONEY_SCHEMA, MONEY)]
+FAMILIES = [(TRADING_SCHEMA, TRADING), (MONEY_SCHEMA, MONEY), (CONTROL_SCHEMA, CONTROL)]
 
 
 def definitions(path: Path) -> dict[str, str]:
@@ -42,7 +44,7 @@ def definitions(path: Path) -> dict[str, str]:
     return {name: " ".join(sql.split()) for name, sql in rows if name != VERSION_TABLE}
 
 
-@pytest.mark.parametrize(("family", "metadata"), FAMILIES, ids=["trading", "money"])
+@pytest.mark.parametrize(("family", "metadata"), FAMILIES, ids=["trading", "money", "control"])
 def test_migrations_end_at_the_one_definition(
     tmp_path: Path, family: SchemaFamily, metadata: MetaData
 ) -> None:
@@ -54,7 +56,7 @@ def test_migrations_end_at_the_one_definition(
     assert definitions(tmp_path / "migrated.db") == definitions(tmp_path / "defined.db")
 
 
-@pytest.mark.parametrize("family", [TRADING_SCHEMA, MONEY_SCHEMA], ids=["trading", "money"])
+@pytest.mark.parametrize("family", [family for family, _ in FAMILIES], ids=["trading", "money", "control"])
 def test_the_newest_step_is_the_one_that_the_code_names(tmp_path: Path, family: SchemaFamily) -> None:
     """A forgotten version bump is caught."""
     prepare(tmp_path / "a.db", family)

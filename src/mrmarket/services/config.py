@@ -39,6 +39,13 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     pass
 
 
+_PUBLIC_URL: Final = re.compile(
+    r"https?://[A-Za-z0-9.\-]+(?::[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](?::[0-9]{1,5})?"
+)
+PerSecond = Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]
+Burst = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
 class InstanceSection(_Section, frozen=True):
     """`[instance]`: what it is called."""
 
@@ -52,6 +59,29 @@ class ApiSection(_Section, frozen=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
     allowed_hosts: list[str] = msgspec.field(default_factory=list)
     """Further host names that browsers may use to reach it."""
+    public_url: str = ""
+    """Where people reach it, if through a proxy; with https the session's cookie never leaves encryption."""
+    open_desk: bool | None = None
+    """Whether visitors see market, orders, fills and performance. Left out: where the money is simulated."""
+
+    def __post_init__(self) -> None:
+        if self.public_url and not _PUBLIC_URL.fullmatch(self.public_url):
+            raise ValueError("public_url: give it without a path, such as https://market.example")
+
+
+class AccessSection(_Section, frozen=True):
+    """`[access]`: who may sign in, and how often anybody may ask. Rates count one session, or one address."""
+
+    chain_ids: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=2**53)]], msgspec.Meta(min_length=1)] = (
+        msgspec.field(default_factory=lambda: [1])
+    )
+    """Chains whose wallets may sign in (1 is Ethereum)."""
+    reads_per_s: PerSecond = 100.0
+    reads_burst: Burst = 400
+    writes_per_s: PerSecond = 5.0
+    writes_burst: Burst = 40
+    sign_ins_per_s: PerSecond = 0.5
+    sign_ins_burst: Burst = 30
 
 
 class VenueSection(_Section, frozen=True):
@@ -109,6 +139,7 @@ class Config(_Section, frozen=True):
 
     instance: InstanceSection = InstanceSection()
     api: ApiSection = ApiSection()
+    access: AccessSection = AccessSection()
     venue: VenueSection = VenueSection()
     simulation: SimulationSection = SimulationSection()
     strategy: Parameters = Parameters()

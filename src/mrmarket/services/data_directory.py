@@ -13,7 +13,7 @@ import msgspec
 from mrmarket.core.clock import SystemClock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.core.ids import uuid7
-from mrmarket.store.migration import MONEY_SCHEMA, TRADING_SCHEMA, check_version
+from mrmarket.store.migration import CONTROL_SCHEMA, MONEY_SCHEMA, TRADING_SCHEMA, check_version
 
 
 class InstanceBusyError(MrMarketError):
@@ -97,6 +97,7 @@ class DataDirectory:
         self.root = root
         self.trading_db = root / "trading.db"
         self.money_db = root / "money.db"
+        self.control_db = root / "control.db"
         self.venue_state = root / "venue"
         self._whereabouts = root / "instance.json"
         self._lock: IO[str] | None = None
@@ -138,7 +139,12 @@ class DataDirectory:
         Raises:
             StoreError: one is of a newer version, of another program, or damaged.
         """
-        for path, family in ((self.trading_db, TRADING_SCHEMA), (self.money_db, MONEY_SCHEMA)):
+        databases = (
+            (self.trading_db, TRADING_SCHEMA),
+            (self.money_db, MONEY_SCHEMA),
+            (self.control_db, CONTROL_SCHEMA),
+        )
+        for path, family in databases:
             if path.is_file() and path.stat().st_size:
                 check_version(path, family)
 

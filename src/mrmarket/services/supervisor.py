@@ -9,11 +9,14 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
 
 from mrmarket.core.errors import MrMarketError
+from mrmarket.services.access.access import Access
+from mrmarket.services.access.configured import access_settings
 from mrmarket.services.api.app import LOOPBACK_HOSTS, create_app
 from mrmarket.services.config import ApiSection, LoadedConfig
 from mrmarket.services.data_directory import DataDirectory
@@ -72,12 +75,15 @@ class Supervisor:
         self._for_s = for_s
 
     async def run(
-        self, on_ready: Callable[[str], None], on_progress: Callable[[float], None] | None = None
+        self,
+        on_ready: Callable[[str, str | None], None],
+        on_progress: Callable[[float], None] | None = None,
     ) -> RunSummary:
         """Start, serve, and end on a signal, after the time asked for, with the tape, or on a failure.
 
         Args:
-            on_ready: told the page's address once the instance trades.
+            on_ready: told the page's address once the instance trades, and the link that sets the owner's
+                first password while there is none.
             on_progress: told now and then how many seconds of tape time have passed.
 
         Raises:
@@ -91,13 +97,19 @@ class Supervisor:
             instance = Instance(self._loaded, directory)
             await instance.open()
             bookkeeper = Bookkeeper(instance)
-            server, serving = _serve(instance, api, listener)
+            try:
+                access = Access.open(self._data, access_settings(self._loaded.config))
+            except BaseException:
+                await _close(instance)
+                raise
+            server, serving = _serve(instance, access, api, listener)
             host, port = listener.getsockname()[:2]
             url = f"http://{host}:{port}"
             failures: list[Exception] = []
             try:
+                setup = access.setup_token()
                 directory.announce(url)
-                on_ready(url)
+                on_ready(url, f"{api.public_url or url}/#setup={setup}" if setup else None)
                 failures += await self._until_over(instance, stopping, on_progress)
                 bookkeeper.rest()
             except Exception as error:  # noqa: BLE001 - whatever it is, orders are cancelled before it is told
@@ -106,6 +118,7 @@ class Supervisor:
                 failures += await _close(instance)
                 server.should_exit = True
                 await serving
+                await access.close()
             if failures:
                 raise failures[0]
             return bookkeeper.summary()
@@ -168,12 +181,14 @@ def _reason(error: OSError) -> str:
 
 
 def _serve(
-    instance: Instance, api: ApiSection, listener: socket.socket
+    instance: Instance, access: Access, api: ApiSection, listener: socket.socket
 ) -> tuple[_Server, asyncio.Task[None]]:
     hosts = LOOPBACK_HOSTS | {api.host} | set(api.allowed_hosts)
+    if api.public_url:
+        hosts |= {urlsplit(api.public_url).hostname or ""}
     server = _Server(
         uvicorn.Config(
-            create_app(instance, hosts),
+            create_app(instance, None, access, hosts),
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from mrmarket.cli.commands import config, doctor, ledger, openapi, rail, record, run, status, tape, venue
+from mrmarket.cli.commands import (
+    admin,
+    config,
+    doctor,
+    ledger,
+    loyalty,
+    openapi,
+    rail,
+    record,
+    run,
+    status,
+    tape,
+    venue,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -13,9 +26,11 @@ def register(app: typer.Typer) -> None:
     app.command("run", rich_help_panel=running)(run.run)
     app.command("venue", rich_help_panel=running)(venue.venue)
     app.command("rail", rich_help_panel=running)(rail.rail)
+    app.add_typer(admin.app, name="admin", rich_help_panel=running)
     app.command("status", rich_help_panel=checking)(status.status)
     app.command("doctor", rich_help_panel=checking)(doctor.doctor)
     app.add_typer(ledger.app, name="ledger", rich_help_panel=checking)
+    app.add_typer(loyalty.app, name="loyalty", rich_help_panel=checking)
     app.add_typer(config.app, name="config", rich_help_panel=checking)
     app.command("openapi", rich_help_panel=checking)(openapi.openapi)
     app.command("record", rich_help_panel=data)(record.record)

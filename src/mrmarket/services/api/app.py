@@ -2,69 +2,113 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
-from litestar import Litestar, MediaType, Router, get
+from litestar import Litestar, MediaType, Request, Router, get
 from litestar.config.compression import CompressionConfig
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
-from litestar.openapi.config import OpenAPIConfig
+from litestar.types import ControllerRouterHandler
 
-from mrmarket import __version__
 from mrmarket.core.errors import MrMarketError
+from mrmarket.services.access.access import Access
+from mrmarket.services.api import admin_routes, auth_routes, me_routes, pools_routes
+from mrmarket.services.api.admission import Admission
+from mrmarket.services.api.contract import document
 from mrmarket.services.api.face import InstanceFace
+from mrmarket.services.api.guards import ANYBODY, role_guard
+from mrmarket.services.api.money_face import MoneyFace
 from mrmarket.services.api.origin import OriginGuard
 from mrmarket.services.api.pages import page_handlers
+from mrmarket.services.api.parameters import StrictRequest
 from mrmarket.services.api.problems import answer_error, answer_fault, answer_http_error
+from mrmarket.services.api.refusals import MoneyNotReadyError
 from mrmarket.services.api.routes import InstanceRoutes, PoolRoutes, TradingRoutes
 from mrmarket.services.api.stream import stream
 
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_MAX_BODY: Final = 64 * 1024
+
+_ROUTES: Final[list[ControllerRouterHandler]] = [
+    *(InstanceRoutes, TradingRoutes, PoolRoutes, stream),
+    auth_routes.AuthRoutes,
+    *(pools_routes.PoolsRoutes, pools_routes.LedgerRoutes),
+    *(me_routes.HoldingsRoutes, me_routes.MovementRoutes, me_routes.EvidenceRoutes),
+    *(admin_routes.TreasuryRoutes, admin_routes.PoolAdminRoutes),
+    *(admin_routes.RewardAdminRoutes, admin_routes.LedgerAdminRoutes),
+]
 
 
-_OPENAPI: Final = OpenAPIConfig(title="Mr. Market", version=__version__)
-
-
-@get("/api/v1/openapi.json", include_in_schema=False, media_type=MediaType.JSON)
+@get("/api/v1/openapi.json", include_in_schema=False, media_type=MediaType.JSON, opt=ANYBODY)
 async def contract() -> bytes:
     """The API's contract."""
     return openapi_text().encode()
 
 
-def _api_router(face: InstanceFace | None) -> Router:
+def _api_router(face: InstanceFace | None, money: MoneyFace | None, access: Access) -> Router:
     def provide_face() -> InstanceFace | None:
         return face
 
+    def provide_money() -> MoneyFace:
+        if money is None:
+            raise MoneyNotReadyError
+        return money
+
+    def provide_access() -> Access:
+        return access
+
+    def provide_user(request: Request[Any, Any, Any]) -> str:
+        user: str = request.scope["user"].user
+        return user
+
     return Router(
         path="/api/v1",
-        route_handlers=[InstanceRoutes, TradingRoutes, PoolRoutes, stream],
-        dependencies={"face": Provide(provide_face, sync_to_thread=False)},
+        route_handlers=_ROUTES,
+        dependencies={
+            "face": Provide(provide_face, sync_to_thread=False),
+            "money_face": Provide(provide_money, sync_to_thread=False),
+            "access": Provide(provide_access, sync_to_thread=False),
+            "user": Provide(provide_user, sync_to_thread=False),
+        },
+        guards=[role_guard(access)],
+        request_class=StrictRequest,
+        request_max_body_size=_MAX_BODY,
     )
 
 
-def create_app(face: InstanceFace, hosts: frozenset[str] = LOOPBACK_HOSTS) -> Litestar:
+def create_app(
+    face: InstanceFace,
+    money: MoneyFace | None = None,
+    access: Access | None = None,
+    hosts: frozenset[str] = LOOPBACK_HOSTS,
+) -> Litestar:
     """Put the API and the pages in front of an instance.
 
     Args:
-        face: what is served.
+        face: what is served of the instance and its trading.
+        money: what is served of the business core; without it money routes answer 503 `money_not_ready`.
+        access: who gets in; without it the demo's people do, and nobody is the owner.
         hosts: host names the instance answers to; `*` for any (behind a proxy that checks).
     """
+    access = access or Access.ephemeral()
     return Litestar(
-        route_handlers=[_api_router(face), contract, *page_handlers()],
+        route_handlers=[_api_router(face, money, access), contract, *page_handlers()],
         exception_handlers={
             MrMarketError: answer_error,
             HTTPException: answer_http_error,
             Exception: answer_fault,
         },
         logging_config=None,
-        middleware=[DefineMiddleware(OriginGuard, hosts=hosts)],
+        middleware=[
+            DefineMiddleware(OriginGuard, hosts=hosts),
+            DefineMiddleware(Admission, access=access),
+        ],
         compression_config=CompressionConfig(backend="gzip", minimum_size=2048, exclude=["/api/v1/stream"]),
         # Served by a route of ours: the framework's own would answer unknown paths below it with HTML.
         openapi_config=None,
-        signature_types=[InstanceFace],
+        signature_types=[InstanceFace, MoneyFace, Access],
         debug=False,
     )
 
@@ -72,8 +116,4 @@ def create_app(face: InstanceFace, hosts: frozenset[str] = LOOPBACK_HOSTS) -> Li
 @cache
 def openapi_text() -> str:
     """The API's contract as JSON text, from the types alone; `web/openapi.json` is a copy of it."""
-    schema = Litestar(
-        route_handlers=[_api_router(None)],
-        openapi_config=_OPENAPI,
-    ).openapi_schema.to_schema()
-    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+    return document(_api_router(None, None, Access.ephemeral()))

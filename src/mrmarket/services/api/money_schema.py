@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
+
+_LINE: Final = r"^[^\x00-\x1f\x7f]*$(?!\n)"
+"""One line without control characters; in Python as in JavaScript."""
+
+Name = Annotated[str, msgspec.Meta(max_length=200, pattern=_LINE)]
+"""A name, id or address that somebody sends."""
+Amount = Annotated[str, msgspec.Meta(max_length=80, pattern=_LINE)]
+"""A decimal number as text, never as a JSON number."""
+Remark = Annotated[str, msgspec.Meta(max_length=500, pattern=_LINE)]
+Moment = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 Role = Literal["visitor", "user", "admin"]
 Period = Literal["day", "week", "month"]
@@ -22,7 +32,7 @@ class SessionView(msgspec.Struct, kw_only=True):
     admin_needs_setup: bool = False
     """No password is set yet: the link that the terminal printed sets one."""
     demo: bool = False
-    """The payment rail is the simulated one: wallets hold play money and the page can sign for demo people."""
+    """The rail is the simulated one: wallets hold play money, and the server can sign for demo people."""
 
 
 class NonceView(msgspec.Struct, kw_only=True):
@@ -39,21 +49,34 @@ class NonceView(msgspec.Struct, kw_only=True):
 class WalletSignIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A signed EIP-4361 message."""
 
-    message: str
-    signature: str
+    message: Annotated[str, msgspec.Meta(max_length=4096)]
+    signature: Name
 
 
 class AdminSignIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The owner's password."""
 
-    password: str
+    password: Annotated[str, msgspec.Meta(max_length=256)]
 
 
 class AdminSetup(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The first password, with the one-time token that the terminal printed."""
 
-    token: str
-    password: str
+    token: Name
+    password: Annotated[str, msgspec.Meta(max_length=256)]
+
+
+class DemoPerson(msgspec.Struct, kw_only=True):
+    """Somebody of the demo; the server holds their play wallet's key and signs for them."""
+
+    name: str
+    address: str
+
+
+class DemoSignIn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which of the demo's people to be."""
+
+    name: Name
 
 
 class LockTierView(msgspec.Struct, kw_only=True):
@@ -194,14 +217,14 @@ class PortfolioPoint(msgspec.Struct, kw_only=True):
 class DepositRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What a user wants to bring."""
 
-    pool: str
-    asset: str
-    amount: str
-    tier: str = ""
+    pool: Name
+    asset: Name
+    amount: Amount
+    tier: Name = ""
     """Empty: the pool's first."""
     terms_version: int | None = None
     """Which terms were shown; refused if they have changed since."""
-    key: str = ""
+    key: Name = ""
     """Chosen by the caller; repeating the request with the same key is harmless."""
 
 
@@ -263,21 +286,21 @@ class DepositView(msgspec.Struct, kw_only=True):
 class WithdrawalRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What a user wants to take out."""
 
-    pool: str
-    shares: str
+    pool: Name
+    shares: Amount
     """A decimal number, or `all`."""
-    destination: str = ""
+    destination: Name = ""
     """Empty: the wallet that signed in."""
-    key: str = ""
+    key: Name = ""
 
 
 class BalanceWithdrawalRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Money that is in no pool, such as rewards, to be paid out."""
 
-    asset: str
-    amount: str
-    destination: str = ""
-    key: str = ""
+    asset: Name
+    amount: Amount
+    destination: Name = ""
+    key: Name = ""
 
 
 class WithdrawalPreview(msgspec.Struct, kw_only=True):
@@ -510,10 +533,10 @@ class FeesView(msgspec.Struct, kw_only=True):
 class FeeWithdrawal(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The owner takes earned fees."""
 
-    asset: str
-    amount: str
-    destination: str
-    key: str = ""
+    asset: Name
+    amount: Amount
+    destination: Name
+    key: Name = ""
 
 
 class UserRow(msgspec.Struct, kw_only=True):
@@ -546,6 +569,14 @@ class RewardRunView(msgspec.Struct, kw_only=True):
     inputs_hash: str
 
 
+class RewardDayRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which day of which pool to allocate."""
+
+    pool: Name
+    day_ms: Moment
+    """Any moment of the campaign's cycle, UTC."""
+
+
 class JobView(msgspec.Struct, kw_only=True):
     """A window of recurring work."""
 
@@ -562,7 +593,7 @@ class PauseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to pause or resume."""
 
     what: Literal["deposits", "withdrawals", "both"] = "both"
-    reason: str = ""
+    reason: Remark = ""
 
 
 class IncidentView(msgspec.Struct, kw_only=True):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -10,24 +12,52 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from mrmarket.core.errors import InvalidInputError, MrMarketError
+from mrmarket.services.access import errors as access
+from mrmarket.services.api import refusals
 from mrmarket.services.api.schema import Problem
 
 _BAD_REQUEST, _CONFLICT, _INTERNAL, _UNAVAILABLE = 400, 409, 500, 503
 _log = structlog.get_logger("mrmarket.api")
 
+_STATUS: Final[Mapping[type[MrMarketError], int]] = MappingProxyType(
+    {
+        InvalidInputError: _BAD_REQUEST,
+        access.PasswordRefusedError: _BAD_REQUEST,
+        access.SignInRefusedError: 401,
+        access.TokenRefusedError: 401,
+        access.NotDemoError: 404,
+        access.TooManyRequestsError: 429,
+        refusals.SignInNeededError: 401,
+        refusals.ForbiddenError: 403,
+        refusals.CsrfRefusedError: 403,
+        refusals.NotFoundError: 404,
+        refusals.MediaTypeRefusedError: 415,
+    }
+)
+_CODES: Final = MappingProxyType({404: "not_found", 405: "method_not_allowed", 413: "body_too_large"})
 
-def _answer(status: int, problem: Problem) -> Response[bytes]:
-    return Response(msgspec.json.encode(problem), status_code=status, media_type="application/json")
+
+def status_of(error: MrMarketError) -> int:
+    """Bad input is 400, what may pass later 503, the rest 409; those named above are as they are."""
+    for kind in type(error).__mro__:
+        if status := _STATUS.get(kind):
+            return status
+    return _UNAVAILABLE if error.retryable else _CONFLICT
+
+
+def problem_of(error: MrMarketError) -> tuple[int, dict[str, str], bytes]:
+    """(status, headers, body) of an error of ours."""
+    problem = Problem(code=error.code, message=str(error), retryable=error.retryable)
+    headers = {}
+    if isinstance(error, access.TooManyRequestsError):
+        headers["retry-after"] = str(error.retry_after_s)
+    return status_of(error), headers, msgspec.json.encode(problem)
 
 
 def answer_error(_: Request[Any, Any, Any], error: MrMarketError) -> Response[bytes]:
-    """Bad input is 400, what may pass later 503, the rest 409."""
-    status = _CONFLICT
-    if isinstance(error, InvalidInputError):
-        status = _BAD_REQUEST
-    elif error.retryable:
-        status = _UNAVAILABLE
-    return _answer(status, Problem(code=error.code, message=str(error), retryable=error.retryable))
+    """An error of ours, as `problem_of` says."""
+    status, headers, body = problem_of(error)
+    return Response(body, status_code=status, headers=headers, media_type="application/json")
 
 
 def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
@@ -39,7 +69,7 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
         first = error.extra[0]
         if isinstance(first, dict):
             detail = f"{first.get('key', 'request')}: {first.get('message', detail)}"
-    code = "not_found" if error.status_code == 404 else "invalid_request"  # noqa: PLR2004 - HTTP's own number
+    code = _CODES.get(error.status_code, "invalid_request")
     return _answer(error.status_code, Problem(code=code, message=detail))
 
 
@@ -47,3 +77,7 @@ def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[
     """A fault of ours: logged in full, told in one sentence without details."""
     _log.error("request failed", path=request.url.path, exc_info=error)
     return _answer(_INTERNAL, Problem(code="internal", message="a fault of ours; see the instance's log"))
+
+
+def _answer(status: int, problem: Problem) -> Response[bytes]:
+    return Response(msgspec.json.encode(problem), status_code=status, media_type="application/json")

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from litestar import Controller, get, post
-from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from mrmarket.services.api import schema
-from mrmarket.services.api.face import InstanceFace
-
-Face = NamedDependency[InstanceFace]
-Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
+from mrmarket.services.api.guards import ADMIN, DESK
+from mrmarket.services.api.parameters import Asked, Face, Limit, PointLimit
+from mrmarket.services.api.pool_privacy import for_eyes_of
 
 
 class InstanceRoutes(Controller):
@@ -21,23 +19,24 @@ class InstanceRoutes(Controller):
 
     path = "/instance"
     tags: Sequence[str] | None = ("instance",)
+    opt = DESK
 
     @get(operation_id="instance_status", sync_to_thread=False)
     def status(self, face: Face) -> schema.InstanceStatus:
         """How the instance is doing right now."""
         return face.status()
 
-    @post("/start", operation_id="instance_start", status_code=200)
+    @post("/start", operation_id="instance_start", status_code=200, opt=ADMIN)
     async def start(self, face: Face) -> schema.InstanceStatus:
         """Resume quoting."""
         return await face.start()
 
-    @post("/stop", operation_id="instance_stop", status_code=200)
+    @post("/stop", operation_id="instance_stop", status_code=200, opt=ADMIN)
     async def stop(self, face: Face) -> schema.InstanceStatus:
         """Cancel every quote and stay paused."""
         return await face.stop()
 
-    @get("/config", operation_id="instance_config", sync_to_thread=False)
+    @get("/config", operation_id="instance_config", opt=ADMIN, sync_to_thread=False)
     def config(self, face: Face) -> schema.ConfigView:
         """The configuration in force; secrets are masked."""
         return face.config()
@@ -47,6 +46,7 @@ class TradingRoutes(Controller):
     """Market, quotes, orders and fills."""
 
     tags: Sequence[str] | None = ("trading",)
+    opt = DESK
 
     @get("/market", operation_id="market", sync_to_thread=False)
     def market(
@@ -106,15 +106,14 @@ class PoolRoutes(Controller):
 
     path = "/pool"
     tags: Sequence[str] | None = ("pool",)
+    opt = DESK
 
     @get(operation_id="pool")
-    async def pool(self, face: Face) -> schema.PoolView:
-        """Worth, shares, holdings and depositors."""
-        return await face.pool()
+    async def pool(self, request: Asked, face: Face) -> schema.PoolView:
+        """Worth, shares and holdings; the depositors for the owner alone."""
+        return for_eyes_of(request.user, await face.pool())
 
     @get("/equity", operation_id="equity")
-    async def equity(
-        self, face: Face, limit: Annotated[int, QueryParameter(ge=1, le=5000)] = 600
-    ) -> list[schema.EquityPoint]:
+    async def equity(self, face: Face, limit: PointLimit = 600) -> list[schema.EquityPoint]:
         """The pool's worth over time, oldest first."""
         return await face.equity(limit)

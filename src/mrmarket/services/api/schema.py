@@ -200,6 +200,7 @@ class PoolView(msgspec.Struct, kw_only=True):
     nav_per_share: str
     holdings: list[AssetHolding]
     depositors: list[DepositorView]
+    """For the owner alone; empty for everybody else."""
     ledger_seq: int
     ledger_head: str
     settled_through_seq: int

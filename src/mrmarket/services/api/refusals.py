@@ -1,0 +1,63 @@
+"""Why the API refuses a request, before or instead of asking the cores."""
+
+from __future__ import annotations
+
+from mrmarket.core.errors import MrMarketError
+
+
+class SignInNeededError(MrMarketError):
+    """Nobody is signed in."""
+
+    code = "sign_in_needed"
+
+    def __init__(self) -> None:
+        super().__init__("sign in first")
+
+
+class ForbiddenError(MrMarketError):
+    """Signed in, as somebody who may not."""
+
+    code = "forbidden"
+
+    def __init__(self, wanted: str) -> None:
+        self.wanted = wanted
+        super().__init__(f"only {wanted} may do this; sign in as such")
+
+
+class CsrfRefusedError(MrMarketError):
+    """A change without the session's CSRF token."""
+
+    code = "csrf_refused"
+
+    def __init__(self) -> None:
+        super().__init__("send the session's csrf token as X-CSRF-Token; GET /api/v1/auth/session tells it")
+
+
+class NotFoundError(MrMarketError):
+    """There is no such thing, or it is somebody else's; the two look alike on purpose."""
+
+    code = "not_found"
+
+    def __init__(self, kind: str, wanted: str) -> None:
+        self.kind = kind
+        self.wanted = wanted
+        super().__init__(f"there is no {kind} {wanted!r}; look it up in the list")
+
+
+class MoneyNotReadyError(MrMarketError):
+    """The business core is not there, or not yet."""
+
+    code = "money_not_ready"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("the books are not open yet; try again in a moment")
+
+
+class MediaTypeRefusedError(MrMarketError):
+    """A body that is not JSON."""
+
+    code = "media_type_refused"
+
+    def __init__(self) -> None:
+        super().__init__("send the body as application/json")
