@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
@@ -41,6 +41,16 @@ class DerivedHold:
     settled_seq: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """The books after one group."""
+
+    head: bytes
+    """That group's hash."""
+    owed: dict[str, int]
+    """By asset, what all claims come to; zeros left out."""
+
+
 @dataclass(slots=True)
 class Derived:
     """The books, rebuilt from the log."""
@@ -61,6 +71,12 @@ class Derived:
     assets: set[str] = field(default_factory=set)
     memos: list[str] = field(default_factory=list)
     """Of posted groups, in order; empty ones left out."""
+    gates: Container[str] = ()
+    """Kinds of accounts through which units enter and leave."""
+    doors: list[str] = field(default_factory=list)
+    """Accounts of those kinds."""
+    milestones: dict[int, Milestone] = field(default_factory=dict)
+    """After the groups that were asked for and exist."""
 
     def sums(self) -> dict[str, str]:
         """By asset id, over all accounts."""
@@ -68,6 +84,14 @@ class Derived:
         for (_, asset), units in self.balances.items():
             totals[asset] += units
         return {asset: str(total) for asset, total in totals.items()}
+
+    def owed(self) -> dict[str, int]:
+        """By asset, what all claims come to: minus what the doors have; zeros left out."""
+        sums = {
+            asset: -sum(self.balances.get((door, asset), 0) for door in self.doors)
+            for asset in sorted(self.assets)
+        }
+        return {asset: units for asset, units in sums.items() if units}
 
     def available(self, holding: Holding) -> int:
         """Balance less what is set aside."""
@@ -78,8 +102,11 @@ class Derived:
         return self.balances.get(holding, 0) + self.incoming.get(holding, 0)
 
 
-def derive(stream: Stream, derived: Derived) -> None:
-    """Go through the log from the first group, and raise `Fault` at the first that does not hold."""
+def derive(stream: Stream, derived: Derived, milestones: Container[int] = ()) -> None:
+    """Go through the log from the first group, and raise `Fault` at the first that does not hold.
+
+    After each group whose number is in `milestones` it notes what was owed.
+    """
     assets = _Members(stream, "assets", "id, decimals")
     accounts = _Members(stream, "accounts", "id, kind, floor, ceiling")
     transfers = _Members(
@@ -112,6 +139,8 @@ def derive(stream: Stream, derived: Derived) -> None:
             raise Fault(seq, f"group {seq} ({key}): rejected, yet something moved")
         derived.head = digest
         derived.groups += 1
+        if seq in milestones:
+            derived.milestones[seq] = Milestone(digest, derived.owed())
     for members in (assets, accounts, transfers):
         members.end()
 
@@ -170,7 +199,9 @@ class _Application:
         """Apply and check; raises `Fault` where a rule is broken."""
         books = self._books
         books.assets.update(asset[0] for asset in assets)
-        for account_id, _, floor, ceiling in accounts:
+        for account_id, kind, floor, ceiling in accounts:
+            if kind in books.gates:
+                books.doors.append(account_id)
             books.floors[account_id] = None if floor is None else int(floor)
             if ceiling is not None:
                 books.ceilings[account_id] = int(ceiling)
