@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from mrmarket.money.ledger.chain import POSTED
 from mrmarket.money.payouts.move import MOVES_PENDING, MoveRow, MoveState
 from mrmarket.money.payouts.payment import FeedCursor, Incident, Payment, Standing
-from mrmarket.money.payouts.payout import PENDING, Block, PayoutRow, PayoutState, Receipt
+from mrmarket.money.payouts.payout import Block, PayoutRow, PayoutState, Receipt
 from mrmarket.money.payouts.sealed_table import SealedTable
 from mrmarket.store.sql import Sql
 
@@ -59,16 +60,9 @@ class PayoutRepository:
             tail, values = f"{tail} AND cause = ?", [*values, cause]
         return _PAYOUTS.select(self._sql, f"{tail} ORDER BY queued_ms DESC, id LIMIT ?", *values, limit)
 
-    def pending_units(self) -> dict[tuple[str, str], int]:
-        """Units that unfinished payouts hold, by (account, asset id)."""
-        rows = self._sql.rows(
-            f"SELECT account, asset, units FROM payouts WHERE state IN ({_marks(PENDING)})",  # noqa: S608 - constants
-            *_texts(PENDING),
-        )
-        held: dict[tuple[str, str], int] = {}
-        for account, asset, units in rows:
-            held[account, asset] = held.get((account, asset), 0) + int(units)
-        return held
+    def every(self) -> Iterator[PayoutRow]:
+        """All payouts, for an audit."""
+        yield from _PAYOUTS.select(self._sql, "ORDER BY id")
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """By state: how many, and when the oldest of them was queued."""
@@ -216,6 +210,10 @@ class MoveRepository:
         tail = f"WHERE state IN ({_marks(states)}) ORDER BY planned_ms DESC, id LIMIT ?"
         return _MOVES.select(self._sql, tail, *_texts(states), limit)
 
+    def every(self) -> Iterator[MoveRow]:
+        """All moves, for an audit."""
+        yield from _MOVES.select(self._sql, "ORDER BY id")
+
     def counts(self) -> dict[str, tuple[int, int]]:
         """By state: how many, and when the oldest of them was planned."""
         rows = self._sql.rows("SELECT state, count(*), min(planned_ms) FROM custody_moves GROUP BY state")
@@ -226,6 +224,23 @@ def altered_rows(sql: Sql) -> Iterator[str]:
     """Sentences about rows of this room that are not what was written."""
     for table in (_PAYOUTS, _RECEIPTS, _BLOCKS, _PAYMENTS, _CURSORS, _INCIDENTS, _MOVES):
         yield from table.altered(sql)
+
+
+def suspense_balances(sql: Sql) -> dict[tuple[str, str], int]:
+    """What the ledger's suspense accounts hold, by (account, asset id)."""
+    rows = sql.rows("SELECT account, asset, units FROM balances WHERE account LIKE 'suspense:%'")
+    return {(account, asset): int(units) for account, asset, units in rows}
+
+
+def hold_state(sql: Sql, hold: str) -> str | None:
+    """Where one of the ledger's holds stands; None where there is none."""
+    rows = sql.rows("SELECT state FROM holds WHERE id = ?", hold)
+    return str(rows[0][0]) if rows else None
+
+
+def is_posted(sql: Sql, key: str) -> bool:
+    """Whether the ledger has posted a group under a key."""
+    return bool(sql.rows("SELECT 1 FROM groups WHERE key = ? AND outcome = ?", key, POSTED))
 
 
 def _marks(values: Sequence[object]) -> str:
