@@ -1,0 +1,62 @@
+"""Checking the reward tables against their seals, each other, and the ledger's log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from mrmarket.money.rewards.allocator import chunk_key
+from mrmarket.money.rewards.delivery_repository import altered_deliveries
+from mrmarket.money.rewards.invariant import reward_balances
+from mrmarket.money.rewards.job_repository import altered_windows
+from mrmarket.money.rewards.plan import hash_of_rows
+from mrmarket.money.rewards.receipts import entry_key
+from mrmarket.money.rewards.repository import RewardRepository, altered_rows
+from mrmarket.money.rewards.rows import RunRow
+from mrmarket.store.sql import Sql
+
+
+def audit_rewards(sql: Sql) -> Iterator[str]:
+    """Sentences about everything that does not hold; none where all is well. Reads every row.
+
+    Seals first; then that entries are posted, that a run's rows are those it recorded, that its groups
+    credited exactly these, that it is open while one of them is missing, and the equation of `invariant`.
+    """
+    yield from chain(altered_rows(sql), altered_deliveries(sql), altered_windows(sql))
+    repository = RewardRepository(sql)
+    for entry in repository.all_entries():
+        posted = _credits(sql, entry_key(entry.id))
+        if [units for _, asset, units in posted if asset == entry.asset] != [entry.units]:
+            yield f"reward_entries: {entry.id} is not posted with its units"
+    unfinished = {run.id for run in repository.open_runs()}
+    for run in repository.all_runs():
+        yield from _audit_run(sql, repository, run, is_open=run.id in unfinished)
+    known = {row[0] for row in sql.rows("SELECT DISTINCT run FROM reward_rows")}
+    for stray in sorted(known - {run.id for run in repository.all_runs()}):
+        yield f"reward_rows: {stray} is no run"
+    for balance in reward_balances(sql):
+        if not balance.ok:
+            yield f"rewards of {balance.pool} in {balance.asset} miss {balance.difference} units"
+
+
+def _audit_run(sql: Sql, repository: RewardRepository, run: RunRow, *, is_open: bool) -> Iterator[str]:
+    if hash_of_rows(repository.rows(run.id)) != run.rows_hash:
+        yield f"reward_rows: the rows of {run.id} are not those that were recorded"
+    missing = False
+    for chunk in range(run.chunks):
+        posted = _credits(sql, chunk_key(run.id, chunk))
+        missing = missing or not posted
+        wanted = [(account, run.asset, units) for account, units in repository.chunk(run.id, chunk)]
+        if posted and sorted(posted) != wanted:
+            yield f"reward_rows: group {chunk} of {run.id} credits something else"
+    if missing is not is_open:
+        yield f"reward_open_runs: {run.id} is {'' if is_open else 'not '}listed, against the ledger"
+
+
+def _credits(sql: Sql, key: str) -> list[tuple[str, str, int]]:
+    rows = sql.rows(
+        "SELECT t.credit, t.asset, t.units FROM groups g JOIN transfers t ON t.group_seq = g.seq"
+        " WHERE g.key = ? AND g.outcome = 'posted'",
+        key,
+    )
+    return [(credit, asset, int(units)) for credit, asset, units in rows]
