@@ -29,8 +29,8 @@ def load_state(sql: Sql) -> State:
         state.balances[account, asset] = int(units)
     for row in sql.rows(f"{rows.SELECT_HOLD} WHERE h.state = 'pending'"):
         state.open_hold(rows.hold_of(*row))
-    for seq, digest in sql.rows("SELECT seq, hash FROM groups ORDER BY seq DESC LIMIT 1"):
-        state.seq, state.hash = seq, digest
+    for seq, at_ms, digest in sql.rows("SELECT seq, at_ms, hash FROM groups ORDER BY seq DESC LIMIT 1"):
+        state.seq, state.at_ms, state.hash = seq, at_ms, digest
     return state
 
 

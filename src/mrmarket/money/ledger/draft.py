@@ -182,7 +182,8 @@ class Draft:
             else:
                 state.pending[holding] = pending
         if self.records:
-            state.seq, state.hash = self.records[-1].seq, self.records[-1].hash
+            last = self.records[-1]
+            state.seq, state.at_ms, state.hash = last.seq, last.at_ms, last.hash
 
     def _record(
         self, group: Group, content: bytes, form: msgspec.Raw, decision: Posting | Rejection

@@ -73,7 +73,8 @@ class Ledger:
             keys = [request.key for request in batch if isinstance(request, Group)]
             looked_up: dict[str, Record | None] = dict.fromkeys(keys)
             looked_up.update(self._store.find_all(keys))
-            draft = Draft(self._state, self._store, self._clock.now_ns() // NS_PER_MS, looked_up)
+            now_ms = max(self._clock.now_ns() // NS_PER_MS, self._state.at_ms)
+            draft = Draft(self._state, self._store, now_ms, looked_up)
             outcomes = [self._carry_out(draft, request) for request in batch]
             wrote = bool(draft.records) or any(not isinstance(request, Group) for request in batch)
             if wrote:

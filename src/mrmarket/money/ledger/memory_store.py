@@ -38,7 +38,7 @@ class MemoryStore:
         for record in self._records:
             state.assets.update((asset.id, asset) for asset in record.assets)
             state.accounts.update((account.id, account) for account in record.accounts)
-            state.seq, state.hash = record.seq, record.hash
+            state.seq, state.at_ms, state.hash = record.seq, record.at_ms, record.hash
         for hold in self._holds.values():
             if hold.state is HoldState.PENDING:
                 state.open_hold(hold)

@@ -26,6 +26,8 @@ class State:
     """Those that are pending."""
     pending: dict[Holding, Pending] = field(default_factory=dict)
     """What those holds set aside; no entry where nothing is."""
+    at_ms: int = 0
+    """When the last group was recorded. The ledger's time never goes back, whatever the clock does."""
     seq: int = 0
     hash: bytes = GENESIS
 

@@ -100,6 +100,9 @@ TRANSFERS: Final = shape.append_only(
 `pending`, `void` or `expire`.
 """
 
+Index("transfers_debit", TRANSFERS.c.debit, TRANSFERS.c.group_seq, TRANSFERS.c.position)
+Index("transfers_credit", TRANSFERS.c.credit, TRANSFERS.c.group_seq, TRANSFERS.c.position)
+
 HOLDS: Final = Table(
     "holds",
     MONEY,

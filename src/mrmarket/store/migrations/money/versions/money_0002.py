@@ -22,6 +22,8 @@ def upgrade() -> None:
     _add("transfers", "hold", sa.Text())
     _add("transfers", "expires_ms", shape.WHOLE)
     _add("transfers", "asked", shape.UNITS, f"asked IS NULL OR ({shape.POSITIVE_UNITS.format('asked')})")
+    op.create_index("transfers_debit", "transfers", ["debit", "group_seq", "position"])
+    op.create_index("transfers_credit", "transfers", ["credit", "group_seq", "position"])
     op.create_table(
         "holds",
         shape.text("id", primary_key=True),
