@@ -75,8 +75,8 @@ class ControlStore:
             )
             self._sql.run(
                 "DELETE FROM sessions WHERE account = ? AND digest NOT IN (SELECT digest FROM sessions"
-                " WHERE account = ? ORDER BY created_ms DESC, digest LIMIT ?)",
-                *(row.account, row.account, _PER_ACCOUNT),
+                " WHERE account = ? ORDER BY digest = ? DESC, created_ms DESC, digest LIMIT ?)",
+                *(row.account, row.account, row.digest, _PER_ACCOUNT),
             )
 
     def touch(self, seen: Iterable[tuple[str, int]]) -> None:
