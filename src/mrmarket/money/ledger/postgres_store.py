@@ -35,8 +35,9 @@ _TYPES: Final = {
     "balances": "text text numeric",
 }
 
-_RETURN_ATTEMPTS: Final = 8
-_FIRST_PAUSE_S: Final = 0.05
+PATIENCE_S: Final = 15.0
+"""How long a server that was lost during a commit is given to come back."""
+_PAUSE_S: Final = 0.1
 
 
 def _insert(table: str, columns: str) -> bytes:
@@ -72,7 +73,9 @@ class PostgresStore:
     Only if the server does not come back in time is the error `CommitUnknownError`, which stops the ledger.
     """
 
-    def __init__(self, address: str, schema: str, connection: Connection, epoch: int) -> None:
+    def __init__(
+        self, address: str, schema: str, connection: Connection, epoch: int, patience_s: float
+    ) -> None:
         self.place = shown(address)
         self.epoch = epoch
         self._address = address
@@ -80,15 +83,17 @@ class PostgresStore:
         self._connection = connection
         self._sql = PostgresSql(self.place, connection)
         self._transaction = ""
+        self._patience_s = patience_s
 
     @classmethod
-    def open(cls, address: str, owner: str, schema: str = MONEY) -> Self:
+    def open(cls, address: str, owner: str, schema: str = MONEY, *, patience_s: float = PATIENCE_S) -> Self:
         """Open or create the tables and take the writer's lease, deposing whoever held it.
 
         Args:
             address: a connection string or URL of libpq's.
             owner: who we are, for people who look at the lease.
             schema: where the tables are.
+            patience_s: how long a server that was lost during a commit is given to come back.
 
         Raises:
             DatabaseTooNewError: if a newer version wrote them; nothing is changed.
@@ -102,7 +107,7 @@ class PostgresStore:
         except StoreError:
             connection.close()
             raise
-        return cls(address, schema, connection, row[0] if row else 0)
+        return cls(address, schema, connection, row[0] if row else 0, patience_s)
 
     @property
     def sql(self) -> Sql:
@@ -218,29 +223,30 @@ class PostgresStore:
 
     def _find_out(self, cause: DatabaseDisconnectedError) -> None:
         """Return if the transaction whose COMMIT got no answer has happened, raise what is known if not."""
-        transaction = self._transaction
-        pause_s = _FIRST_PAUSE_S
-        for _ in range(_RETURN_ATTEMPTS):
+        give_up = time.monotonic() + self._patience_s
+        while True:
             try:
-                self._reconnect()
-                with self._errors():
-                    # Waits for the lost session, should it still be at work: it holds this row.
-                    self._connection.execute("SELECT 1 FROM leases WHERE name = %s FOR UPDATE", (LEASE,))
-                    row = self._connection.execute(
-                        "SELECT pg_xact_status(%s::xid8)", (transaction,)
-                    ).fetchone()
+                status = self._asked(self._transaction)
             except StoreError as error:
+                status = None
                 if not error.retryable:
                     raise CommitUnknownError(self.place) from error
-            else:
-                status = row[0] if row else None
-                if status == "committed":
-                    return
-                if status == "aborted":
-                    raise cause
-            time.sleep(pause_s)
-            pause_s *= 2
-        raise CommitUnknownError(self.place) from cause
+            if status == "committed":
+                return
+            if status == "aborted":
+                raise cause
+            if time.monotonic() >= give_up:
+                raise CommitUnknownError(self.place) from cause
+            time.sleep(_PAUSE_S)
+
+    def _asked(self, transaction: str) -> str | None:
+        """What the server says of a transaction of a connection that is lost; None while it does not know."""
+        self._reconnect()
+        with self._errors():
+            # Waits for the lost session, should it still be at work: it holds this row.
+            self._connection.execute("SELECT 1 FROM leases WHERE name = %s FOR UPDATE", (LEASE,))
+            row = self._connection.execute("SELECT pg_xact_status(%s::xid8)", (transaction,)).fetchone()
+        return row[0] if row else None
 
     def _reconnect(self) -> None:
         self._connection.close()
