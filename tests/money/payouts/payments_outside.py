@@ -65,9 +65,9 @@ class Trick(StrEnum):
 class OutsideRail:
     """Keeps its payments in a file of its own, or in memory."""
 
-    def __init__(self, clock: Clock, path: Path | None = None, fee_units: int = 0) -> None:
+    def __init__(self, clock: Clock, path: Path | None = None) -> None:
         self._clock = clock
-        self._fee_units = fee_units
+        self.fee_units = 0
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
         self._db.executescript(_SCHEMA)
         self._late: list[SendRequest] = []
@@ -230,7 +230,7 @@ class OutsideRail:
                 request.memo,
                 "refused" if refused else "sent",
                 "not today" if refused else "",
-                0 if refused else self._fee_units,
+                0 if refused else self.fee_units,
                 0 if refused else 1,
             ),
         )

@@ -213,5 +213,5 @@ class VenueFunding(Protocol):
 
 def clean_text(text: str) -> str:
     """What of a stranger's text is kept: at most `MAX_TEXT` characters, without control characters."""
-    kept = "".join(char if char.isprintable() else "\ufffd" for char in text[:MAX_TEXT])
-    return kept.strip()
+    kept = text.strip()[:MAX_TEXT]
+    return "".join(char if char.isprintable() else "\ufffd" for char in kept)
