@@ -26,9 +26,13 @@ IN_SUSPENSE: Final = (Standing.RECEIVED, Standing.PARKED, Standing.REFUNDING)
 def faults(sql: Sql) -> Iterator[str]:
     """Sentences about everything that is not as it must be; none where all is well.
 
-    To be asked inside one snapshot, or inside a unit of work that has not posted yet.
+    To be asked inside one snapshot, or inside a unit of work that has not posted yet. Rows that are not what
+    was written are named first; while there are any, nothing is compared with them.
     """
-    yield from altered_rows(sql)
+    altered = list(altered_rows(sql))
+    if altered:
+        yield from altered
+        return
     yield from _payment_faults(sql)
     yield from _payout_faults(sql)
     yield from _move_faults(sql)
