@@ -16,7 +16,7 @@ from mrmarket.money.rewards.rows import RunRow
 from mrmarket.store.sql import Sql
 
 
-def audit_rewards(sql: Sql) -> Iterator[str]:
+def faults(sql: Sql) -> Iterator[str]:
     """Sentences about everything that does not hold; none where all is well. Reads every row.
 
     Seals first; then that entries are posted, that a run's rows are those it recorded, that its groups

@@ -99,7 +99,8 @@ def draw_up(
         entries, reductions = entries[: past.entries], reductions[: past.reductions]
     is_news = not runs or (runs[-1].entries, runs[-1].reductions) != (len(entries), len(reductions))
     # What the reserve could not put in is owed until it is given.
-    if not entries or not (is_news or reconsider or runs[-1].short_units):
+    may_change = is_news or reconsider or runs[-1].short_units > 0
+    if not entries or (past is None and not may_change):
         return None
     judgement = _judgement(sql, sources, campaign, span, runs, past, reconsider=reconsider)
     measured = chosen(sources.attributions, campaign.attribution).measure(sql, campaign.pool, span)
