@@ -24,12 +24,13 @@ from mrmarket.money.ledger.rules import Holding
 from mrmarket.money.ledger.sqlite_store import SqliteStore
 from mrmarket.money.ledger.writer import LedgerWriter
 from mrmarket.money.pool.treasury import Treasury
+from mrmarket.store.sql import SqliteReader
 from mrmarket.store.trading_store import TradingStore
 
 LABELS: Final = {
     "fence_checked": "SELECT fence",
     "first_group_written": "INSERT INTO transfers",
-    "cursor_written": "INSERT OR REPLACE INTO settlement_cursors",
+    "cursor_written": "INSERT INTO settlement_cursors",
     "balances_written": "COMMIT",
     "committed": None,
 }
@@ -95,7 +96,7 @@ def main(mode: str, folder: Path, label: str, nth: int) -> None:
         asyncio.run(post_all(LedgerWriter(Ledger(store, ManualClock()))))
     else:
         facts = TradingStore.open(folder / "trading.db")
-        Treasury(PLAN, facts, store, ManualClock()).settle()
+        Treasury([PLAN], facts, store, SqliteReader.open(store.path), ManualClock()).settle()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.side import Side
 from mrmarket.money.ledger.errors import IdempotencyConflictError, LedgerStoppedError
 from mrmarket.money.ledger.group import Posted, Rejected
-from mrmarket.money.pool import settlement
+from mrmarket.money.pool import book
 from mrmarket.money.pool.audit import verify
 from mrmarket.money.pool.errors import NoPriceError, UnknownDepositorError
 from mrmarket.money.pool.treasury import Treasury
@@ -177,7 +177,7 @@ def test_the_curve_is_bounded_and_keeps_its_ends(
     log: TradingStore, treasury: Treasury, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long life keeps a limited number of points: all of the recent ones, fewer of the old."""
-    monkeypatch.setattr(settlement, "EQUITY_POINTS", 50)
+    monkeypatch.setattr(book, "EQUITY_POINTS", 50)
     log.append_facts(PLAN.stream, [*opening(), *(mark(second) for second in range(1, 400))])
     treasury.settle()
     seconds = [point.at_ms // 1_000 - DAY for point in treasury.equity()]

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mrmarket.money.pool.plan import PoolPlan
+from mrmarket.core.clock import NS_PER_MS
+from mrmarket.money.pool.books_view import BooksView
+from mrmarket.money.pool.plan import ASSET_DECIMALS, PoolPlan
 from mrmarket.money.pool.repository import MarkRow
 from mrmarket.money.pool.valuation import PAR, Basis, Mark, net_value
-
-Holdings = Callable[[str], dict[str, int]]
-"""Asset ids and units that an account id holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Appraisal:
-    """What the pool holds, what trading has changed, and the prices that value both. By asset code."""
+    """What the pool holds, what trading has changed, and the prices that value both.
+
+    By asset code, over all places, in units of 18 decimals. What is on its way from one place to
+    another is held in the books until it has arrived, and so is counted once.
+    """
 
     holdings: dict[str, int]
     traded: dict[str, int]
     """What trades and fees have added to the pool since it began."""
-    custody: dict[str, int]
-    """What the venue must hold for us if the books are right."""
     marks: dict[str, Mark]
+    marked_ms: dict[str, int]
+    """When each price was observed; the quote has none."""
     supply: int
     """Share units outstanding."""
 
@@ -38,33 +41,54 @@ class Appraisal:
         """
         return net_value(self.traded, self.marks, Basis.MID)
 
+    def unpriced(self, brought: Iterable[str] = ()) -> list[str]:
+        """Codes that are held, or to be brought, and have no price."""
+        held = {code for code, units in self.holdings.items() if units}
+        return sorted(code for code in held | set(brought) if code not in self.marks)
 
-def appraise(plan: PoolPlan, holdings: Holdings, marks: Iterable[MarkRow]) -> Appraisal:
+
+def appraise(plan: PoolPlan, books: BooksView, marks: Iterable[MarkRow]) -> Appraisal:
     """Put the pool's figures together."""
     traded: dict[str, int] = {}
-    custody: dict[str, int] = {}
-    for account in (plan.counterparty, plan.fees, plan.outside):
-        for code, units in _venue_assets(plan, holdings(account.id)).items():
-            custody[code] = custody.get(code, 0) - units
-            if account != plan.outside:
-                traded[code] = traded.get(code, 0) - units
+    for account in (plan.counterparty, plan.fees):
+        for code, units in _by_code(plan, books, account.id).items():
+            traded[code] = traded.get(code, 0) - units
     prices = {plan.quote: PAR}
+    marked_ms: dict[str, int] = {}
     for mark in marks:
         if mark.quote == plan.quote:
             prices[mark.base] = Mark.parse(mark.bid, mark.ask)
+            marked_ms[mark.base] = mark.at_ns // NS_PER_MS
     return Appraisal(
-        holdings=_venue_assets(plan, holdings(plan.pool.id)),
+        holdings=_by_code(plan, books, plan.pool.id),
         traded=traded,
-        custody=custody,
         marks=prices,
-        supply=-holdings(plan.issuer.id).get(plan.share.id, 0),
+        marked_ms=marked_ms,
+        supply=-books.holdings(plan.issuer.id).get(plan.share.id, 0),
     )
 
 
-def _venue_assets(plan: PoolPlan, balances: dict[str, int]) -> dict[str, int]:
-    namespace = f"{plan.venue}:"
-    return {
-        asset.removeprefix(namespace): units
-        for asset, units in balances.items()
-        if asset.startswith(namespace)
-    }
+def widened(units: int, decimals: int) -> int:
+    """Units of an asset as units of 18 decimals; finer digits than that are cut off."""
+    return _scaled(units, ASSET_DECIMALS - decimals)
+
+
+def narrowed(units: int, decimals: int) -> int:
+    """Units of 18 decimals as units of an asset, rounded down."""
+    return _scaled(units, decimals - ASSET_DECIMALS)
+
+
+def _scaled(units: int, digits: int) -> int:
+    scale: int = 10 ** abs(digits)
+    return units * scale if digits >= 0 else units // scale
+
+
+def _by_code(plan: PoolPlan, books: BooksView, account: str) -> dict[str, int]:
+    held: dict[str, int] = {}
+    for asset, units in sorted(books.holdings(account).items()):
+        place, _, code = asset.partition(":")
+        if place in plan.places:
+            known = books.asset(asset)
+            decimals = ASSET_DECIMALS if known is None else known.decimals
+            held[code] = held.get(code, 0) + widened(units, decimals)
+    return held

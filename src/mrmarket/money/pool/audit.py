@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-from mrmarket.money.ledger.verification import Derived, Fault, LedgerCheck, verify_ledger
-from mrmarket.money.pool.repository import SEALED, seal
+from mrmarket.money.ledger.verification import Derived, Fault, LedgerCheck, SideCheck, verify_ledger
+from mrmarket.money.pool.lots import decode_parts
+from mrmarket.money.pool.repository import DepositRepository, ShareRepository, altered_rows
 from mrmarket.money.pool.stakes import read_memo
 from mrmarket.store.sql import Sql
 
@@ -17,17 +20,24 @@ def verify(path: Path) -> LedgerCheck:
         DatabaseMissingError: if there is no such file.
         DatabaseTooNewError: if a newer version wrote it.
     """
-    return verify_ledger(path, (_check_seals, _check_stakes))
+    return verify_ledger(path, SIDE_CHECKS)
 
 
-def _check_seals(sql: Sql, derived: Derived) -> None:  # noqa: ARG001 - the shape of a side check
-    for table, columns in SEALED.items():
-        for row in sql.rows(f"SELECT {', '.join(columns)}, seal FROM {table}"):  # noqa: S608 - constants
-            if seal(table, row[:-1]) != row[-1]:
-                raise Fault(None, f"{table}: the row of {row[0]!r}, {row[1]!r} is not what was written")
+def faults(sql: Sql) -> Iterator[str]:
+    """Sentences about everything that is not as it must be; to be asked inside one snapshot."""
+    yield from altered_rows(sql)
+    yield from _share_faults(sql)
+    yield from _held_faults(sql)
 
 
-def _check_stakes(sql: Sql, derived: Derived) -> None:
+def check_tables(sql: Sql, derived: Derived) -> None:  # noqa: ARG001 - the shape of a side check
+    """Seals, and that lots, history and ledger agree on everybody's shares."""
+    for fault in faults(sql):
+        raise Fault(None, fault)
+
+
+def check_stakes(sql: Sql, derived: Derived) -> None:
+    """What shares have cost is what the ledger's memos say."""
     cost: dict[tuple[str, str], int] = {}
     for memo in filter(None, map(read_memo, derived.memos)):
         for account, units in memo.cost.items():
@@ -37,3 +47,36 @@ def _check_stakes(sql: Sql, derived: Derived) -> None:
     for holding in sorted(stored.keys() | cost.keys()):
         if stored.get(holding) != cost.get(holding):
             raise Fault(None, f"stakes: what {holding[1]} paid in is not what the ledger says")
+
+
+SIDE_CHECKS: Final[tuple[SideCheck, ...]] = (check_tables, check_stakes)
+"""For whoever verifies a ledger with a pool beside it."""
+
+
+def _share_faults(sql: Sql) -> Iterator[str]:
+    entries, lots = ShareRepository(sql).entry_sums(), ShareRepository(sql).lot_sums()
+    # Shares from before there was a history get one when an instance starts.
+    pools = {pool for pool, _ in entries}
+    balances = {
+        (asset.partition(":")[2], account): int(units)
+        for account, asset, units in sql.rows("SELECT account, asset, units FROM balances")
+        if asset.startswith("pool:") and not account.startswith("issuer:")
+    }
+    for pool, account in sorted(entries.keys() | lots.keys() | balances.keys()):
+        if pool not in pools:
+            continue
+        told = (entries.get((pool, account), 0), lots.get((pool, account), 0))
+        if told != (balances.get((pool, account), 0),) * 2:
+            yield f"share_entries, pool_lots: the shares of {account} in {pool} are not what the ledger says"
+
+
+def _held_faults(sql: Sql) -> Iterator[str]:
+    held: dict[str, int] = {}
+    for row in DepositRepository(sql).queued_withdrawals():
+        for part in decode_parts(row.parts):
+            held[part.lot] = held.get(part.lot, 0) + part.share_units
+    for lot, units in sql.rows("SELECT id, held_units FROM pool_lots WHERE held_units <> '0'"):
+        if held.pop(lot, 0) != int(units):
+            yield f"pool_lots: what lot {lot} holds is not what withdrawals ask for"
+    for lot in held:
+        yield f"pool_lots: lot {lot} holds nothing of what withdrawals ask for"

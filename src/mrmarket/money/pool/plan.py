@@ -1,4 +1,4 @@
-"""What a pool is: its name, its venue, the money it counts in, and who founds it."""
+"""What a pool is: its name, its places of custody, the money it counts in, and who founds it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Final
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.money import Asset
 from mrmarket.money.ledger.account import Account, AccountKind
+from mrmarket.money.pool.terms import Terms
 
 ASSET_DECIMALS: Final = 18
-"""Of every asset held at a venue.
+"""Of every asset held at a venue, and of every value.
 
 A fill is worth price times size, and both may carry up to 8 digits after the point on the venues we
 know, so 16 are needed to keep every notional exact whatever the pair. 18 leaves room for finer grids,
@@ -18,6 +19,12 @@ is what most chains use, and 2^127 units of it are still 170 quintillion whole o
 """
 
 SHARE_DECIMALS: Final = 18
+
+FIRST_POOL: Final = "main"
+"""Has the venue's plain accounts; further pools' accounts there carry their names."""
+
+OWNER_FEES: Final = Account.of(AccountKind.OWNER, "fees")
+"""What the instance's owner has earned: shares of pools, and deposit fees in what was deposited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +41,28 @@ DEMO_FOUNDERS: Final = (Founder("alice", 50), Founder("bob", 30), Founder("carol
 
 @dataclass(frozen=True, slots=True)
 class PoolPlan:
-    """One pool on one venue account, fed by one stream of facts."""
+    """One pool: at a venue, where it may trade, and on a payment rail, through which people come and go."""
 
-    stream: str
-    """The event log's stream that is settled into this pool."""
+    stream: str | None
+    """The event log's stream that is settled into this pool; None for one that does not trade."""
     venue: str
     quote: str
     """Code of the asset that value is counted in."""
-    name: str = "main"
+    name: str = FIRST_POOL
     founders: tuple[Founder, ...] = field(default=DEMO_FOUNDERS)
     """Who owns what the venue account holds when it is first seen; with none, nobody does."""
+    terms: Terms = field(default=Terms())
+    """The first version; later ones are kept in the books."""
+    rail: str | None = None
+    """Namespace of the payment rail's assets; None where nobody can pay in or be paid."""
 
     def __post_init__(self) -> None:
         if any(founder.weight <= 0 for founder in self.founders):
             raise InvalidInputError(
                 "founders", [founder.name for founder in self.founders], "positive weights"
             )
+        if self.rail == self.venue:
+            raise InvalidInputError("rail", self.rail, "another name than the venue's")
         # Names that make no account or asset are refused here and not in the middle of a settlement.
         _ = (self.own_accounts, self.quote_asset, self.share)
 
@@ -71,12 +84,12 @@ class PoolPlan:
     @property
     def counterparty(self) -> Account:
         """The other side of every trade."""
-        return Account.of(AccountKind.VENUE, self.venue)
+        return Account.of(AccountKind.VENUE, self._at_venue)
 
     @property
     def fees(self) -> Account:
         """What the venue charged."""
-        return Account.of(AccountKind.FEES, self.venue)
+        return Account.of(AccountKind.FEES, self._at_venue)
 
     @property
     def outside(self) -> Account:
@@ -85,8 +98,13 @@ class PoolPlan:
 
     @property
     def own_accounts(self) -> tuple[Account, ...]:
-        """Every account of the pool's own."""
+        """Every account that the pool works with."""
         return (self.pool, self.issuer, self.counterparty, self.fees, self.outside)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Namespaces of the assets that the pool may hold."""
+        return (self.venue,) if self.rail is None else (self.venue, self.rail)
 
     def asset(self, code: str) -> Asset:
         """An asset held at the venue."""
@@ -94,10 +112,14 @@ class PoolPlan:
 
     @property
     def quote_asset(self) -> Asset:
-        """The asset that value is counted in."""
+        """The asset that value is counted in, at the venue."""
         return self.asset(self.quote)
 
     @staticmethod
     def depositor(name: str) -> Account:
         """A person's account."""
         return Account.of(AccountKind.USER, name)
+
+    @property
+    def _at_venue(self) -> str:
+        return self.venue if self.name == FIRST_POOL else f"{self.venue}/{self.name}"

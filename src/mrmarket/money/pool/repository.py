@@ -1,16 +1,30 @@
-"""What the pool remembers beside the ledger, as hand-written SQL; every row carries a seal over itself."""
+"""What pools remember beside the ledger. All SQL of this room; every row carries a seal over itself."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
+from mrmarket.money.payouts.sealed_table import SealedTable
+from mrmarket.money.pool.rows import (
+    DayRow,
+    DepositRow,
+    DepositState,
+    EntryRow,
+    FeeRow,
+    FlagsRow,
+    LotRow,
+    MemberRow,
+    TermsRow,
+    WithdrawalRow,
+    WithdrawalState,
+)
 from mrmarket.store.event_log import genesis_hash
+from mrmarket.store.sql import Sql
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
@@ -57,7 +71,7 @@ class MarkRow:
 
 @dataclass(frozen=True, slots=True)
 class BalanceRow:
-    """What a venue last said we hold of an asset."""
+    """What a place of custody last said we hold of an asset."""
 
     venue: str
     asset: str
@@ -91,26 +105,69 @@ SEALED: Final = {
 }
 """Columns that each table's seal covers, in order."""
 
+_KEYS: Final = {
+    "settlement_cursors": ("stream",),
+    "parked_fills": ("key",),
+    "marks": ("venue", "symbol"),
+    "observed_balances": ("venue", "asset"),
+    "equity_points": ("pool", "at_s"),
+}
+_AMOUNTS: Final = frozenset({"nav", "shares", "pnl"})
+
+TERMS: Final = SealedTable("pool_terms", TermsRow, ("pool", "version"))
+FLAGS: Final = SealedTable("pool_flags", FlagsRow, ("pool",))
+MEMBERS: Final = SealedTable("pool_members", MemberRow, ("pool", "account"))
+DEPOSITS: Final = SealedTable("pool_deposits", DepositRow, ("id",))
+WITHDRAWALS: Final = SealedTable("pool_withdrawals", WithdrawalRow, ("id",))
+LOTS: Final = SealedTable("pool_lots", LotRow, ("id",))
+ENTRIES: Final = SealedTable("share_entries", EntryRow, ("pool", "number"))
+FEES: Final = SealedTable("fee_windows", FeeRow, ("pool", "end_ms"))
+DAYS: Final = SealedTable("pool_days", DayRow, ("pool", "start_ms"))
+
+_TABLES: Final = (TERMS, FLAGS, MEMBERS, DEPOSITS, WITHDRAWALS, LOTS, ENTRIES, FEES, DAYS)
+
 
 def _select(table: str) -> str:
     return f"SELECT {', '.join(SEALED[table])} FROM {table} "  # noqa: S608 - constants
 
 
-def _replace(table: str) -> str:
-    columns = SEALED[table]
-    marks = ", ".join("?" * (len(columns) + 1))
-    return f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}, seal) VALUES ({marks})"  # noqa: S608 - constants
+def _upsert(table: str) -> str:
+    columns = (*SEALED[table], "seal")
+    marks = ", ".join("?" * len(columns))
+    key = _KEYS[table]
+    changes = ", ".join(f"{column} = excluded.{column}" for column in columns if column not in key)
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - constants
+        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+    )
+
+
+_UPSERTS: Final = {table: _upsert(table) for table in SEALED}
+
+
+def altered_rows(sql: Sql) -> Iterator[str]:
+    """Sentences about rows of this room that are not what was written."""
+    for table, columns in SEALED.items():
+        for row in sql.rows(f"SELECT {', '.join(columns)}, seal FROM {table}"):  # noqa: S608 - constants
+            values = tuple(
+                str(int(value)) if column in _AMOUNTS else value
+                for column, value in zip(columns, row[:-1], strict=True)
+            )
+            if seal(table, values) != bytes(row[-1]):
+                yield f"{table}: the row of {row[0]!r}, {row[1]!r} is not what was written"
+    for kept in _TABLES:
+        yield from kept.altered(sql)
 
 
 class PoolRepository:
-    """Rows of the pool's tables, through a connection that somebody else's transaction owns."""
+    """What settlement knows, and what the ledger holds, inside somebody else's transaction or snapshot."""
 
-    def __init__(self, connection: Callable[[], sqlite3.Connection]) -> None:
-        self._connection = connection
+    def __init__(self, sql: Sql) -> None:
+        self._sql = sql
 
     def cursor(self, stream: str) -> Cursor:
         """How far a stream is settled."""
-        rows = self._rows(_select("settlement_cursors") + "WHERE stream = ?", stream)
+        rows = self._sql.rows(_select("settlement_cursors") + "WHERE stream = ?", stream)
         return Cursor(*rows[0]) if rows else Cursor.start(stream)
 
     def put_cursor(self, cursor: Cursor) -> None:
@@ -119,7 +176,7 @@ class PoolRepository:
 
     def parked(self, stream: str) -> list[ParkedFill]:
         """Trades of a stream that are not in the ledger, oldest first."""
-        rows = self._rows(_select("parked_fills") + "WHERE stream = ? ORDER BY seq", stream)
+        rows = self._sql.rows(_select("parked_fills") + "WHERE stream = ? ORDER BY seq", stream)
         return [ParkedFill(*row) for row in rows]
 
     def park(self, fill: ParkedFill) -> None:
@@ -128,19 +185,19 @@ class PoolRepository:
 
     def unpark(self, key: str) -> None:
         """A trade has found its way into the ledger."""
-        self._connection().execute("DELETE FROM parked_fills WHERE key = ?", (key,))
+        self._sql.run("DELETE FROM parked_fills WHERE key = ?", key)
 
     def marks(self, venue: str) -> list[MarkRow]:
         """Last prices of every pair of a venue."""
-        return [MarkRow(*row) for row in self._rows(_select("marks") + "WHERE venue = ?", venue)]
+        return [MarkRow(*row) for row in self._sql.rows(_select("marks") + "WHERE venue = ?", venue)]
 
     def put_mark(self, row: MarkRow) -> None:
         """Remember a pair's prices."""
         self._put("marks", row.venue, row.symbol, row.base, row.quote, row.bid, row.ask, row.at_ns)
 
     def balances(self, venue: str) -> list[BalanceRow]:
-        """Last observed balances at a venue, by asset."""
-        rows = self._rows(_select("observed_balances") + "WHERE venue = ? ORDER BY asset", venue)
+        """Last observed balances at a place, by asset."""
+        rows = self._sql.rows(_select("observed_balances") + "WHERE venue = ? ORDER BY asset", venue)
         return [BalanceRow(*row) for row in rows]
 
     def put_balance(self, row: BalanceRow) -> None:
@@ -149,54 +206,293 @@ class PoolRepository:
 
     def equity(self, pool: str, limit: int) -> list[EquityRow]:
         """The newest points of the equity curve, oldest first."""
-        rows = self._rows(_select("equity_points") + "WHERE pool = ? ORDER BY at_s DESC LIMIT ?", pool, limit)
-        return [EquityRow(row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in reversed(rows)]
+        return self._equity("WHERE pool = ? ORDER BY at_s DESC LIMIT ?", pool, limit)[::-1]
+
+    def equity_between(self, pool: str, start_s: int, end_s: int) -> list[EquityRow]:
+        """Points from `start_s` to `end_s`, both included, and the last before, oldest first."""
+        before = self._equity("WHERE pool = ? AND at_s < ? ORDER BY at_s DESC LIMIT 1", pool, start_s)
+        within = self._equity(
+            "WHERE pool = ? AND at_s >= ? AND at_s <= ? ORDER BY at_s", pool, start_s, end_s
+        )
+        return before + within
 
     def put_equity(self, row: EquityRow, most: int) -> None:
         """Add a point. Above `most` points the older half loses every second one."""
         self._put("equity_points", row.pool, row.at_s, str(row.nav), str(row.shares), str(row.pnl))
-        (count,) = self._rows("SELECT count(*) FROM equity_points WHERE pool = ?", row.pool)[0]
+        (count,) = self._sql.rows("SELECT count(*) FROM equity_points WHERE pool = ?", row.pool)[0]
         if count > most:
-            self._connection().execute(
-                "DELETE FROM equity_points WHERE pool = ?1 AND at_s IN (SELECT at_s FROM (SELECT at_s,"
-                " row_number() OVER (ORDER BY at_s) AS place FROM equity_points WHERE pool = ?1)"
-                " WHERE place % 2 = 0 AND place <= ?2)",
-                (row.pool, count // 2),
+            self._sql.run(
+                "DELETE FROM equity_points WHERE pool = ? AND at_s IN (SELECT at_s FROM (SELECT at_s,"
+                " row_number() OVER (ORDER BY at_s) AS place FROM equity_points WHERE pool = ?) AS placed"
+                " WHERE place % 2 = 0 AND place <= ?)",
+                row.pool,
+                row.pool,
+                count // 2,
             )
 
     def stakes(self, pool: str) -> dict[str, int]:
         """What each depositor's present shares have cost, in quote units."""
-        rows = self._rows("SELECT account, paid_in FROM stakes WHERE pool = ? ORDER BY account", pool)
+        rows = self._sql.rows("SELECT account, paid_in FROM stakes WHERE pool = ? ORDER BY account", pool)
         return {account: int(paid_in) for account, paid_in in rows}
+
+    def stake(self, pool: str, account: str) -> int | None:
+        """What a depositor's present shares have cost; None for who never had any."""
+        rows = self._sql.rows("SELECT paid_in FROM stakes WHERE pool = ? AND account = ?", pool, account)
+        return int(rows[0][0]) if rows else None
 
     def put_stake(self, pool: str, account: str, paid_in: int) -> None:
         """Remember what a depositor's shares have cost."""
-        self._connection().execute(
-            "INSERT OR REPLACE INTO stakes (pool, account, paid_in) VALUES (?, ?, ?)",
-            (pool, account, str(paid_in)),
+        self._sql.run(
+            "INSERT INTO stakes (pool, account, paid_in) VALUES (?, ?, ?)"
+            " ON CONFLICT (pool, account) DO UPDATE SET paid_in = excluded.paid_in",
+            pool,
+            account,
+            str(paid_in),
         )
 
     def head(self) -> tuple[int, bytes]:
         """Sequence number and hash of the ledger's last group; 0 and nothing where it is empty."""
-        rows = self._rows("SELECT seq, hash FROM groups ORDER BY seq DESC LIMIT 1")
-        return (rows[0][0], rows[0][1]) if rows else (0, b"")
+        rows = self._sql.rows("SELECT seq, hash FROM groups ORDER BY seq DESC LIMIT 1")
+        return (rows[0][0], bytes(rows[0][1])) if rows else (0, b"")
 
-    def holdings(self, account: str) -> dict[str, int]:
-        """Every asset id that an account has held, and how many units of it now."""
-        rows = self._rows("SELECT asset, units FROM balances WHERE account = ? ORDER BY asset", account)
-        return {asset: int(units) for asset, units in rows}
-
-    def holders(self, asset: str, prefix: str) -> dict[str, int]:
+    def holders(self, asset: str, kind: str) -> dict[str, int]:
         """Accounts of one kind that have held an asset, and how many units each has now."""
-        rows = self._rows(
-            "SELECT account, units FROM balances WHERE asset = ? AND account GLOB ? ORDER BY account",
+        rows = self._sql.rows(
+            "SELECT balances.account, balances.units FROM balances"
+            " JOIN accounts ON accounts.id = balances.account"
+            " WHERE balances.asset = ? AND accounts.kind = ? ORDER BY balances.account",
             asset,
-            f"{prefix}:*",
+            kind,
         )
         return {account: int(units) for account, units in rows}
 
-    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        return self._connection().execute(statement, values).fetchall()
+    def outside(self, namespace: str) -> dict[str, int]:
+        """What must be in custody at a place, by asset code: what the world beyond the books has given."""
+        rows = self._sql.rows(
+            "SELECT balances.asset, balances.units FROM balances"
+            " JOIN accounts ON accounts.id = balances.account"
+            " WHERE accounts.kind IN ('venue', 'fees', 'external', 'rail') AND balances.asset LIKE ?",
+            f"{namespace}:%",
+        )
+        held: dict[str, int] = {}
+        for asset, units in rows:
+            place, _, code = asset.partition(":")
+            if place == namespace:
+                held[code] = held.get(code, 0) - int(units)
+        return held
+
+    def leaving(self, namespace: str) -> dict[str, int]:
+        """What open holds are about to give to the world beyond the books, by asset code."""
+        rows = self._sql.rows(
+            "SELECT transfers.asset, transfers.units FROM holds"
+            " JOIN transfers ON transfers.group_seq = holds.group_seq"
+            " AND transfers.position = holds.position"
+            " JOIN accounts ON accounts.id = transfers.credit"
+            " WHERE holds.state = 'pending' AND accounts.kind IN ('venue', 'fees', 'external', 'rail')"
+        )
+        held: dict[str, int] = {}
+        for asset, units in rows:
+            place, _, code = asset.partition(":")
+            if place == namespace:
+                held[code] = held.get(code, 0) + int(units)
+        return held
+
+    def _equity(self, tail: str, *values: object) -> list[EquityRow]:
+        rows: list[tuple[Any, ...]] = self._sql.rows(_select("equity_points") + tail, *values)
+        return [EquityRow(row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in rows]
 
     def _put(self, table: str, *values: object) -> None:
-        self._connection().execute(_replace(table), (*values, seal(table, values)))
+        self._sql.run(_UPSERTS[table], *values, seal(table, values))
+
+
+class DepositRepository:
+    """Deposits and withdrawals."""
+
+    def __init__(self, sql: Sql) -> None:
+        self._sql = sql
+
+    def deposit(self, deposit_id: str) -> DepositRow | None:
+        """A deposit."""
+        return DEPOSITS.find(self._sql, deposit_id)
+
+    def deposit_by_memo(self, memo: str) -> DepositRow | None:
+        """The deposit that a payment's memo names."""
+        rows = DEPOSITS.select(self._sql, "WHERE memo = ?", memo)
+        return rows[0] if rows else None
+
+    def put_deposit(self, row: DepositRow) -> None:
+        """Keep a deposit as it stands."""
+        DEPOSITS.put(self._sql, row)
+
+    def deposits_in(self, pool: str, states: Iterable[DepositState], limit: int) -> list[DepositRow]:
+        """Deposits of a pool by state, oldest first."""
+        wanted = [state.value for state in states]
+        marks = ", ".join("?" * len(wanted))
+        tail = f"WHERE pool = ? AND state IN ({marks}) ORDER BY created_ms, id LIMIT ?"
+        return DEPOSITS.select(self._sql, tail, pool, *wanted, limit)
+
+    def fees_charged(self, pool: str) -> list[tuple[str, int]]:
+        """Deposit fees of a pool: asset id and units of each deposit that paid one."""
+        rows = self._sql.rows(
+            "SELECT asset, fee_units FROM pool_deposits WHERE pool = ? AND fee_units <> '0'", pool
+        )
+        return [(asset, int(units)) for asset, units in rows]
+
+    def overdue(self, at_ms: int, limit: int) -> list[DepositRow]:
+        """Intents whose time has run out without a payment being seen."""
+        tail = "WHERE state = 'waiting' AND expires_ms < ? ORDER BY expires_ms, id LIMIT ?"
+        return DEPOSITS.select(self._sql, tail, at_ms, limit)
+
+    def deposits_of(self, account: str, limit: int) -> list[DepositRow]:
+        """A user's deposits, newest first."""
+        tail = "WHERE account = ? ORDER BY created_ms DESC, id DESC LIMIT ?"
+        return DEPOSITS.select(self._sql, tail, account, limit)
+
+    def withdrawal(self, withdrawal_id: str) -> WithdrawalRow | None:
+        """A withdrawal."""
+        return WITHDRAWALS.find(self._sql, withdrawal_id)
+
+    def withdrawal_of_payout(self, payout: str) -> WithdrawalRow | None:
+        """The withdrawal that a payout pays."""
+        rows = WITHDRAWALS.select(self._sql, "WHERE payout = ?", payout)
+        return rows[0] if rows else None
+
+    def put_withdrawal(self, row: WithdrawalRow) -> None:
+        """Keep a withdrawal as it stands."""
+        WITHDRAWALS.put(self._sql, row)
+
+    def withdrawals_in(self, pool: str, states: Iterable[WithdrawalState], limit: int) -> list[WithdrawalRow]:
+        """Withdrawals from a pool by state, oldest first."""
+        wanted = [state.value for state in states]
+        marks = ", ".join("?" * len(wanted))
+        tail = f"WHERE pool = ? AND state IN ({marks}) ORDER BY ready_ms, created_ms, id LIMIT ?"
+        return WITHDRAWALS.select(self._sql, tail, pool, *wanted, limit)
+
+    def queued_withdrawals(self) -> list[WithdrawalRow]:
+        """Every withdrawal whose shares are held."""
+        return WITHDRAWALS.select(self._sql, "WHERE state IN ('held', 'unwinding')")
+
+    def withdrawals_of(self, account: str, limit: int) -> list[WithdrawalRow]:
+        """A user's withdrawals, newest first."""
+        tail = "WHERE account = ? ORDER BY created_ms DESC, id DESC LIMIT ?"
+        return WITHDRAWALS.select(self._sql, tail, account, limit)
+
+
+class ShareRepository:
+    """Terms, lots, every change of shares, fees and days."""
+
+    def __init__(self, sql: Sql) -> None:
+        self._sql = sql
+
+    def terms(self, pool: str) -> list[TermsRow]:
+        """Every version, in order."""
+        return TERMS.select(self._sql, "WHERE pool = ? ORDER BY version", pool)
+
+    def add_terms(self, row: TermsRow) -> None:
+        """Add a version."""
+        TERMS.add(self._sql, row)
+
+    def flags(self, pool: str) -> FlagsRow:
+        """What is paused."""
+        return FLAGS.find(self._sql, pool) or FlagsRow(pool)
+
+    def put_flags(self, row: FlagsRow) -> None:
+        """Pause or resume."""
+        FLAGS.put(self._sql, row)
+
+    def members(self, pool: str) -> list[MemberRow]:
+        """Who may enter a permissioned pool, by account."""
+        return MEMBERS.select(self._sql, "WHERE pool = ? ORDER BY account", pool)
+
+    def is_member(self, pool: str, account: str) -> bool:
+        """Whether somebody may enter."""
+        return MEMBERS.find(self._sql, pool, account) is not None
+
+    def put_member(self, row: MemberRow) -> None:
+        """Let somebody enter."""
+        MEMBERS.put(self._sql, row)
+
+    def remove_member(self, pool: str, account: str) -> None:
+        """No longer let somebody enter; what they have in the pool stays theirs."""
+        self._sql.run("DELETE FROM pool_members WHERE pool = ? AND account = ?", pool, account)
+
+    def lot(self, lot_id: str) -> LotRow | None:
+        """A lot."""
+        return LOTS.find(self._sql, lot_id)
+
+    def put_lot(self, row: LotRow) -> None:
+        """Keep a lot as it stands; history needs it also without shares."""
+        LOTS.put(self._sql, row)
+
+    def lots(self, pool: str, account: str) -> list[LotRow]:
+        """A user's lots in a pool that have shares, oldest first."""
+        tail = "WHERE pool = ? AND account = ? AND share_units <> '0' ORDER BY opened_ms, id"
+        return LOTS.select(self._sql, tail, pool, account)
+
+    def lots_of(self, account: str) -> list[LotRow]:
+        """A user's lots with shares, by pool, oldest first."""
+        tail = "WHERE account = ? AND share_units <> '0' ORDER BY pool, opened_ms, id"
+        return LOTS.select(self._sql, tail, account)
+
+    def every_lot(self, pool: str) -> list[LotRow]:
+        """Every lot that a pool ever had."""
+        return LOTS.select(self._sql, "WHERE pool = ?", pool)
+
+    def entry_sums(self) -> dict[tuple[str, str], int]:
+        """Share units that the history comes to, by pool and account."""
+        sums: dict[tuple[str, str], int] = {}
+        for pool, account, units in self._sql.rows("SELECT pool, account, share_units FROM share_entries"):
+            sums[pool, account] = sums.get((pool, account), 0) + int(units)
+        return sums
+
+    def lot_sums(self) -> dict[tuple[str, str], int]:
+        """Share units in lots, by pool and account."""
+        sums: dict[tuple[str, str], int] = {}
+        for pool, account, units in self._sql.rows("SELECT pool, account, share_units FROM pool_lots"):
+            sums[pool, account] = sums.get((pool, account), 0) + int(units)
+        return sums
+
+    def last_entry(self, pool: str) -> EntryRow | None:
+        """The newest change of shares."""
+        rows = ENTRIES.select(self._sql, "WHERE pool = ? ORDER BY number DESC LIMIT 1", pool)
+        return rows[0] if rows else None
+
+    def add_entry(self, row: EntryRow) -> None:
+        """Add a change of shares."""
+        ENTRIES.add(self._sql, row)
+
+    def entries_before(self, pool: str, end_ms: int) -> list[EntryRow]:
+        """Every change of shares before a time, in order."""
+        return ENTRIES.select(self._sql, "WHERE pool = ? AND at_ms < ? ORDER BY number", pool, end_ms)
+
+    def entries_of(self, account: str) -> list[EntryRow]:
+        """Every change of a user's shares, by pool and in order."""
+        return ENTRIES.select(self._sql, "WHERE account = ? ORDER BY pool, number", account)
+
+    def last_fees(self, pool: str) -> FeeRow | None:
+        """The newest window."""
+        rows = FEES.select(self._sql, "WHERE pool = ? ORDER BY end_ms DESC LIMIT 1", pool)
+        return rows[0] if rows else None
+
+    def add_fees(self, row: FeeRow) -> None:
+        """Add a window."""
+        FEES.add(self._sql, row)
+
+    def fees(self, pool: str, start_ms: int, end_ms: int) -> list[FeeRow]:
+        """Windows that end in `[start_ms, end_ms)`, in order."""
+        tail = "WHERE pool = ? AND end_ms >= ? AND end_ms < ? ORDER BY end_ms"
+        return FEES.select(self._sql, tail, pool, start_ms, end_ms)
+
+    def day(self, pool: str, start_ms: int) -> DayRow:
+        """A day's figures."""
+        rows = DAYS.select(self._sql, "WHERE pool = ? AND start_ms = ?", pool, start_ms)
+        return rows[0] if rows else DayRow(pool, start_ms)
+
+    def put_day(self, row: DayRow) -> None:
+        """Keep a day's figures."""
+        DAYS.put(self._sql, row)
+
+    def days(self, pool: str, start_ms: int, end_ms: int) -> list[DayRow]:
+        """Days that start in `[start_ms, end_ms)`, in order."""
+        tail = "WHERE pool = ? AND start_ms >= ? AND start_ms < ? ORDER BY start_ms"
+        return DAYS.select(self._sql, tail, pool, start_ms, end_ms)

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
-from mrmarket.core.clock import NS_PER_S
+from msgspec.structs import replace
+
+from mrmarket.core.clock import NS_PER_MS, NS_PER_S
 from mrmarket.core.decimals import parse_units
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.events import BalanceObserved, Filled, MarkObserved, decode_fact
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.errors import IdempotencyConflictError
-from mrmarket.money.ledger.group import Group, TransferKind
-from mrmarket.money.pool.appraisal import Appraisal, appraise
+from mrmarket.money.ledger.group import TransferKind
+from mrmarket.money.pool.book import PoolBook, plain_lot
 from mrmarket.money.pool.errors import StreamBrokenError
-from mrmarket.money.pool.fill_posting import effect, fill_group, fill_key
-from mrmarket.money.pool.plan import PoolPlan
-from mrmarket.money.pool.repository import BalanceRow, Cursor, EquityRow, MarkRow, ParkedFill, PoolRepository
-from mrmarket.money.pool.stakes import founding_group, read_memo
-from mrmarket.money.pool.valuation import Basis, Mark
+from mrmarket.money.pool.fill_posting import effect, fill_group, fill_key, signed_units
+from mrmarket.money.pool.plan import ASSET_DECIMALS, PoolPlan
+from mrmarket.money.pool.repository import (
+    BalanceRow,
+    Cursor,
+    MarkRow,
+    ParkedFill,
+    PoolRepository,
+    ShareRepository,
+)
+from mrmarket.money.pool.rows import DayRow, EntryKind
+from mrmarket.money.pool.stakes import founding_group, founding_shares
+from mrmarket.money.pool.terms import DAY_MS
+from mrmarket.money.pool.valuation import Basis, Mark, worth
 from mrmarket.store.event_log import LoggedFact, LogHead, chain_hash
-
-EQUITY_POINTS: Final = 4_096
-"""At most so many are kept; the older half is thinned when there are more."""
 
 
 class FactReader(Protocol):
@@ -50,19 +58,32 @@ class Progress:
     """Observations that make no sense (a crossed book, a negative balance); the last good ones stand."""
     founded: bool = False
 
+    def add(self, other: Progress) -> None:
+        """Count another batch in."""
+        self.facts += other.facts
+        self.posted += other.posted
+        self.repeated += other.repeated
+        self.parked += other.parked
+        self.ignored += other.ignored
+        self.founded |= other.founded
+
 
 @dataclass(slots=True)
 class _Batch:
     draft: Draft
+    repository: PoolRepository
     progress: Progress = field(default_factory=Progress)
+    days: dict[int, DayRow] = field(default_factory=dict)
+    """What the batch adds to each day's figures."""
 
 
 class Settlement:
     """Applies facts inside the ledger writer's transaction, and moves the cursor in the same one."""
 
-    def __init__(self, plan: PoolPlan, repository: PoolRepository) -> None:
-        self._plan = plan
-        self._repository = repository
+    def __init__(self, book: PoolBook, stream: str) -> None:
+        self._book = book
+        self._plan = book.plan
+        self._stream = stream
 
     def apply(self, draft: Draft, facts: Sequence[LoggedFact]) -> Progress:
         """Settle facts that follow the cursor.
@@ -70,48 +91,20 @@ class Settlement:
         Raises:
             StreamBrokenError: if a fact is not the next one of its chain; nothing of the batch is kept.
         """
-        batch = _Batch(draft)
-        cursor = self._repository.cursor(self._plan.stream)
+        batch = _Batch(draft, PoolRepository(draft.sql))
+        cursor = batch.repository.cursor(self._stream)
         for logged in facts:
             cursor = _advance(cursor, logged)
             self._settle(batch, logged)
             batch.progress.facts += 1
         self._retry_parked(batch)
-        self._repository.put_cursor(cursor)
+        self._keep_days(batch)
+        batch.repository.put_cursor(cursor)
         return batch.progress
 
-    def rewind(self, draft: Draft) -> None:  # noqa: ARG002 - the shape of a unit of work
+    def rewind(self, draft: Draft) -> None:
         """Go back to the stream's first fact; what is posted already will be met and skipped."""
-        self._repository.put_cursor(Cursor.start(self._plan.stream))
-
-    def appraise(self, draft: Draft) -> Appraisal:
-        """The pool's figures as this transaction sees them."""
-        return appraise(self._plan, draft.holdings, self._repository.marks(self._plan.venue))
-
-    def open_accounts(self, draft: Draft, codes: Sequence[str], users: Sequence[str] = ()) -> None:
-        """Register assets and open accounts that the books do not know yet."""
-        plan = self._plan
-        if draft.account(plan.counterparty.id) is None:
-            draft.post(
-                Group(f"open:{plan.name}@{plan.venue}", assets=(plan.share,), accounts=plan.own_accounts)
-            )
-        for code in codes:
-            asset = plan.asset(code)
-            if draft.asset(asset.id) is None:
-                draft.post(Group(f"register:{asset.id}", assets=(asset,)))
-        for user in users:
-            account = plan.depositor(user)
-            if draft.account(account.id) is None:
-                draft.post(Group(f"open:{account.id}", accounts=(account,)))
-
-    def remember_stakes(self, group: Group) -> None:
-        """Carry a posted deposit or withdrawal into the table of stakes."""
-        memo = read_memo(group.memo)
-        if memo is None:
-            return
-        stakes = self._repository.stakes(memo.pool)
-        for account, units in memo.cost.items():
-            self._repository.put_stake(memo.pool, account, stakes.get(account, 0) + int(units))
+        PoolRepository(draft.sql).put_cursor(Cursor.start(self._stream))
 
     def _settle(self, batch: _Batch, logged: LoggedFact) -> None:
         fact = logged.fact
@@ -121,7 +114,7 @@ class Settlement:
             refusal = self._post(batch, fact)
             if refusal is not None:
                 fill = ParkedFill(fill_key(fact), logged.stream, logged.seq, logged.payload, *refusal)
-                self._repository.park(fill)
+                batch.repository.park(fill)
                 batch.progress.parked += 1
         elif isinstance(fact, MarkObserved):
             self._observe_mark(batch, fact)
@@ -134,13 +127,15 @@ class Settlement:
         try:
             group = fill_group(self._plan, fill)
             charged = any(transfer.kind is TransferKind.FEE for transfer in group.transfers)
-            self.open_accounts(draft, [fill.base, fill.quote, *([fill.fee_asset] if charged else [])])
+            codes = [fill.base, fill.quote, *([fill.fee_asset] if charged else [])]
+            self._book.open_accounts(draft, codes)
             if draft.record(group.key) is None:
                 rejection = draft.preview(group)
                 if rejection is not None:
                     return rejection.code, rejection.message
                 draft.post(group)
                 batch.progress.posted += 1
+                self._count(batch, fill)
             else:
                 draft.post(group)
                 batch.progress.repeated += 1
@@ -149,7 +144,7 @@ class Settlement:
         return None
 
     def _retry_parked(self, batch: _Batch) -> None:
-        waiting = self._repository.parked(self._plan.stream)
+        waiting = batch.repository.parked(self._stream)
         settled = True
         while waiting and settled:
             settled = False
@@ -157,11 +152,46 @@ class Settlement:
             for fill in waiting:
                 fact = decode_fact(fill.payload)
                 if isinstance(fact, Filled) and self._post(batch, fact) is None:
-                    self._repository.unpark(fill.key)
+                    batch.repository.unpark(fill.key)
                     settled = True
                 else:
                     still.append(fill)
             waiting = still
+
+    def _count(self, batch: _Batch, fill: Filled) -> None:
+        """Add a trade to its day's figures, which are valued in quote at the last known prices."""
+        at_ms = fill.at_ns // NS_PER_MS
+        start_ms = at_ms - at_ms % DAY_MS
+        day = batch.days.get(start_ms) or DayRow(self._plan.name, start_ms)
+        volume = parse_units(fill.quote_size, ASSET_DECIMALS)
+        fee = signed_units(fill.fee, ASSET_DECIMALS)
+        batch.days[start_ms] = replace(
+            day,
+            fills=day.fills + 1,
+            volume_units=day.volume_units + self._in_quote(batch, fill.quote, volume),
+            venue_fee_units=day.venue_fee_units + self._in_quote(batch, fill.fee_asset, fee),
+        )
+
+    def _in_quote(self, batch: _Batch, code: str, units: int) -> int:
+        if code == self._plan.quote or units == 0:
+            return units
+        for row in batch.repository.marks(self._plan.venue):
+            if (row.base, row.quote) == (code, self._plan.quote):
+                return worth(units, Mark.parse(row.bid, row.ask), Basis.MID)
+        return 0
+
+    def _keep_days(self, batch: _Batch) -> None:
+        shares = ShareRepository(batch.draft.sql)
+        for start_ms, added in batch.days.items():
+            day = shares.day(self._plan.name, start_ms)
+            shares.put_day(
+                replace(
+                    day,
+                    fills=day.fills + added.fills,
+                    volume_units=day.volume_units + added.volume_units,
+                    venue_fee_units=day.venue_fee_units + added.venue_fee_units,
+                )
+            )
 
     def _observe_mark(self, batch: _Batch, fact: MarkObserved) -> None:
         try:
@@ -169,11 +199,11 @@ class Settlement:
         except InvalidInputError:
             batch.progress.ignored += 1
             return
-        self._repository.put_mark(
+        batch.repository.put_mark(
             MarkRow(fact.venue, fact.symbol, fact.base, fact.quote, fact.bid, fact.ask, fact.at_ns)
         )
         self._found(batch)
-        self._add_equity_point(batch, fact.at_ns // NS_PER_S)
+        self._book.add_equity_point(batch.draft, fact.at_ns // NS_PER_S)
 
     def _observe_balance(self, batch: _Batch, fact: BalanceObserved) -> None:
         row = BalanceRow(fact.venue, fact.asset, fact.free, fact.locked, fact.at_ns)
@@ -182,44 +212,36 @@ class Settlement:
         except InvalidInputError:
             batch.progress.ignored += 1
             return
-        self._repository.put_balance(row)
+        batch.repository.put_balance(row)
         self._found(batch)
-
-    def _add_equity_point(self, batch: _Batch, at_s: int) -> None:
-        last = self._repository.equity(self._plan.name, 1)
-        # A replay meets old prices with today's holdings: history is written once, going forward.
-        if last and at_s <= last[0].at_s:
-            return
-        now = self.appraise(batch.draft)
-        if now.supply:
-            self._repository.put_equity(
-                EquityRow(self._plan.name, at_s, now.nav(Basis.MID), now.supply, now.pnl), EQUITY_POINTS
-            )
 
     def _found(self, batch: _Batch) -> None:
         """Give what the venue account holds to the founders, as soon as all of it is known and priced."""
-        plan = self._plan
+        plan, draft = self._plan, batch.draft
         # Once shares exist, what the account holds has an owner.
-        if not plan.founders or plan.share.id in batch.draft.holdings(plan.issuer.id):
+        if not plan.founders or plan.share.id in draft.holdings(plan.issuer.id):
             return
-        observed = {row.asset: row for row in self._repository.balances(plan.venue)}
-        marks = self.appraise(batch.draft).marks
-        bases = [row.base for row in self._repository.marks(plan.venue) if row.quote == plan.quote]
+        observed = {row.asset: row for row in batch.repository.balances(plan.venue)}
+        marks = self._book.appraise(draft).marks
+        bases = [row.base for row in batch.repository.marks(plan.venue) if row.quote == plan.quote]
         if not bases or not {plan.quote, *bases} <= observed.keys():
             return
         found = {code: observed_units(plan, row) for code, row in observed.items()}
         # Trades logged before anybody was there are in the observed balances; they will be posted next.
-        for fill in self._repository.parked(plan.stream):
+        for fill in batch.repository.parked(self._stream):
             for asset, units in self._effect_of(fill).items():
                 code = asset.removeprefix(f"{plan.venue}:")
                 found[code] = found.get(code, 0) - units
         if not any(units > 0 for units in found.values()):
             return
         brought = {code: units for code, units in found.items() if units > 0}
-        self.open_accounts(batch.draft, sorted(brought), [founder.name for founder in plan.founders])
+        accounts = [plan.depositor(founder.name) for founder in plan.founders]
+        self._book.open_accounts(draft, sorted(brought), accounts)
         group = founding_group(plan, brought, marks)
-        batch.draft.post(group)
-        self.remember_stakes(group)
+        self._book.require(draft, group)
+        for account, shares in founding_shares(plan, group).items():
+            lot = plain_lot(f"{group.key}:{account}", plan, account, shares, draft.at_ms)
+            self._book.note_mint(draft, lot, EntryKind.FOUND, value=shares)
         batch.progress.founded = True
 
     def _effect_of(self, fill: ParkedFill) -> dict[str, int]:

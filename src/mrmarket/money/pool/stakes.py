@@ -9,11 +9,11 @@ import msgspec
 from mrmarket.money.ledger.group import Group, Transfer, TransferKind
 from mrmarket.money.pool.appraisal import Appraisal
 from mrmarket.money.pool.plan import Founder, PoolPlan
-from mrmarket.money.pool.shares import payout_for, shares_for
+from mrmarket.money.pool.shares import shares_for
 from mrmarket.money.pool.valuation import Basis, Mark, net_value
 
 
-class StakeMemo(msgspec.Struct, frozen=True, kw_only=True):
+class StakeMemo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a deposit or withdrawal did to the cost of its shares, and the prices it went by.
 
     Kept in the group's memo, and so in the hash chain; the table of stakes is derived from it.
@@ -24,6 +24,8 @@ class StakeMemo(msgspec.Struct, frozen=True, kw_only=True):
     """By account id: quote units added (negative: taken away)."""
     marks: dict[str, tuple[str, str]]
     """By asset code: bid and ask times 10^18, as text."""
+    priced: str = ""
+    """`nav supply` that shares were minted or burned by, where the prices are not all that counts."""
 
 
 def split(units: int, founders: Sequence[Founder]) -> list[int]:
@@ -52,7 +54,16 @@ def founding_group(plan: PoolPlan, found: Mapping[str, int], marks: Mapping[str,
         value = net_value(brought, marks, Basis.MID)
         transfers += _deposit(plan, founder.name, brought, value)
         cost[plan.depositor(founder.name).id] = value
-    return Group(founding_key(plan), tuple(transfers), memo=_memo(plan, cost, marks))
+    return Group(founding_key(plan), tuple(transfers), memo=stake_memo(plan, cost, marks))
+
+
+def founding_shares(plan: PoolPlan, group: Group) -> dict[str, int]:
+    """Share units that a founding minted, by account id. At the founding one unit costs one quote unit."""
+    return {
+        transfer.credit: transfer.units
+        for transfer in group.transfers
+        if transfer.kind is TransferKind.MINT_SHARES and transfer.asset == plan.share.id
+    }
 
 
 def deposit_group(plan: PoolPlan, key: str, user: str, brought: Mapping[str, int], now: Appraisal) -> Group:
@@ -60,19 +71,24 @@ def deposit_group(plan: PoolPlan, key: str, user: str, brought: Mapping[str, int
     value = net_value(brought, now.marks, Basis.LOW)
     shares = shares_for(value, now.supply, now.nav(Basis.HIGH))
     transfers = _deposit(plan, user, dict(brought), shares)
-    return Group(key, tuple(transfers), memo=_memo(plan, {plan.depositor(user).id: value}, now.marks))
+    return Group(key, tuple(transfers), memo=stake_memo(plan, {plan.depositor(user).id: value}, now.marks))
+
+
+def minted_value(plan: PoolPlan, group: Group) -> tuple[int, int]:
+    """Share units that a deposit mints, and the value that it brings, in quote units."""
+    minted = sum(founding_shares(plan, group).values())
+    memo = read_memo(group.memo)
+    return minted, sum(int(units) for units in memo.cost.values()) if memo else 0
 
 
 def withdrawal_group(
-    plan: PoolPlan, key: str, user: str, shares: int, held: int, paid_in: int, now: Appraisal
+    plan: PoolPlan, key: str, user: str, shares: int, cost: int, value: int, now: Appraisal
 ) -> Group:
-    """One depositor goes out, in part or whole: paid in quote, at a share price that is valued low.
+    """One depositor goes out, in part or whole, and is paid `value` in quote through the venue account.
 
-    The user has `held` share units, which have cost `paid_in` quote units; the withdrawn part of that
-    cost is rounded up.
+    `cost` is what the leaving shares have cost.
     """
     account = plan.depositor(user).id
-    value = payout_for(shares, now.supply, now.nav(Basis.LOW))
     transfers = [Transfer(account, plan.issuer.id, plan.share.id, shares, TransferKind.BURN_SHARES)]
     if value:
         quote = plan.quote_asset.id
@@ -80,8 +96,23 @@ def withdrawal_group(
             Transfer(plan.pool.id, account, quote, value, TransferKind.UNLOCK),
             Transfer(account, plan.outside.id, quote, value, TransferKind.DEBIT_WITHDRAW),
         ]
-    leaving = -(-paid_in * shares // held) if held else 0
-    return Group(key, tuple(transfers), memo=_memo(plan, {account: -leaving}, now.marks))
+    return Group(key, tuple(transfers), memo=stake_memo(plan, {account: -cost}, now.marks))
+
+
+def leaving_cost(paid_in: int, shares: int, held: int) -> int:
+    """The part of what `held` shares have cost that `shares` of them take along, rounded up."""
+    return -(-paid_in * shares // held) if held else 0
+
+
+def stake_memo(plan: PoolPlan, cost: Mapping[str, int], marks: Mapping[str, Mark], priced: str = "") -> str:
+    """What a group did to the cost of shares, as its memo."""
+    memo = StakeMemo(
+        pool=plan.name,
+        cost={account: str(units) for account, units in cost.items()},
+        marks={code: (str(mark.bid), str(mark.ask)) for code, mark in sorted(marks.items())},
+        priced=priced,
+    )
+    return msgspec.json.encode(memo).decode()
 
 
 def read_memo(memo: str) -> StakeMemo | None:
@@ -104,12 +135,3 @@ def _deposit(plan: PoolPlan, user: str, brought: dict[str, int], shares: int) ->
     if shares:
         transfers.append(Transfer(plan.issuer.id, account, plan.share.id, shares, TransferKind.MINT_SHARES))
     return transfers
-
-
-def _memo(plan: PoolPlan, cost: Mapping[str, int], marks: Mapping[str, Mark]) -> str:
-    memo = StakeMemo(
-        pool=plan.name,
-        cost={account: str(units) for account, units in cost.items()},
-        marks={code: (str(mark.bid), str(mark.ask)) for code, mark in sorted(marks.items())},
-    )
-    return msgspec.json.encode(memo).decode()
