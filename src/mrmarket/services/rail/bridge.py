@@ -23,7 +23,6 @@ from mrmarket.services.rail.payment import Payment, Stage
 from mrmarket.services.rail.world import World
 
 _LOG: Final = structlog.get_logger("mrmarket.rail")
-_TIMEOUT_S: Final = 3.0
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
 _IDLE_S: Final = 5.0
@@ -52,7 +51,8 @@ class VenueBridge:
     async def run(self) -> None:
         """Ask until cancelled."""
         pause_s = _FIRST_PAUSE_S
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)) as session:
+        timeout = aiohttp.ClientTimeout(total=self._world.config.venue_timeout_ms / 1_000)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
                 self._wake.clear()
                 if await self._round(session):

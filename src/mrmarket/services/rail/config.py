@@ -86,6 +86,8 @@ class RailConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     settle_ms: int = 2_000
     """No request has an effect later than this after it came in."""
     venue: VenueLink | None = None
+    venue_timeout_ms: int = 3_000
+    """How long the venue's answer is waited for before it is asked again."""
     faults: RailFaults = msgspec.field(default_factory=RailFaults)
     exit_with_parent: bool = False
     """Whether the end of standard input ends the rail."""

@@ -89,9 +89,13 @@ class Journal:
         try:
             create_private(self.path)
             self._connection = connect(self.path, synchronous="FULL")
-            self._prepare()
         except BaseException:
             os.close(self._lock)
+            raise
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
             raise
 
     def close(self) -> None:
@@ -103,28 +107,27 @@ class Journal:
     def transaction(self) -> Iterator[None]:
         """All of what is done inside, or none of it. Raises a StoreError where the disk takes nothing."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._rows("BEGIN IMMEDIATE")
             yield
-            self._connection.execute("COMMIT")
-        except BaseException as error:
+            self._rows("COMMIT")
+        except BaseException:
             if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise store_error(self.path, error) from error
+                self._rows("ROLLBACK")
             raise
 
     # What the network is told once.
 
     def meta(self, name: str) -> str:
         """A value kept by name, empty if there is none."""
-        row = self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return str(row[0]) if row else ""
+        rows = self._rows("SELECT value FROM meta WHERE name = ?", name)
+        return str(rows[0][0]) if rows else ""
 
     def keep_meta(self, name: str, value: str) -> None:
         """Keep a value by name."""
-        self._connection.execute(
+        self._rows(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (name, value),
+            name,
+            value,
         )
 
     def secret(self, name: str) -> str:
@@ -147,14 +150,12 @@ class Journal:
 
     def put(self, payment: Payment) -> None:
         """Write a payment, new or as it now stands."""
-        self._connection.execute(
+        self._rows(
             _PUT,
-            (
-                *(payment.id, payment.key, payment.kind.value, payment.sender, payment.destination),
-                *(payment.asset, str(payment.units), str(payment.fee), payment.memo, payment.stage.value),
-                *(payment.confirmations, payment.required, payment.reason),
-                *(payment.created_ms, payment.changed_ms, payment.due_ms),
-            ),
+            *(payment.id, payment.key, payment.kind.value, payment.sender, payment.destination),
+            *(payment.asset, str(payment.units), str(payment.fee), payment.memo, payment.stage.value),
+            *(payment.confirmations, payment.required, payment.reason),
+            *(payment.created_ms, payment.changed_ms, payment.due_ms),
         )
 
     def due(self, now_ms: int, limit: int) -> list[Payment]:
@@ -163,8 +164,8 @@ class Journal:
 
     def next_due_ms(self) -> int | None:
         """When the next step of any payment is due."""
-        row = self._connection.execute("SELECT min(due_ms) FROM payments WHERE due_ms IS NOT NULL").fetchone()
-        return None if row[0] is None else int(row[0])
+        ((due_ms,),) = self._rows("SELECT min(due_ms) FROM payments WHERE due_ms IS NOT NULL")
+        return None if due_ms is None else int(due_ms)
 
     def waiting(self, limit: int) -> list[Payment]:
         """Payments that wait for the venue, oldest first."""
@@ -181,10 +182,10 @@ class Journal:
 
     def given(self, address: str, asset: str, since_ms: int) -> int:
         """What the faucet gave an address since a time."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT units FROM payments WHERE destination = ? AND kind = 'faucet' AND asset = ?"
             " AND created_ms > ?",
-            (address, asset, since_ms),
+            *(address, asset, since_ms),
         )
         return sum(int(units) for (units,) in rows)
 
@@ -192,43 +193,38 @@ class Journal:
 
     def balance(self, account: str, asset: str) -> int:
         """Units that an account has."""
-        row = self._connection.execute(
-            "SELECT units FROM balances WHERE account = ? AND asset = ?", (account, asset)
-        ).fetchone()
-        return int(row[0]) if row else 0
+        rows = self._rows("SELECT units FROM balances WHERE account = ? AND asset = ?", account, asset)
+        return int(rows[0][0]) if rows else 0
 
     def balances(self, account: str) -> dict[str, int]:
         """Units by asset."""
-        rows = self._connection.execute(
-            "SELECT asset, units FROM balances WHERE account = ? ORDER BY asset", (account,)
-        )
+        rows = self._rows("SELECT asset, units FROM balances WHERE account = ? ORDER BY asset", account)
         return {asset: int(units) for asset, units in rows}
 
     def move(self, asset: str, source: str, target: str, units: int) -> None:
         """Take from one account and give to another; who asks has checked that it is there."""
         for account, change in ((source, -units), (target, units)):
-            self._connection.execute(
+            self._rows(
                 "INSERT INTO balances VALUES (?, ?, ?)"
                 " ON CONFLICT (account, asset) DO UPDATE SET units = excluded.units",
-                (account, asset, str(self.balance(account, asset) + change)),
+                *(account, asset, str(self.balance(account, asset) + change)),
             )
 
     # The feed.
 
     def tell(self, payment_id: str, state: str, confirmations: int, at_ms: int) -> None:
         """Put an update at the end of the feed."""
-        self._connection.execute(
+        self._rows(
             "INSERT INTO feed (payment, state, confirmations, at_ms) VALUES (?, ?, ?, ?)",
-            (payment_id, state, confirmations, at_ms),
+            *(payment_id, state, confirmations, at_ms),
         )
 
     def feed(self, after: int, limit: int) -> list[FeedEntry]:
         """Updates after a place, in their order."""
-        rows = self._connection.execute(
-            "SELECT f.seq, f.state, f.confirmations, f.at_ms, f.payment FROM feed f"
-            " WHERE f.seq > ? ORDER BY f.seq LIMIT ?",
-            (after, limit),
-        ).fetchall()
+        rows = self._rows(
+            "SELECT seq, state, confirmations, at_ms, payment FROM feed WHERE seq > ? ORDER BY seq LIMIT ?",
+            *(after, limit),
+        )
         entries = []
         for seq, state, confirmations, at_ms, payment_id in rows:
             payment = self.by_id(payment_id)
@@ -241,27 +237,23 @@ class Journal:
 
     def feed_end(self) -> int:
         """Place of the last update, 0 in an empty feed."""
-        row = self._connection.execute("SELECT max(seq) FROM feed").fetchone()
-        return int(row[0] or 0)
+        ((end,),) = self._rows("SELECT max(seq) FROM feed")
+        return int(end or 0)
 
     # Opening.
 
     def _prepare(self) -> None:
-        try:
-            version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-            if version == 0:
-                self._connection.executescript(
-                    f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT"
-                )
-            elif version != _VERSION:
-                raise RailStateError(
-                    self.path, f"has version {version}", f"this release reads {_VERSION}, update"
-                )
-            self._audit()
-        except sqlite3.DatabaseError as broken:
+        ((version,),) = self._rows("PRAGMA user_version")
+        if version == 0:
+            with self.transaction():
+                for statement in _SCHEMA.split(";"):
+                    self._rows(statement)
+                self._rows(f"PRAGMA user_version = {_VERSION}")
+        elif version != _VERSION:
             raise RailStateError(
-                self.path, f"is damaged ({broken})", "restore a backup or delete the folder"
-            ) from broken
+                self.path, f"has version {version}", f"this release reads {_VERSION}, update"
+            )
+        self._audit()
 
     def _audit(self) -> None:
         expected: dict[tuple[str, str], int] = {}
@@ -273,7 +265,7 @@ class Journal:
         for payment in self._many(_SELECT):
             for asset, source, target, units in flows(payment):
                 move(asset, source, target, units)
-        rows = self._connection.execute("SELECT account, asset, units FROM balances")
+        rows = self._rows("SELECT account, asset, units FROM balances")
         held = {(account, asset): int(units) for account, asset, units in rows}
         wrong = [key for key in held.keys() | expected.keys() if held.get(key, 0) != expected.get(key, 0)]
         if wrong:
@@ -290,7 +282,14 @@ class Journal:
         return found[0] if found else None
 
     def _many(self, statement: str, *values: object) -> list[Payment]:
-        return [_payment(row) for row in self._connection.execute(statement, values)]
+        return [_payment(row) for row in self._rows(statement, *values)]
+
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Carry a statement out. Raises a StoreError by what SQLite said."""
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise store_error(self.path, error) from error
 
 
 def flows(payment: Payment) -> list[tuple[str, str, str, int]]:
