@@ -74,7 +74,7 @@ def compute(
     )
     request = Request(events, prices, programme, model, fill_holes, duplicates == "drop", state)
     refuse_strangers(out)
-    computed = compute(request, _progress())
+    computed = compute(request, progress())
     write(computed.outcome, out)
     if computed.state is not None and state is not None:
         save(computed.state, state)
@@ -85,7 +85,7 @@ def compute(
     return ExitCode.OK
 
 
-def _progress() -> Callable[[str, int, int], None] | None:
+def progress() -> Callable[[str, int, int], None] | None:
     """A line that counts, for people who wait at a terminal."""
     if not sys.stderr.isatty():
         return None

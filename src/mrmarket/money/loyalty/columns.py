@@ -26,7 +26,7 @@ from mrmarket.money.loyalty.tiers import DAY_MS, Run
 _LIMIT: Final = 2**127
 _TIME_BITS: Final = 40
 _MOST_SPLIT: Final = 18
-_PIECES: Final = 1_000_000
+MOST_PIECES: Final = 1_000_000
 """About how many pieces a group may have."""
 
 
@@ -38,6 +38,7 @@ def standings(
     daily: bool = False,
     pattern: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    most_pieces: int = MOST_PIECES,
 ) -> Iterator[Standing]:
     """Every provider with events in the window or before, in order of their names.
 
@@ -48,12 +49,13 @@ def standings(
         daily: fill `Standing.daily`.
         pattern: fill `Standing.pattern`.
         progress: called with (providers done, providers in all).
+        most_pieces: about how many pieces a group may have; more needs more memory.
 
     Raises:
         AmountTooLargeError: a position that 128 bits cannot value.
     """
     pieces = len(table.providers) * len(programme.listed_days_ms) + table.frame.height
-    groups = max(1, -(-pieces // _PIECES))
+    groups = max(1, -(-pieces // most_pieces))
     size = max(1, -(-len(table.providers) // groups))
     priced = _Priced.of(table, prices)
     for first in range(0, len(table.providers), size):

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.money.loyalty import checkpoint, history, last_balance
+from mrmarket.money.loyalty.errors import AmountTooLargeError
 from mrmarket.money.loyalty.event import EventLog, LiquidityEvent, Pool, Remark
 from mrmarket.money.loyalty.last_balance import LastBalance
 from mrmarket.money.loyalty.model import MODELS
@@ -144,14 +145,18 @@ def _standings(
     prices = history.exact_prices(quotes)
     pattern = _needs_pattern(request)
     told = _named(progress, "providers")
-    if len(events) < COLUMNS_FROM:
-        return list(history.standings(events, request.programme, prices, pattern=pattern, progress=told))
-    from mrmarket.money.loyalty import columns, table  # noqa: PLC0415 - as above
+    if len(events) >= COLUMNS_FROM:
+        from mrmarket.money.loyalty import columns, table  # noqa: PLC0415 - as above
 
-    rows = table.table_of(events)
-    return list(
-        columns.standings(rows, request.programme, prices, daily=True, pattern=pattern, progress=told)
-    )
+        rows = table.table_of(events)
+        try:
+            return list(
+                columns.standings(rows, request.programme, prices, daily=True, pattern=pattern, progress=told)
+            )
+        except AmountTooLargeError:
+            # 128 bits were too few; the plain path below has no such bound.
+            pass
+    return list(history.standings(events, request.programme, prices, pattern=pattern, progress=told))
 
 
 def _continued(

@@ -21,6 +21,7 @@ ROWS: Final = 200
 """Providers in the table; the files have them all."""
 _COUNTED: Final = 20_000
 """Up to so many providers are counted by tier and day."""
+_COMPARED: Final = ("twal", "last_balance")
 
 _STYLE: Final = """
 :root{color-scheme:light dark;--page:#fcfcfb;--ink:#1b1b1a;--dim:#5c5b57;--line:#dddcd7;--track:#f0efec;
@@ -31,7 +32,7 @@ body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sa
 main{max-width:1080px;margin:0 auto;padding:24px 16px 48px} h1{font-size:24px;line-height:1.25;margin:0 0
 4px} h2{font-size:17px;margin:36px 0 8px} p{margin:6px 0;max-width:76ch}
 .dim,.axis,th,dt{color:var(--dim)}
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:12px 20px;margin:20px 0}
+dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(165px,1fr));gap:12px 20px;margin:20px 0}
 dt{font-size:13px} dd{margin:0;font-size:18px;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 svg{display:block;width:100%} .counts svg{height:160px;background:var(--track)}
 .t1{fill:var(--t1)}.t2{fill:var(--t2)}.t3{fill:var(--t3)}.t4{fill:var(--t4)}
@@ -55,7 +56,7 @@ def written_report(outcome: Outcome) -> str:
     by_size = sorted(outcome.rewards, key=lambda reward: (-reward.units, reward.provider))
     standings = {standing.provider: standing for standing in outcome.standings}
     parts = [
-        f"<h1>{escape(title)}</h1>",
+        f"<h1>{escape(title).replace('-', '&#8209;')}</h1>",
         f"<p class=dim>{escape(MODEL_WORDS[outcome.model])}</p>",
         _facts(outcome),
         *_progression(outcome, by_size, standings),
@@ -82,7 +83,7 @@ def _facts(outcome: Outcome) -> str:
     facts = [
         ("paid in all", format_units(sum(reward.units for reward in outcome.rewards), programme.decimals)),
         ("model", outcome.model),
-        ("as of", written_time(programme.stop_ms).removesuffix("+00:00").replace("T", " ") + " UTC"),
+        ("as of", written_time(programme.stop_ms)[:16].replace("T", " ") + " UTC"),
         ("providers", f"{len(outcome.rewards):,}"),
         ("with a position now", f"{held:,}"),
         ("events", f"{outcome.events:,}"),
@@ -95,7 +96,7 @@ def _progression(
 ) -> Iterator[str]:
     programme = outcome.programme
     start_ms, stop_ms = programme.start_ms, programme.stop_ms
-    yield "<h2>Tiers over time</h2>"
+    yield "<h2>Tiers by time held</h2>"
     yield _key()
     if len(outcome.standings) <= _COUNTED:
         days = [day_ms for day_ms in programme.listed_days_ms if day_ms <= programme.last_ms]
@@ -124,7 +125,6 @@ def _key() -> str:
 
 
 def _comparison(outcome: Outcome, by_size: Sequence[Reward], standings: dict[str, Standing]) -> Iterator[str]:
-    programme = outcome.programme
     yield "<h2>Time-weighted and by last balance, side by side</h2>"
     if not outcome.recorded:
         yield "<p>There is no last balance to compare with: the events came as a table.</p>"
@@ -134,37 +134,49 @@ def _comparison(outcome: Outcome, by_size: Sequence[Reward], standings: dict[str
         f"pays for what was left at the end. {len(shown):,} of {len(by_size):,} providers, by reward; "
         "rewards.csv has all.</p>"
     )
-    heads = (
+    heads = [
         "provider",
         "weeks held",
-        "multiplier",
         "mean USD",
+        "multiplier",
         "time-weighted",
         "last balance",
         "difference",
-    )
+    ]
+    if outcome.model not in _COMPARED:
+        heads.append(outcome.model)
     cells = "".join(f'<th scope="col"{_number(place)}>{head}' for place, head in enumerate(heads))
-    rows = (_row(outcome, reward, standings.get(reward.provider), programme) for reward in shown)
+    rows = (_row(outcome, reward, standings.get(reward.provider)) for reward in shown)
     yield (
         '<div class=wide tabindex="0" role="region" aria-label="Rewards side by side">'
         f"<table><thead><tr>{cells}<tbody>{''.join(rows)}</table></div>"
     )
 
 
-def _row(outcome: Outcome, reward: Reward, standing: Standing | None, programme: Programme) -> str:
+def _row(outcome: Outcome, reward: Reward, standing: Standing | None) -> str:
+    programme = outcome.programme
     honest = outcome.honest.get(reward.provider, 0)
-    recorded = outcome.recorded.get(reward.provider) if outcome.recorded else None
+    recorded = outcome.recorded.get(reward.provider, 0)
     mean = standing.integral // programme.duration_ms if standing else 0
     cells = [
         _name(reward.provider),
         str(standing.weeks(programme.stop_ms)) if standing else "0",
+        _digits(mean // 10_000, 2),
         f"×{reward.rating.tenths // 10}.{reward.rating.tenths % 10}",
-        f"{mean / 1e6:,.2f}",
-        format_units(honest, programme.decimals),
-        "" if recorded is None else format_units(recorded, programme.decimals),
-        "" if recorded is None else format_units(honest - recorded, programme.decimals),
+        _digits(honest, programme.decimals),
+        _digits(recorded, programme.decimals) if outcome.recorded else "",
+        _digits(honest - recorded, programme.decimals) if outcome.recorded else "",
     ]
+    if outcome.model not in _COMPARED:
+        cells.append(_digits(reward.units, programme.decimals))
     return "<tr>" + "".join(f"<td{_number(place)}>{cell}" for place, cell in enumerate(cells))
+
+
+def _digits(units: int, decimals: int) -> str:
+    """All digits after the point, so that a column lines up."""
+    whole, part = divmod(abs(units), 10**decimals)
+    sign = "−" if units < 0 else ""
+    return f"{sign}{whole:,}.{part:0{decimals}}" if decimals else f"{sign}{whole:,}"
 
 
 def _number(place: int) -> str:
