@@ -3,9 +3,12 @@
     .venv/bin/python benchmarks/bench_ledger.py [--json] [--seconds S] [--dir DIR]
 
 Every figure is taken on the same disk in one run, between two measurements of the plain rate of
-`write + fdatasync`, so that ratios mean something on any machine. Postings are groups of one
-transfer, awaited by each caller before its next. Intents are recorded while another thread appends
-facts as fast as the disk lets it.
+`write + fdatasync`, so that ratios mean something on any machine. Awaited postings are groups of one
+transfer, awaited by each caller before its next. In bulk, 4,000 transfers share a commit: as so many
+groups of one, or as groups of a hundred, which is what an allocation posts. Every user is touched by
+every batch, every entry is indexed by account, and the groups are made before the clock starts.
+PostgreSQL is started for the measurement where the tests' server is installed. Intents are recorded
+while another thread appends facts as fast as the disk lets it.
 """
 
 from __future__ import annotations
@@ -27,12 +30,14 @@ from typing import Final
 import msgspec
 
 from mrmarket.core.clock import SystemClock
+from mrmarket.core.errors import MrMarketError
 from mrmarket.core.events import Filled, MarkObserved
 from mrmarket.core.money import Asset
 from mrmarket.core.side import Side
 from mrmarket.money.ledger.account import Account, AccountKind
-from mrmarket.money.ledger.group import Group, Transfer, TransferKind
+from mrmarket.money.ledger.group import Group, Posted, Transfer, TransferKind
 from mrmarket.money.ledger.ledger import Ledger
+from mrmarket.money.ledger.port import LedgerStore
 from mrmarket.money.ledger.sqlite_store import SqliteStore
 from mrmarket.money.ledger.verification import verify_ledger
 from mrmarket.money.ledger.writer import LedgerWriter
@@ -46,7 +51,9 @@ USD: Final = Asset("bench", "USD", 18)
 WORLD: Final = Account.of(AccountKind.EXTERNAL, "world")
 USERS: Final = 1_000
 STREAM: Final = "bench"
-BULK: Final = 100_000
+BULK: Final = 200_000
+DRAIN: Final = 4_000
+NAMES: Final = tuple(f"user:u{number}" for number in range(USERS))
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -78,22 +85,27 @@ def percentile(times: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def user(number: int) -> Account:
-    """One of the users."""
-    return Account.of(AccountKind.USER, f"u{number % USERS}")
+def transfer(number: int) -> Transfer:
+    """From the world to one of the users."""
+    return Transfer(WORLD.id, NAMES[number % USERS], USD.id, 10**18 + number, TransferKind.DEPOSIT)
 
 
 def posting(key: str, number: int) -> Group:
-    """One transfer from the world to a user."""
-    return Group(key, (Transfer(WORLD.id, user(number).id, USD.id, 10**18 + number, TransferKind.DEPOSIT),))
+    """One transfer under a key."""
+    return Group(key, (transfer(number),))
+
+
+def with_users(store: LedgerStore) -> Ledger:
+    """A ledger with its users."""
+    ledger = Ledger(store, SystemClock())
+    users = (Account.of(AccountKind.USER, f"u{number}") for number in range(USERS))
+    ledger.drain([Group("open", assets=(USD,), accounts=(WORLD, *users))])
+    return ledger
 
 
 def open_books(path: Path) -> Ledger:
-    """A ledger with its users."""
-    ledger = Ledger(SqliteStore.open(path, "bench"), SystemClock())
-    accounts = (WORLD, *(user(number) for number in range(USERS)))
-    ledger.drain([Group("open", assets=(USD,), accounts=accounts)])
-    return ledger
+    """A ledger in a file."""
+    return with_users(SqliteStore.open(path, "bench"))
 
 
 def awaited(path: Path, callers: int, seconds: float) -> tuple[float, list[float]]:
@@ -119,15 +131,39 @@ def awaited(path: Path, callers: int, seconds: float) -> tuple[float, list[float
     return rate, waits
 
 
-def bulk(path: Path) -> float:
-    """Postings a second in batches of a thousand."""
-    ledger = open_books(path)
+def bulk(ledger: Ledger, transfers: int, size: int) -> float:
+    """Transfers a second, in groups of a size."""
+    groups = [
+        Group(f"b{first}", tuple(transfer(number) for number in range(first, first + size)))
+        for first in range(0, transfers, size)
+    ]
+    drain = DRAIN // size
     start = time.perf_counter()
-    for first in range(0, BULK, 1_000):
-        ledger.drain([posting(f"b{number}", number) for number in range(first, first + 1_000)])
-    rate = BULK / (time.perf_counter() - start)
+    for first in range(0, len(groups), drain):
+        outcomes = ledger.drain(groups[first : first + drain])
+        assert all(isinstance(outcome.value, Posted) for outcome in outcomes)
+    rate = transfers / (time.perf_counter() - start)
     ledger.close()
     return rate
+
+
+def on_postgres(transfers: int) -> list[Row]:
+    """The same on PostgreSQL; nothing where no server can be started."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+    try:
+        from mrmarket.money.ledger.postgres_store import PostgresStore
+        from postgres_server import started
+
+        server = started()
+    except (ImportError, OSError, MrMarketError) as error:
+        print(f"without PostgreSQL: {error}", file=sys.stderr)
+        return []
+    rows = []
+    for size in (1, 100):
+        with server.database() as address:
+            rate = bulk(with_users(PostgresStore.open(address, "bench")), transfers, size)
+        rows.append(Row(f"PostgreSQL: transfers in bulk, groups of {size}", rate, "/s"))
+    return rows
 
 
 def verified(path: Path) -> float:
@@ -235,10 +271,13 @@ def measure(folder: Path, seconds: float) -> tuple[list[Row], dict[str, float]]:
     before = sync_times(folder, seconds / 2)
     one, one_waits = awaited(folder / "one.db", 1, seconds)
     many, many_waits = awaited(folder / "many.db", 64, seconds)
-    loaded = bulk(folder / "bulk.db")
-    checked = verified(folder / "bulk.db")
+    single = bulk(open_books(folder / "single.db"), BULK, 1)
+    grouped = bulk(open_books(folder / "grouped.db"), BULK, 100)
+    checked = verified(folder / "single.db")
+    checked_groups = verified(folder / "grouped.db")
+    elsewhere = on_postgres(BULK // 2)
     store = TradingStore.open(folder / "trading.db")
-    single = appended(store, 1, seconds)
+    alone_facts = appended(store, 1, seconds)
     batched = appended(store, 100, seconds)
     alone = intent_times(store, "a", 2_000)
     beside = beside_facts(store, lambda: intent_times(store, "b", 2_000))
@@ -253,10 +292,13 @@ def measure(folder: Path, seconds: float) -> tuple[list[Row], dict[str, float]]:
         Row("awaited postings, 1 caller, p99", percentile(one_waits, 0.99), "µs"),
         Row("awaited postings, 64 callers", many, "/s"),
         Row("awaited postings, 64 callers, p99", percentile(many_waits, 0.99), "µs"),
-        Row("postings in batches of 1,000", loaded, "/s"),
-        Row("entries verified", checked, "/s"),
+        Row("transfers in bulk, groups of 1", single, "/s"),
+        Row("transfers in bulk, groups of 100", grouped, "/s"),
+        Row("entries verified, groups of 1", checked, "/s"),
+        Row("entries verified, groups of 100", checked_groups, "/s"),
+        *elsewhere,
         Row("fills settled", fills, "/s"),
-        Row("facts appended one by one", single, "/s"),
+        Row("facts appended one by one", alone_facts, "/s"),
         Row("facts appended by 100", batched, "/s"),
         Row("record_intent, p50", percentile(alone, 0.5), "µs"),
         Row("record_intent, p99", percentile(alone, 0.99), "µs"),
@@ -266,7 +308,8 @@ def measure(folder: Path, seconds: float) -> tuple[list[Row], dict[str, float]]:
     ratios = {
         "awaited_1_to_fdatasync": one / plain,
         "awaited_64_to_fdatasync": many / plain,
-        "bulk_to_fdatasync": loaded / plain,
+        "bulk_1_to_fdatasync": single / plain,
+        "bulk_100_to_fdatasync": grouped / plain,
         "awaited_1_p99_to_fdatasync_p99": percentile(one_waits, 0.99) / percentile(syncs, 0.99),
     }
     return rows, ratios
@@ -286,9 +329,9 @@ def main() -> int:
         print(json.dumps(msgspec.to_builtins(result)))
         return 0
     for row in rows:
-        print(f"{row.name:<40} {row.value:>12,.0f} {row.unit}")
+        print(f"{row.name:<46} {row.value:>12,.0f} {row.unit}")
     for name, ratio in ratios.items():
-        print(f"{name:<40} {ratio:>12.2f} ×")
+        print(f"{name:<46} {ratio:>12.2f} ×")
     return 0
 
 

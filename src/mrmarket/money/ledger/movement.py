@@ -39,9 +39,10 @@ class Movement:
         self._balances: dict[Holding, int] = {}
         self._pending: dict[Holding, Pending] = {}
         self._holds: dict[str, Hold] = {}
-        # Keys in the order of the transfers, so that the first broken rule is the same on every machine.
-        self._giving: dict[Holding, Account] = {}
-        self._taking: dict[Holding, Account] = {}
+        self._giving: set[Holding] = set()
+        """Holdings that can spend less afterwards."""
+        self._taking: set[Holding] = set()
+        """Holdings that have or await more afterwards."""
 
     def carry_out(self, group: Group) -> Posting | Rejection:
         """Go through the transfers in order, then hold the result against every limit."""
@@ -70,8 +71,8 @@ class Movement:
                 if refusal is not None:
                     return refusal
             if transfer.phase is _PLAIN or transfer.phase is _PENDING:
-                giving[giver] = accounts[debit]
-                taking[taker] = accounts[credit]
+                giving.add(giver)
+                taking.add(taker)
             if recorded is not transfer:
                 changed = changed or list(group.transfers)
                 changed[position] = recorded
@@ -159,24 +160,21 @@ class Movement:
         self._pending[taker] = Pending(outgoing, incoming + units)
 
     def _check_limits(self) -> Rejection | None:
-        balances, waiting = self._balances, self._waiting
-        for holding in (balances | self._pending) if self._pending else balances:
+        accounts, giving, taking = self._accounts, self._giving, self._taking
+        for holding in (self._balances | self._pending) if self._pending else self._balances:
             units = self._balance(holding)
-            outgoing, incoming = waiting(holding)
+            outgoing, incoming = self._waiting(holding)
             if units - outgoing <= -MAX_UNITS or units + incoming >= MAX_UNITS:
                 return Rejection("overflow", f"{holding[0]} would hold 2^127 units of {holding[1]} or more")
-        for holding, account in self._giving.items():
-            if account.floor is not None:
-                available = self._balance(holding) - waiting(holding)[0]
-                if available < account.floor:
-                    short = f"{holding[0]} is {account.floor - available} units of {holding[1]} short"
-                    return Rejection("insufficient_funds", short)
-        for holding, account in self._taking.items():
-            if account.ceiling is not None:
-                excess = self._balance(holding) + waiting(holding)[1] - account.ceiling
-                if excess > 0:
-                    above = f"{holding[0]} would be {excess} units of {holding[1]} above its ceiling"
-                    return Rejection("ceiling_exceeded", above)
+            account = accounts[holding[0]]
+            # What was too low or too high before may stay so; it may not be made worse.
+            if account.floor is not None and holding in giving and units - outgoing < account.floor:
+                short = f"{holding[0]} is {account.floor - units + outgoing} units of {holding[1]} short"
+                return Rejection("insufficient_funds", short)
+            if account.ceiling is not None and holding in taking and units + incoming > account.ceiling:
+                excess = units + incoming - account.ceiling
+                above = f"{holding[0]} would be {excess} units of {holding[1]} above its ceiling"
+                return Rejection("ceiling_exceeded", above)
         return None
 
     def _balance(self, holding: Holding) -> int:

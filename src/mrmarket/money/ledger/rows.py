@@ -73,6 +73,7 @@ def asset_rows(records: Sequence[Record]) -> list[Row]:
     return [
         (asset.id, asset.decimals, record.seq, position)
         for record in records
+        if record.assets
         for position, asset in enumerate(record.assets)
     ]
 
@@ -89,6 +90,7 @@ def account_rows(records: Sequence[Record]) -> list[Row]:
             position,
         )
         for record in records
+        if record.accounts
         for position, account in enumerate(record.accounts)
     ]
 
