@@ -5,23 +5,20 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.api.schema import ConfigEntry, ConfigSection, ConfigView
-from mrmarket.trading.strategy.parameters import Parameters
-from mrmarket.trading.venue.front.faults import FaultConfig
-from mrmarket.trading.venue.front.latency import LatencyConfig
+from mrmarket.services.config_sections import Config
 
 Source = Literal["default", "file", "command line", "environment"]
 _MASK: Final = "********"
-_MAX_FEE: Final = Decimal("0.1")
 
 
 class ConfigError(MrMarketError):
@@ -35,117 +32,6 @@ class ConfigError(MrMarketError):
         super().__init__(f"{where}: {problem}")
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-_PUBLIC_URL: Final = re.compile(
-    r"https?://[A-Za-z0-9.\-]+(?::[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](?::[0-9]{1,5})?"
-)
-PerSecond = Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]
-Burst = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-
-
-class InstanceSection(_Section, frozen=True):
-    """`[instance]`: what it is called."""
-
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=60)] = "Mr. Market"
-
-
-class ApiSection(_Section, frozen=True):
-    """`[api]`: where the page and the API are served."""
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
-    allowed_hosts: list[str] = msgspec.field(default_factory=list)
-    """Further host names that browsers may use to reach it."""
-    public_url: str = ""
-    """Where people reach it, if through a proxy; with https the session's cookie never leaves encryption."""
-    open_desk: bool | None = None
-    """Whether visitors see market, orders, fills and performance. Left out: where the money is simulated."""
-
-    def __post_init__(self) -> None:
-        if self.public_url and not _PUBLIC_URL.fullmatch(self.public_url):
-            raise ValueError("public_url: give it without a path, such as https://market.example")
-
-
-class AccessSection(_Section, frozen=True):
-    """`[access]`: who may sign in, and how often anybody may ask. Rates count one session, or one address."""
-
-    chain_ids: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=2**53)]], msgspec.Meta(min_length=1)] = (
-        msgspec.field(default_factory=lambda: [1])
-    )
-    """Chains whose wallets may sign in (1 is Ethereum)."""
-    reads_per_s: PerSecond = 100.0
-    reads_burst: Burst = 400
-    writes_per_s: PerSecond = 5.0
-    writes_burst: Burst = 40
-    sign_ins_per_s: PerSecond = 0.5
-    sign_ins_burst: Burst = 30
-
-
-class VenueSection(_Section, frozen=True):
-    """`[venue]`: where to trade. Keys come from the environment only, never from this file."""
-
-    exchange: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]+$")] = "simulated"
-    """`simulated` (embedded), or an exchange id of ccxt."""
-    paper: bool = False
-    """Real public data, fills from the kernel, no order leaves this machine."""
-    rest_url: str = ""
-    ws_url: str = ""
-    ws_api_url: str = ""
-    """Another host that speaks the exchange's dialect; empty is the exchange's own."""
-    api_key_env: str = "MRMARKET_API_KEY"
-    api_secret_env: str = "MRMARKET_API_SECRET"  # noqa: S105 - the name of a variable, not a secret
-    api_password_env: str = "MRMARKET_API_PASSWORD"  # noqa: S105 - the same
-    recv_window_ms: Annotated[int, msgspec.Meta(ge=100, le=2000)] = 2000
-
-    def __post_init__(self) -> None:
-        if self.paper and self.exchange == "simulated":
-            raise ValueError("paper: name the exchange whose feed to follow, such as --venue binance")
-
-
-class SimulationSection(_Section, frozen=True):
-    """`[simulation]`: the embedded exchange."""
-
-    tapes: list[str] = msgspec.field(default_factory=list)
-    """Recordings to replay; none means the built-in market generator."""
-    speed: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
-    seed: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 1
-    loop: bool = True
-    maker_fee: Decimal | None = None
-    """Fraction; negative is a rebate. Left out: 0.1 % on a tape, a market maker's tier (0.002 % and 0.03 %)
-    on the built-in market."""
-    taker_fee: Decimal | None = None
-    latency: LatencyConfig = LatencyConfig()
-    faults: FaultConfig = FaultConfig()
-
-    def __post_init__(self) -> None:
-        for name, fee in (("maker_fee", self.maker_fee), ("taker_fee", self.taker_fee)):
-            if fee is not None and not abs(fee) < _MAX_FEE:
-                raise ValueError(f"{name}: {fee} was refused; give a fraction such as 0.001 for 10 bps")
-
-
-class PoolSection(_Section, frozen=True):
-    """`[pool]`: the pool that this instance runs."""
-
-    demo: bool = True
-    """Found the pool with three demo depositors where the money is simulated. A real account's money is
-    the owner's when the instance first sees it."""
-
-
-class Config(_Section, frozen=True):
-    """The whole file."""
-
-    instance: InstanceSection = InstanceSection()
-    api: ApiSection = ApiSection()
-    access: AccessSection = AccessSection()
-    venue: VenueSection = VenueSection()
-    simulation: SimulationSection = SimulationSection()
-    strategy: Parameters = Parameters()
-    pool: PoolSection = PoolSection()
-
-
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
     """A checked configuration, and where each of its values comes from."""
@@ -157,11 +43,12 @@ class LoadedConfig:
         """For people: every value with its source, secrets masked."""
         sections = []
         for name, table in msgspec.to_builtins(self.config).items():
+            rows = _flat(table) if isinstance(table, Mapping) else _numbered(table)
             entries = [
                 ConfigEntry(
                     key=key, value=_shown(key, value), source=self.sources.get(f"{name}.{key}", "default")
                 )
-                for key, value in _flat(table)
+                for key, value in rows
             ]
             sections.append(ConfigSection(name=name, entries=entries))
         return ConfigView(sections=sections)
@@ -181,8 +68,8 @@ def load_config(path: Path | None, overrides: Mapping[str, Any]) -> LoadedConfig
     sources: dict[str, Source] = {
         f"{section}.{key}": "file"
         for section, values in table.items()
-        if isinstance(values, dict)
-        for key, _ in _flat(values)
+        if isinstance(values, dict | list)
+        for key, _ in (_flat(values) if isinstance(values, dict) else _numbered(values))
     }
     for dotted, value in overrides.items():
         section, key = dotted.split(".")
@@ -310,6 +197,11 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, obj
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _numbered(tables: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, object]]:
+    for number, table in enumerate(tables):
+        yield from _flat(table, f"{number}.")
 
 
 def _shown(key: str, value: object) -> str:

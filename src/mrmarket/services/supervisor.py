@@ -18,7 +18,8 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.services.access.access import Access
 from mrmarket.services.access.configured import access_settings
 from mrmarket.services.api.app import LOOPBACK_HOSTS, create_app
-from mrmarket.services.config import ApiSection, LoadedConfig
+from mrmarket.services.config import LoadedConfig
+from mrmarket.services.config_sections import ApiSection
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.instance import Instance
 from mrmarket.services.logs import configure_logs

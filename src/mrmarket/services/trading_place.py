@@ -12,7 +12,7 @@ import msgspec
 
 from mrmarket.core.clock import Clock, ScaledClock, SystemClock
 from mrmarket.core.errors import MrMarketError
-from mrmarket.services.config import Config, VenueSection
+from mrmarket.services.config_sections import Config, VenueSection
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.venue_process import Endpoints, VenueProcess
 from mrmarket.trading.market.generator import DEFAULT_INSTRUMENT

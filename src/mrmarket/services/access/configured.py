@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mrmarket.services.access.buckets import Rate
 from mrmarket.services.access.settings import AccessSettings, Rates
-from mrmarket.services.config import Config
+from mrmarket.services.config_sections import Config
 
 
 def access_settings(config: Config) -> AccessSettings:
