@@ -111,20 +111,27 @@ def link(
     return sha256(previous + _encode(body)).digest()
 
 
+def canonical(record: Record) -> bytes:
+    """The bytes that, after the previous hash, a record's hash is taken over; see `link`."""
+    return _encode(
+        (
+            1,
+            record.seq,
+            record.key,
+            record.content_hash.hex(),
+            record.at_ms,
+            record.epoch,
+            record.outcome,
+            record.message,
+            record.memo,
+            record.reverses,
+            [asset_form(asset) for asset in record.assets],
+            [account_form(account) for account in record.accounts],
+            transfers_form(record.transfers),
+        )
+    )
+
+
 def chained(previous: bytes, record: Record) -> bytes:
     """The hash that a record must carry after another one."""
-    return link(
-        previous,
-        record.seq,
-        record.key,
-        record.content_hash,
-        record.at_ms,
-        record.epoch,
-        record.outcome,
-        record.message,
-        record.memo,
-        record.reverses,
-        [asset_form(asset) for asset in record.assets],
-        [account_form(account) for account in record.accounts],
-        transfers_form(record.transfers),
-    )
+    return sha256(previous + canonical(record)).digest()
