@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, Final
 
 from mrmarket.core.money import MAX_UNITS
@@ -14,6 +13,9 @@ Stream = Callable[[str], Iterable[tuple[Any, ...]]]
 """Rows of a query, one after the other; amounts as canonical text."""
 
 Holding = tuple[str, str]
+
+_PLAIN: Final = (None, None, None, None)
+"""Terms of a transfer that moves its units at once."""
 
 _ENDS: Final = {"post": "posted", "void": "voided", "expire": "expired"}
 
@@ -60,6 +62,8 @@ class Derived:
     """Two a transfer."""
     head: bytes = GENESIS
     """Hash of the last group."""
+    epoch: int = 0
+    """Fence of the writer that recorded it."""
     balances: dict[Holding, int] = field(default_factory=dict)
     outgoing: dict[Holding, int] = field(default_factory=dict)
     """Set aside by open holds."""
@@ -97,10 +101,6 @@ class Derived:
         """Balance less what is set aside."""
         return self.balances.get(holding, 0) - self.outgoing.get(holding, 0)
 
-    def filled(self, holding: Holding) -> int:
-        """Balance with what is on its way in."""
-        return self.balances.get(holding, 0) + self.incoming.get(holding, 0)
-
 
 def derive(stream: Stream, derived: Derived, milestones: Container[int] = ()) -> None:
     """Go through the log from the first group, and raise `Fault` at the first that does not hold.
@@ -124,7 +124,7 @@ def derive(stream: Stream, derived: Derived, milestones: Container[int] = ()) ->
         forms = (
             new_assets,
             [row[:3] if row[3] is None else row for row in new_accounts],
-            [row[:5] if row[5] is row[8] is None else _form(row) for row in moved],
+            [row[:5] if row[5:] == _PLAIN else _form(row) for row in moved],
         )
         if (
             link(derived.head, seq, key, content_hash, at_ms, epoch, outcome, message, memo, reverses, *forms)
@@ -137,7 +137,9 @@ def derive(stream: Stream, derived: Derived, milestones: Container[int] = ()) ->
                 derived.memos.append(memo)
         elif new_assets or new_accounts or moved:
             raise Fault(seq, f"group {seq} ({key}): rejected, yet something moved")
-        derived.head = digest
+        if epoch < derived.epoch:
+            raise Fault(seq, f"group {seq} ({key}): written with fence {epoch} after {derived.epoch}")
+        derived.head, derived.epoch = digest, epoch
         derived.groups += 1
         if seq in milestones:
             derived.milestones[seq] = Milestone(digest, derived.owed())
@@ -150,37 +152,39 @@ class _Members:
 
     def __init__(self, stream: Stream, table: str, columns: str) -> None:
         self._table = table
-        rows = stream(
-            f"SELECT group_seq, position, {columns} FROM {table} ORDER BY group_seq, position"  # noqa: S608 - constants
+        self._rows = iter(
+            stream(
+                f"SELECT group_seq, position, {columns} FROM {table} ORDER BY group_seq, position"  # noqa: S608 - constants
+            )
         )
-        self._groups: Iterator[tuple[int, Iterator[tuple[Any, ...]]]] = groupby(rows, key=lambda row: row[0])
-        self._next = self._read()
+        self._next = next(self._rows, None)
 
     def of(self, seq: int) -> list[tuple[Any, ...]]:
         """Rows of a group, without seq and position."""
-        if self._next is None or self._next[0] > seq:
+        row = self._next
+        if row is None or row[0] > seq:
             return []
-        found, rows = self._next
-        if found < seq:
-            raise Fault(found, f"{self._table} has rows of a group that posted none")
-        self._next = self._read()
-        if [row[1] for row in rows] != list(range(len(rows))):
-            raise Fault(seq, f"a row of {self._table} is missing")
-        return [row[2:] for row in rows]
+        if row[0] < seq:
+            raise Fault(row[0], f"{self._table} has rows of a group that posted none")
+        found: list[tuple[Any, ...]] = []
+        while row is not None and row[0] == seq:
+            if row[1] != len(found):
+                raise Fault(seq, f"a row of {self._table} is missing")
+            found.append(row[2:])
+            row = next(self._rows, None)
+        self._next = row
+        return found
 
     def end(self) -> None:
         """There must be nothing left."""
         if self._next is not None:
             raise Fault(self._next[0], f"{self._table} has rows of a group that does not exist")
 
-    def _read(self) -> tuple[int, list[tuple[Any, ...]]] | None:
-        for seq, rows in self._groups:
-            return seq, list(rows)
-        return None
-
 
 class _Application:
     """One posted group, applied to the books as the rules would have it."""
+
+    __slots__ = ("_at_ms", "_books", "_giving", "_key", "_seq", "_taking")
 
     def __init__(self, derived: Derived, seq: int, key: str, at_ms: int) -> None:
         self._books = derived
@@ -198,7 +202,8 @@ class _Application:
     ) -> None:
         """Apply and check; raises `Fault` where a rule is broken."""
         books = self._books
-        books.assets.update(asset[0] for asset in assets)
+        if assets:
+            books.assets.update(asset[0] for asset in assets)
         for account_id, kind, floor, ceiling in accounts:
             if kind in books.gates:
                 books.doors.append(account_id)
@@ -270,14 +275,16 @@ class _Application:
         incoming[credit, asset] = incoming.get((credit, asset), 0) + units
 
     def _check_limits(self) -> None:
+        books = self._books
+        balances, outgoing, incoming = books.balances, books.outgoing, books.incoming
         for holding in self._giving:
-            floor = self._books.floors[holding[0]]
-            available = self._books.available(holding)
+            floor = books.floors[holding[0]]
+            available = balances.get(holding, 0) - outgoing.get(holding, 0)
             if (floor is not None and available < floor) or available <= -MAX_UNITS:
                 raise self._fault(f"takes {holding[0]} below its floor")
         for holding in self._taking:
-            ceiling = self._books.ceilings.get(holding[0], MAX_UNITS - 1)
-            if self._books.filled(holding) > ceiling:
+            filled = balances.get(holding, 0) + incoming.get(holding, 0)
+            if filled > books.ceilings.get(holding[0], MAX_UNITS - 1):
                 raise self._fault(f"takes {holding[0]} above its ceiling")
 
     def _fault(self, what: str) -> Fault:

@@ -12,17 +12,21 @@ from mrmarket.money.ledger import archive, rows
 from mrmarket.money.ledger.books import Holding
 from mrmarket.money.ledger.chain import Record
 from mrmarket.money.ledger.group import Hold
+from mrmarket.money.ledger.lease import LEASE, TAKE_LEASE, lease_values
 from mrmarket.money.ledger.port import State
-from mrmarket.money.ledger.sqlite_store import LEASE
 from mrmarket.store.errors import CommitUnknownError, DatabaseDisconnectedError, StaleFenceError, StoreError
 from mrmarket.store.migration import MONEY_SCHEMA, prepare_postgres
-from mrmarket.store.postgres import MONEY, Connection, PostgresSql, connect, postgres_errors, shown
+from mrmarket.store.postgres import (
+    MONEY,
+    Connection,
+    PostgresSql,
+    connect,
+    postgres_errors,
+    shown,
+    translated,
+)
 from mrmarket.store.sql import Sql
 
-_TAKE_LEASE: Final = (
-    "INSERT INTO leases (name, fence, owner, expires_ns) VALUES (%s, 1, %s, 0) ON CONFLICT (name)"
-    " DO UPDATE SET fence = leases.fence + 1, owner = excluded.owner RETURNING fence"
-)
 _CHECK_FENCE: Final = "SELECT fence, pg_current_xact_id()::text FROM leases WHERE name = %s FOR UPDATE"
 _FIND_ALL: Final = f"{archive.SELECT_GROUP} WHERE key = ANY(%s)"
 
@@ -103,7 +107,7 @@ class PostgresStore:
         connection = connect(address, schema)
         try:
             with postgres_errors(shown(address)):
-                row = connection.execute(_TAKE_LEASE, (LEASE, owner)).fetchone()
+                row = connection.execute(translated(TAKE_LEASE).encode(), lease_values(owner)).fetchone()
         except StoreError:
             connection.close()
             raise

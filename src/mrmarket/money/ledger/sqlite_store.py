@@ -15,13 +15,12 @@ from mrmarket.money.ledger import archive, rows
 from mrmarket.money.ledger.books import Holding
 from mrmarket.money.ledger.chain import Record
 from mrmarket.money.ledger.group import Hold
+from mrmarket.money.ledger.lease import LEASE, TAKE_LEASE, lease_values
 from mrmarket.money.ledger.port import State
 from mrmarket.store.errors import DatabaseFullError, StaleFenceError
 from mrmarket.store.migration import MONEY_SCHEMA, prepare
 from mrmarket.store.sql import Sql, SqliteSql
 from mrmarket.store.sqlite import connect, store_error
-
-LEASE: Final = "ledger-writer"
 
 _CACHE_KIB: Final = 64 * 1024
 _CHECKPOINT_PAGES: Final = 4_000
@@ -71,11 +70,7 @@ class SqliteStore:
             # and copy them back to the file once for many batches.
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            row = connection.execute(
-                "INSERT INTO leases (name, fence, owner, expires_ns) VALUES (?, 1, ?, 0) ON CONFLICT (name)"
-                " DO UPDATE SET fence = fence + 1, owner = excluded.owner RETURNING fence",
-                (LEASE, owner),
-            ).fetchone()
+            row = connection.execute(TAKE_LEASE, lease_values(owner)).fetchone()
         except sqlite3.Error as error:
             connection.close()
             raise store_error(path, error) from error
@@ -152,8 +147,12 @@ class SqliteStore:
                 connection.executemany(_INSERT_HOLD, rows.hold_rows(records))
                 connection.executemany(_SETTLE_HOLD, rows.settled_rows(records))
             reach("ledger.transfers_written")
-            connection.executemany(_INSERT_ASSET, rows.asset_rows(records))
-            connection.executemany(_INSERT_ACCOUNT, rows.account_rows(records))
+            for statement, opened in (
+                (_INSERT_ASSET, rows.asset_rows(records)),
+                (_INSERT_ACCOUNT, rows.account_rows(records)),
+            ):
+                if opened:
+                    connection.executemany(statement, opened)
             self._write_balances(balances)
             reach("ledger.balances_written")
             connection.execute("COMMIT")

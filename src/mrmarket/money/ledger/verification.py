@@ -12,6 +12,7 @@ import msgspec
 
 from mrmarket.money.ledger.derivation import Derived, Fault, Stream, derive
 from mrmarket.money.ledger.errors import LedgerError
+from mrmarket.money.ledger.lease import check_lease
 from mrmarket.money.ledger.seal import RotationDocument, SealChain, SealDocument, SealError, Signed
 from mrmarket.money.ledger.seal_claims import GATES
 from mrmarket.money.ledger.seal_rows import SealRows
@@ -22,6 +23,7 @@ from mrmarket.money.ledger.verification_file import (
     unreadable_group,
     unreadable_row,
 )
+from mrmarket.money.ledger.verification_records import check_records
 from mrmarket.store.errors import DatabaseForeignError
 from mrmarket.store.migration import MONEY_SCHEMA, check_version
 from mrmarket.store.sql import Sql, SqliteSql
@@ -106,11 +108,12 @@ def _verify_file(
         # The log comes first, so that a damaged record is named by its group and not only by its page.
         sql = SqliteSql(path, connection)
         try:
-            _check_books(connection.execute, sql, derived, side_checks)
+            _check_books(partial(_scan, connection), sql, derived, side_checks)
             _guarded(partial(check_pages, connection))
             _guarded(partial(check_catalogue, connection))
             if at_rest:
                 _guarded(partial(check_header, path))
+                _guarded(partial(check_records, path, connection))
         except Unreadable as found:
             raise _named(connection, found) from found
     except Fault as fault:
@@ -125,12 +128,10 @@ class Unreadable(Fault):
 
 
 def _check_books(stream: Stream, sql: Sql, derived: Derived, side_checks: tuple[SideCheck, ...]) -> None:
-    seals: list[Signed] = []
     documents: list[SealDocument] = []
     broken: Fault | None = None
     try:
-        _guarded(lambda: seals.extend(SealRows(sql).all()))
-        documents = _walk(seals)
+        _guarded(lambda: documents.extend(_walk(SealRows(sql).all())))
     except Fault as fault:
         # The log is looked at first: a fault in a group is named before one in a seal.
         broken = fault
@@ -142,6 +143,7 @@ def _check_books(stream: Stream, sql: Sql, derived: Derived, side_checks: tuple[
         raise broken
     _check_seals(documents, derived)
     _guarded(lambda: _check_seal_columns(sql, documents))
+    _guarded(lambda: check_lease(sql, derived))
     for check in side_checks:
         _guarded(partial(check, sql, derived))
 
@@ -182,6 +184,13 @@ def _check_is_older(path: Path, schema: str, connection: sqlite3.Connection) -> 
     except Fault as older:
         raise LedgerOutdatedError(path, schema) from older
     raise Fault(None, f"the file says that it has schema {schema}, and has {MONEY_SCHEMA.head}")
+
+
+def _scan(connection: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    """Rows as the table has them, not as an index has them: the log is what is in the table."""
+    if " FROM transfers " not in query:
+        query = query.replace("ORDER BY group_seq", "ORDER BY +group_seq")  # a sum is in no index
+    return connection.execute(query)
 
 
 def _paged(sql: Sql) -> Stream:

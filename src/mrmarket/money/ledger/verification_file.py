@@ -117,7 +117,7 @@ def unreadable_group(connection: sqlite3.Connection, near: int) -> int:
         for query in queries:
             try:
                 connection.execute(query, (seq,)).fetchall()
-            except sqlite3.Error:
+            except (sqlite3.Error, UnicodeDecodeError):
                 return seq
     return near
 
@@ -125,12 +125,16 @@ def unreadable_group(connection: sqlite3.Connection, near: int) -> int:
 def unreadable_row(connection: sqlite3.Connection) -> str | None:
     """Where reading stops: the table and the last row before; None where everything can be read."""
     names = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-    for (table,) in connection.execute(names).fetchall():
+    try:
+        tables = connection.execute(names).fetchall()
+    except (sqlite3.Error, UnicodeDecodeError):
+        return None
+    for (table,) in tables:
         last: object = None
         try:
             for row in connection.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 - from the catalogue
                 last = row[0]
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the complaint may quote the damage
             where = "first row" if last is None else f"row after {last!r}"
             return f"{table}: the {where} cannot be read ({error})"
     return None
