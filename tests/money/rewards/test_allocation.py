@@ -70,7 +70,7 @@ def test_repeating_gives_nothing_again(stage: Stage) -> None:
 
 def test_lock_tiers_and_multipliers_are_inputs(stage: Stage) -> None:
     """Weight 3/2 of a lock tier and 2 of loyalty make three times the plain part; the excluded get none."""
-    stage.history.steps = [held(ALICE, 10), held(BOB, 10, num=3, den=2), held(CAROL, 10)]
+    stage.history.steps = [held(ALICE, 5), held(BOB, 5, num=3, den=2), held(CAROL, 5)]
     stage.history.ratios = {BOB: (4, 2)}
     stage.history.reasons = {CAROL: "the owner's own money"}
     stage.receive("tx1", 4_000)
@@ -78,7 +78,7 @@ def test_lock_tiers_and_multipliers_are_inputs(stage: Stage) -> None:
     assert stage.balances(ALICE, BOB) == [1_000, 3_000]
     trace = stage.read(lambda sql: reward_trace(sql, f"{run.id}:{BOB}"))
     assert (trace.weight * trace.pot, trace.total_weight * 3_000) == (trace.total_weight * 3_000,) * 2
-    assert trace.integral == 10 * 3 * 1_000
+    assert trace.integral == 5 * 3 * 1_000
     assert trace.integral_scale == 2
     excluded = stage.read(lambda sql: reward_trace(sql, f"{run.id}:{CAROL}"))
     assert (excluded.weight, excluded.reason) == (0, "the owner's own money")

@@ -97,6 +97,15 @@ def test_of_one_millisecond_the_last_counts() -> None:
     assert list(integrate(changes, SPAN).values) == [1_000]
 
 
+def test_average_weights_stay_small() -> None:
+    """A weight that is an average over lots has a huge denominator, which the shares cancel."""
+    lots = [10**20 + 7 * place for place in range(50)]
+    changes = [Step(0, f"user:{place}", lot, 3 * lot + 2, 2 * lot) for place, lot in enumerate(lots)]
+    integrals = integrate(changes, SPAN)
+    assert integrals.scale == 2
+    assert [value // 1_000 for value in sorted(integrals.values)] == [3 * lot + 2 for lot in lots]
+
+
 def test_digests_tell_histories_apart() -> None:
     """Another share, weight, time or user is another digest; what lies outside the window is none."""
     base = [Step(0, "user:a", 5), Step(1_500, "user:b", 5)]

@@ -34,6 +34,7 @@ def faults(sql: Sql) -> Iterator[str]:
     known = {row[0] for row in sql.rows("SELECT DISTINCT run FROM reward_rows")}
     for stray in sorted(known - {run.id for run in repository.all_runs()}):
         yield f"reward_rows: {stray} is no run"
+    yield from _audit_deliveries(sql)
     for balance in reward_balances(sql):
         if not balance.ok:
             yield f"rewards of {balance.pool} in {balance.asset} miss {balance.difference} units"
@@ -51,6 +52,20 @@ def _audit_run(sql: Sql, repository: RewardRepository, run: RunRow, *, is_open: 
             yield f"reward_rows: group {chunk} of {run.id} credits something else"
     if missing is not is_open:
         yield f"reward_open_runs: {run.id} is {'' if is_open else 'not '}listed, against the ledger"
+
+
+def _audit_deliveries(sql: Sql) -> Iterator[str]:
+    carried: dict[str, int] = {}
+    for delivery, units in sql.rows(
+        "SELECT d.delivery, r.units FROM reward_delivery_rows d"
+        " JOIN reward_rows r ON r.run = d.run AND r.account = d.account"
+    ):
+        carried[delivery] = carried.get(delivery, 0) + int(units)
+    delivered = {row[0]: int(row[1]) for row in sql.rows("SELECT id, units FROM reward_deliveries")}
+    owed = {row[0]: int(row[1]) for row in sql.rows("SELECT id, units FROM payouts WHERE cause = 'reward'")}
+    for delivery in sorted(carried.keys() | delivered.keys() | owed.keys()):
+        if not carried.get(delivery) == delivered.get(delivery) == owed.get(delivery):
+            yield f"reward_deliveries: {delivery} is not what its allocations come to and what is paid"
 
 
 def _credits(sql: Sql, key: str) -> list[tuple[str, str, int]]:

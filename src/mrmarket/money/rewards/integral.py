@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from math import lcm
+from math import gcd, lcm
 from typing import Final, Protocol
 
 import msgspec
@@ -65,7 +65,7 @@ class Integrals:
     values: Sequence[int]
     """∑ shares × weight × ms, times `scale`; the order is that of `users`."""
     scale: int
-    """Least common multiple of the weights' denominators, so that values are whole."""
+    """Least common multiple of the denominators of shares × weight, so that values are whole."""
     changes: int
     """How many opening balances and changes counted."""
     digest: bytes
@@ -87,20 +87,21 @@ def integrate(changes: Iterable[ShareChange], span: Span) -> Integrals:
     opening, later = _sorted_out(changes, span)
     users = sorted(opening)
     first = [opening[user] for user in users]
-    scale = _scale(first, later)
-    rates = [_rate(change, scale) for change in first]
+    numerators, denominators = _rates(first)
+    later_numerators, later_denominators = _rates(later)
+    scale = lcm(*set(denominators), *set(later_denominators))
+    rates = _scaled(numerators, denominators, scale)
     digest = _digest(first, later)
     length = span.end_ms - span.start_ms
     values = [rate * length for rate in rates]
     if later:
         places = {user: place for place, user in enumerate(users)}
-        for change in later:
+        for change, rate in zip(later, _scaled(later_numerators, later_denominators, scale), strict=True):
             place = places.setdefault(change.user, len(users))
             if place == len(users):
                 users.append(change.user)
                 rates.append(0)
                 values.append(0)
-            rate = _rate(change, scale)
             values[place] += (rate - rates[place]) * (span.end_ms - change.at_ms)
             rates[place] = rate
         if len(users) > len(first):
@@ -128,21 +129,32 @@ def _sorted_out(
     return opening, later
 
 
-def _scale(first: Sequence[ShareChange], later: Sequence[ShareChange]) -> int:
-    denominators = {change.weight_den for change in first}
-    denominators.update(change.weight_den for change in later)
-    if denominators and min(denominators) <= 0:
-        change = next(change for change in (*first, *later) if change.weight_den <= 0)
-        raise ShareHistoryError(change.user, change.at_ms, f"a weight's denominator is {change.weight_den}")
-    return lcm(*denominators)
+def _rates(changes: Sequence[ShareChange]) -> tuple[list[int], list[int]]:
+    """Shares × weight in lowest terms: a weight may be an average over many lots, with a huge denominator."""
+    numerators: list[int] = []
+    denominators: list[int] = []
+    for change in changes:
+        shares, weight, denominator = change.shares_after, change.weight_num, change.weight_den
+        if shares < 0 or weight < 0 or denominator <= 0:
+            reason = f"{shares} shares with weight {weight}/{denominator}"
+            raise ShareHistoryError(change.user, change.at_ms, reason)
+        rate = shares * weight
+        if denominator != 1:
+            shared = gcd(rate, denominator)
+            rate //= shared
+            denominator //= shared
+        numerators.append(rate)
+        denominators.append(denominator)
+    return numerators, denominators
 
 
-def _rate(change: ShareChange, scale: int) -> int:
-    shares, weight = change.shares_after, change.weight_num
-    if shares < 0 or weight < 0:
-        raise ShareHistoryError(change.user, change.at_ms, f"{shares} shares with weight {weight}")
-    denominator = change.weight_den
-    return shares * weight if denominator == scale else shares * weight * (scale // denominator)
+def _scaled(numerators: list[int], denominators: list[int], scale: int) -> list[int]:
+    if scale == 1:
+        return numerators
+    return [
+        numerator * (scale // denominator)
+        for numerator, denominator in zip(numerators, denominators, strict=True)
+    ]
 
 
 def _digest(first: Sequence[ShareChange], later: Sequence[ShareChange]) -> bytes:
