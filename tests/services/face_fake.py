@@ -17,6 +17,7 @@ class FakeFace:
     def __init__(self) -> None:
         self.state: Literal["running", "paused"] = "running"
         self.pending: asyncio.Queue[Update | None] = asyncio.Queue()
+        self.depositors: list[str] = []
 
     def status(self) -> schema.InstanceStatus:
         """The status, by the switch."""
@@ -73,7 +74,11 @@ class FakeFace:
     async def pool(self) -> schema.PoolView:
         """An empty pool."""
         return schema.PoolView(
-            id="main", quote="USDT", nav="0", shares="0", nav_per_share="1", holdings=[], depositors=[],
+            id="main", quote="USDT", nav="0", shares="0", nav_per_share="1", holdings=[],
+            depositors=[
+                schema.DepositorView(name=name, shares="0", share=0.0, value="0", earned="0")
+                for name in self.depositors
+            ],
             ledger_seq=0, ledger_head="", settled_through_seq=0, log_head_seq=0,
         )  # fmt: skip
 

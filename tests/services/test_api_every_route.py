@@ -153,7 +153,7 @@ def money(_hall: tuple[Door, FakeMoney]) -> FakeMoney:
 
 @pytest.fixture
 def hall(_hall: tuple[Door, FakeMoney]) -> Door:
-    """An app with an open desk and books; every test has browsers of its own, and old guesses are forgotten."""
+    """An app with an open desk and books; browsers are each test's own, old guesses forgotten."""
     _hall[0].wait(3601)
     return _hall[0]
 

@@ -19,7 +19,8 @@ NONCE_MS: Final = 600_000
 _SKEW_MS: Final = 60_000
 """By how much the signer's clock may be ahead of ours."""
 
-_SIGNATURE: Final = re.compile(r"0x[0-9A-Fa-f]{130}")
+_SIGNATURE: Final = re.compile(r"0x[0-9A-Fa-f]{128}(?:00|01|1[bB]|1[cC])")
+"""r, s and v; the transactions' form of v, with a chain in it, is no message's."""
 _STAMP_CHARS: Final = 12
 _SALT_BYTES: Final = 10
 _MAC_CHARS: Final = 32

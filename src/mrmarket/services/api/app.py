@@ -22,7 +22,7 @@ from mrmarket.services.api.guards import ANYBODY, role_guard
 from mrmarket.services.api.money_face import MoneyFace
 from mrmarket.services.api.origin import OriginGuard
 from mrmarket.services.api.pages import page_handlers
-from mrmarket.services.api.parameters import StrictRequest
+from mrmarket.services.api.parameters import OwnMoney, StrictRequest
 from mrmarket.services.api.problems import answer_error, answer_fault, answer_http_error
 from mrmarket.services.api.refusals import MoneyNotReadyError
 from mrmarket.services.api.routes import InstanceRoutes, PoolRoutes, TradingRoutes
@@ -59,9 +59,8 @@ def _api_router(face: InstanceFace | None, money: MoneyFace | None, access: Acce
     def provide_access() -> Access:
         return access
 
-    def provide_user(request: Request[Any, Any, Any]) -> str:
-        user: str = request.scope["user"].user
-        return user
+    def provide_mine(request: Request[Any, Any, Any]) -> OwnMoney:
+        return OwnMoney(provide_money(), request.scope["user"].user)
 
     return Router(
         path="/api/v1",
@@ -70,7 +69,7 @@ def _api_router(face: InstanceFace | None, money: MoneyFace | None, access: Acce
             "face": Provide(provide_face, sync_to_thread=False),
             "money_face": Provide(provide_money, sync_to_thread=False),
             "access": Provide(provide_access, sync_to_thread=False),
-            "user": Provide(provide_user, sync_to_thread=False),
+            "mine": Provide(provide_mine, sync_to_thread=False),
         },
         guards=[role_guard(access)],
         request_class=StrictRequest,

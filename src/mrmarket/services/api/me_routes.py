@@ -18,11 +18,10 @@ from mrmarket.services.api.parameters import (
     Filter,
     Id,
     Limit,
-    Money,
+    Mine,
     PeriodChoice,
     Seq,
     StartMs,
-    User,
     require_span,
 )
 
@@ -35,55 +34,55 @@ class HoldingsRoutes(Controller):
     opt = USER
 
     @get("/positions", operation_id="positions", media_type=MediaType.JSON)
-    async def positions(self, money_face: Money, user: User) -> money.PositionsView:
+    async def positions(self, mine: Mine) -> money.PositionsView:
         """Shares, balances, worth, and what was earned."""
         # The text is kept ready; the response type is for the contract.
-        return Response(await money_face.positions_json(user), media_type=MediaType.JSON)  # type: ignore[return-value] # the encoded form of it
+        return Response(await mine.face.positions_json(mine.user), media_type=MediaType.JSON)  # type: ignore[return-value] # the encoded form of it
 
     @get("/portfolio", operation_id="portfolio")
     async def portfolio(
-        self, money_face: Money, user: User, start_ms: StartMs = 0, end_ms: EndMs = END_OF_TIME_MS
+        self, mine: Mine, start_ms: StartMs = 0, end_ms: EndMs = END_OF_TIME_MS
     ) -> list[money.PortfolioPoint]:
         """Worth over time, oldest first."""
         require_span(start_ms, end_ms)
-        return await money_face.portfolio(user, start_ms, end_ms)
+        return await mine.face.portfolio(mine.user, start_ms, end_ms)
 
     @get("/earnings", operation_id="earnings")
     async def earnings(
-        self, money_face: Money, user: User, period: PeriodChoice = "day", limit: Limit = 30
+        self, mine: Mine, period: PeriodChoice = "day", limit: Limit = 30
     ) -> list[money.PeriodFigures]:
         """Earnings by day, week or month, split by source, newest first."""
-        return await money_face.earnings(user, period, limit)
+        return await mine.face.earnings(mine.user, period, limit)
 
     @get("/rewards", operation_id="rewards")
     async def rewards(
-        self, money_face: Money, user: User, start_ms: StartMs = 0, end_ms: EndMs = END_OF_TIME_MS
+        self, mine: Mine, start_ms: StartMs = 0, end_ms: EndMs = END_OF_TIME_MS
     ) -> money.RewardsView:
         """Rewards by cycle, and their totals."""
         require_span(start_ms, end_ms)
-        return await money_face.rewards(user, start_ms, end_ms)
+        return await mine.face.rewards(mine.user, start_ms, end_ms)
 
     @get("/rewards/{allocation:str}", operation_id="reward_trace")
-    async def reward_trace(self, money_face: Money, user: User, allocation: Id) -> money.RewardTrace:
+    async def reward_trace(self, mine: Mine, allocation: Id) -> money.RewardTrace:
         """One reward, with the formula's own numbers and every step on its way."""
-        return await money_face.reward_trace(user, allocation)
+        return await mine.face.reward_trace(mine.user, allocation)
 
     @get("/trades", operation_id="my_trades")
     async def trades(
-        self, money_face: Money, user: User, limit: Limit = 100, before_ms: BeforeMs = None
+        self, mine: Mine, limit: Limit = 100, before_ms: BeforeMs = None
     ) -> list[money.TradeView]:
         """Trades of the pools while the user had shares, newest first."""
-        return await money_face.trades(user, limit, before_ms)
+        return await mine.face.trades(mine.user, limit, before_ms)
 
     @get("/wallet", operation_id="wallet")
-    async def wallet(self, money_face: Money, user: User) -> money.WalletView:
+    async def wallet(self, mine: Mine) -> money.WalletView:
         """The wallet on the simulated rail; 404 where the rail is a real one."""
-        return await money_face.wallet(user)
+        return await mine.face.wallet(mine.user)
 
     @post("/wallet/fund", operation_id="fund_wallet", status_code=200)
-    async def fund_wallet(self, money_face: Money, user: User) -> money.WalletView:
+    async def fund_wallet(self, mine: Mine) -> money.WalletView:
         """Play money for the simulated wallet; 404 where the rail is a real one."""
-        return await money_face.fund_wallet(user)
+        return await mine.face.fund_wallet(mine.user)
 
 
 class MovementRoutes(Controller):
@@ -94,78 +93,72 @@ class MovementRoutes(Controller):
     opt = USER
 
     @post("/deposits/preview", operation_id="preview_deposit", status_code=200)
-    async def preview_deposit(
-        self, money_face: Money, user: User, data: JSONBody[money.DepositRequest]
-    ) -> money.DepositPreview:
+    async def preview_deposit(self, mine: Mine, data: JSONBody[money.DepositRequest]) -> money.DepositPreview:
         """What a deposit would come to; changes nothing."""
-        return await money_face.preview_deposit(user, data)
+        return await mine.face.preview_deposit(mine.user, data)
 
     @post("/deposits", operation_id="deposit", status_code=200)
-    async def deposit(
-        self, money_face: Money, user: User, data: JSONBody[money.DepositRequest]
-    ) -> money.DepositView:
+    async def deposit(self, mine: Mine, data: JSONBody[money.DepositRequest]) -> money.DepositView:
         """Announce a deposit; the answer says how to pay."""
-        return await money_face.deposit(user, data)
+        return await mine.face.deposit(mine.user, data)
 
     @get("/deposits", operation_id="deposits")
     async def deposits(
-        self, money_face: Money, user: User, limit: Limit = 100, before_ms: BeforeMs = None
+        self, mine: Mine, limit: Limit = 100, before_ms: BeforeMs = None
     ) -> list[money.DepositView]:
         """Deposits, newest first."""
-        return await money_face.deposits(user, limit, before_ms)
+        return await mine.face.deposits(mine.user, limit, before_ms)
 
     @get("/deposits/{deposit:str}", operation_id="deposit_by_id")
-    async def deposit_by_id(self, money_face: Money, user: User, deposit: Id) -> money.DepositView:
+    async def deposit_by_id(self, mine: Mine, deposit: Id) -> money.DepositView:
         """One deposit, step by step."""
-        return await money_face.deposit_by_id(user, deposit)
+        return await mine.face.deposit_by_id(mine.user, deposit)
 
     @post("/deposits/{deposit:str}/cancel", operation_id="cancel_deposit", status_code=200)
-    async def cancel_deposit(self, money_face: Money, user: User, deposit: Id) -> money.DepositView:
+    async def cancel_deposit(self, mine: Mine, deposit: Id) -> money.DepositView:
         """Withdraw the announcement."""
-        return await money_face.cancel_deposit(user, deposit)
+        return await mine.face.cancel_deposit(mine.user, deposit)
 
     @post("/deposits/{deposit:str}/pay", operation_id="pay_deposit", status_code=200)
-    async def pay_deposit(self, money_face: Money, user: User, deposit: Id) -> money.DepositView:
+    async def pay_deposit(self, mine: Mine, deposit: Id) -> money.DepositView:
         """Pay it from the simulated wallet; 404 where the rail is a real one."""
-        return await money_face.pay_deposit(user, deposit)
+        return await mine.face.pay_deposit(mine.user, deposit)
 
     @post("/withdrawals/preview", operation_id="preview_withdrawal", status_code=200)
     async def preview_withdrawal(
-        self, money_face: Money, user: User, data: JSONBody[money.WithdrawalRequest]
+        self, mine: Mine, data: JSONBody[money.WithdrawalRequest]
     ) -> money.WithdrawalPreview:
         """What a withdrawal would come to; changes nothing."""
-        return await money_face.preview_withdrawal(user, data)
+        return await mine.face.preview_withdrawal(mine.user, data)
 
     @post("/withdrawals", operation_id="withdraw", status_code=200)
-    async def withdraw(
-        self, money_face: Money, user: User, data: JSONBody[money.WithdrawalRequest]
-    ) -> money.WithdrawalView:
+    async def withdraw(self, mine: Mine, data: JSONBody[money.WithdrawalRequest]) -> money.WithdrawalView:
         """Take shares out of a pool."""
-        return await money_face.withdraw(user, data)
+        return await mine.face.withdraw(mine.user, data)
 
     @get("/withdrawals", operation_id="withdrawals")
     async def withdrawals(
-        self, money_face: Money, user: User, limit: Limit = 100, before_ms: BeforeMs = None
+        self, mine: Mine, limit: Limit = 100, before_ms: BeforeMs = None
     ) -> list[money.WithdrawalView]:
         """Withdrawals, newest first."""
-        return await money_face.withdrawals(user, limit, before_ms)
+        return await mine.face.withdrawals(mine.user, limit, before_ms)
 
     @get("/withdrawals/{withdrawal:str}", operation_id="withdrawal_by_id")
-    async def withdrawal_by_id(self, money_face: Money, user: User, withdrawal: Id) -> money.WithdrawalView:
+    async def withdrawal_by_id(self, mine: Mine, withdrawal: Id) -> money.WithdrawalView:
         """One withdrawal, step by step."""
-        return await money_face.withdrawal_by_id(user, withdrawal)
+        return await mine.face.withdrawal_by_id(mine.user, withdrawal)
 
     @post("/withdrawals/{withdrawal:str}/cancel", operation_id="cancel_withdrawal", status_code=200)
-    async def cancel_withdrawal(self, money_face: Money, user: User, withdrawal: Id) -> money.WithdrawalView:
+    async def cancel_withdrawal(self, mine: Mine, withdrawal: Id) -> money.WithdrawalView:
         """Stop it, while nothing is being paid yet."""
-        return await money_face.cancel_withdrawal(user, withdrawal)
+        return await mine.face.cancel_withdrawal(mine.user, withdrawal)
 
     @post("/balances/withdraw", operation_id="withdraw_balance", status_code=200)
     async def withdraw_balance(
-        self, money_face: Money, user: User, data: JSONBody[money.BalanceWithdrawalRequest]
+        self, mine: Mine, data: JSONBody[money.BalanceWithdrawalRequest]
     ) -> money.WithdrawalView:
         """Pay out money that is in no pool, such as rewards."""
-        return await money_face.withdraw_balance(user, data)
+        return await mine.face.withdraw_balance(mine.user, data)
 
 
 class EvidenceRoutes(Controller):
@@ -177,37 +170,37 @@ class EvidenceRoutes(Controller):
 
     @get("/statement", operation_id="statement")
     async def statement(
-        self, money_face: Money, user: User, start_ms: StartMs = 0, end_ms: EndMs = END_OF_TIME_MS
+        self, mine: Mine, start_ms: StartMs = 0, end_ms: EndMs = END_OF_TIME_MS
     ) -> list[money.StatementLine]:
         """Every movement, oldest first."""
         require_span(start_ms, end_ms)
-        return await money_face.statement(user, start_ms, end_ms)
+        return await mine.face.statement(mine.user, start_ms, end_ms)
 
     @get("/statement.csv", operation_id="statement_csv", media_type="text/csv")
     async def statement_csv(
-        self, money_face: Money, user: User, start_ms: StartMs = 0, end_ms: EndMs = END_OF_TIME_MS
+        self, mine: Mine, start_ms: StartMs = 0, end_ms: EndMs = END_OF_TIME_MS
     ) -> Response[str]:
         """The same as a CSV file."""
         require_span(start_ms, end_ms)
         return Response(
-            await money_face.statement_csv(user, start_ms, end_ms),
+            await mine.face.statement_csv(mine.user, start_ms, end_ms),
             media_type="text/csv; charset=utf-8",
             headers={"content-disposition": 'attachment; filename="statement.csv"'},
         )
 
     @get("/proof", operation_id="proof")
-    async def proof(self, money_face: Money, user: User, asset: Filter = None) -> dict[str, Any]:
+    async def proof(self, mine: Mine, asset: Filter = None) -> dict[str, Any]:
         """Proofs that the newest seal counts the user's balances."""
-        return await money_face.proof(user, asset)
+        return await mine.face.proof(mine.user, asset)
 
     @get("/ledger", operation_id="my_groups")
     async def groups(
-        self, money_face: Money, user: User, limit: Limit = 100, before_seq: BeforeSeq = None
+        self, mine: Mine, limit: Limit = 100, before_seq: BeforeSeq = None
     ) -> list[money.GroupView]:
         """Groups of the ledger that touch the user, newest first; other names are masked."""
-        return await money_face.user_groups(user, before_seq, limit)
+        return await mine.face.user_groups(mine.user, before_seq, limit)
 
     @get("/ledger/{seq:int}", operation_id="my_group")
-    async def group(self, money_face: Money, user: User, seq: Seq) -> money.GroupView:
+    async def group(self, mine: Mine, seq: Seq) -> money.GroupView:
         """One such group."""
-        return await money_face.user_group(user, seq)
+        return await mine.face.user_group(mine.user, seq)
