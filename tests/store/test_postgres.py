@@ -26,6 +26,7 @@ from mrmarket.store.postgres import (
     PostgresReader,
     PostgresSql,
     connect,
+    copy_text,
     postgres_error,
     shown,
     translated,
@@ -149,6 +150,16 @@ def test_the_port_reads_back_what_it_wrote(connection: Connection) -> None:
         sql.rows("SELECT * FROM nothing")
     with pytest.raises(DatabaseUnavailableError):
         sql.run_many("INSERT INTO things VALUES (?, ?, ?)", [("b", "1", None)])
+
+
+def test_rows_that_are_streamed_arrive_as_they_were(connection: Connection) -> None:
+    """Tabs, line ends, backslashes, marks of null and every script survive COPY."""
+    names = ["a\tb", "a\nb\r", "\\N", "\\.", "c:\\x", "", "Grüße 币", "\u2028\x7f", "100%"]
+    rows = [(name, str(10**37 + place), bytes([place, 255])) for place, name in enumerate(names)]
+    with connection.cursor() as cursor, cursor.copy("COPY things FROM STDIN") as copy:
+        copy.write(copy_text([*rows, ("nothing", None, None)]))
+    found = connection.execute("SELECT name, units, body FROM things ORDER BY units NULLS LAST").fetchall()
+    assert found == [*rows, ("nothing", None, None)]
 
 
 def test_a_snapshot_sees_one_moment(postgres: str, connection: Connection) -> None:

@@ -127,6 +127,23 @@ def translated(statement: str) -> str:
     return _TOKEN.sub(replace, statement)
 
 
+def copy_text(rows: Iterable[tuple[object, ...]]) -> bytes:
+    """Rows of text, whole numbers, bytes and nulls in the text format of COPY."""
+    lines = ("\t".join([_field(value) for value in row]) for row in rows)
+    return "".join([f"{line}\n" for line in lines]).encode()
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, bytes):
+        return f"\\\\x{value.hex()}"
+    text = str(value)
+    if "\\" not in text and text.isprintable():
+        return text
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
 class PostgresSql:
     """The port over a PostgreSQL connection.
 

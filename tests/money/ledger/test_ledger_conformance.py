@@ -99,6 +99,27 @@ def test_the_chain_is_what_its_description_says(open_store: Opener) -> None:
     assert [record.seq for record in store.records(1, 1)] == [2]
 
 
+def test_a_large_batch_comes_back_as_it_was(open_store: Opener) -> None:
+    """A thousand groups with odd keys and memos in one commit are all there, and chained."""
+    store = open_store()
+    ledger = opened(store)
+    odd = ["\t", "\n", "\\N", "\\", "'", '"', "é", "币", "%s", "?", "{", "\x7f"]
+    asked = [
+        Group(f"{odd[n % len(odd)]}{n}", deposit("x", n + 1).transfers, memo=odd[-n % len(odd)])
+        for n in range(1_000)
+    ]
+    outcomes = ledger.drain(asked)
+    records = list(store.records(1, 2_000))
+    assert [(r.key, r.memo, r.transfers) for r in records] == [(g.key, g.memo, g.transfers) for g in asked]
+    assert [r.answer for r in records] == [outcome.value for outcome in outcomes]
+    previous = next(iter(store.records(0, 1))).hash
+    for record in records:
+        assert record.hash == chained(previous, record)
+        previous = record.hash
+    assert ledger.drain(asked) == outcomes
+    assert Ledger(store, ManualClock()).state == ledger.state
+
+
 def test_a_reversal_is_remembered_over_restarts(open_store: Opener) -> None:
     """What was undone once stays undone."""
     ledger = opened(open_store())

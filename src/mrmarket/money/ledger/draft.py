@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -28,15 +28,13 @@ from mrmarket.money.ledger.port import LedgerStore, State
 from mrmarket.money.ledger.rules import decide
 from mrmarket.store.sql import Sql
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 
 class Mark(NamedTuple):
-    """A point to which a draft can be rewound."""
+    """A point to which a draft can be rewound, until the next mark is set."""
 
-    assets: dict[str, Asset]
-    accounts: dict[str, Account]
-    balances: dict[Holding, int]
-    holds: dict[str, Hold]
-    pending: dict[Holding, Pending]
     records: int
 
 
@@ -58,6 +56,8 @@ class Draft:
         self._accounts: dict[str, Account] = {}
         self._by_key: dict[str, Record] = {}
         self._reversals: dict[str, str] = {}
+        self._undo: list[tuple[dict[Any, Any], Any, Any]] | None = None
+        """Dictionary, key and what was there, for every change since the mark; None before the first mark."""
 
     @property
     def sql(self) -> Sql:
@@ -146,20 +146,18 @@ class Draft:
         return record.answer
 
     def mark(self) -> Mark:
-        """Remember this point."""
-        return Mark(
-            dict(self._assets),
-            dict(self._accounts),
-            dict(self.balances),
-            dict(self._holds),
-            dict(self._pending),
-            len(self.records),
-        )
+        """Remember this point; an earlier mark is forgotten."""
+        self._undo = []
+        return Mark(len(self.records))
 
     def rewind(self, mark: Mark) -> None:
-        """Forget what came after a point."""
-        self._assets, self._accounts, self.balances = mark.assets, mark.accounts, mark.balances
-        self._holds, self._pending = mark.holds, mark.pending
+        """Forget what came after the mark."""
+        for book, key, before in reversed(self._undo or []):
+            if before is None:
+                del book[key]
+            else:
+                book[key] = before
+        self._undo = None
         for record in self.records[mark.records :]:
             del self._by_key[record.key]
             if record.reverses is not None:
@@ -203,13 +201,13 @@ class Draft:
             reverses = group.reverses
             if transfers is not group.transfers:
                 form = transfers_form(transfers)  # a clamp moved less than was asked for
-            self.balances.update(decision.balances)
+            self._update(self.balances, decision.balances)
             if decision.holds:
-                self._pending.update(decision.pending)
-                self._holds.update(decision.holds)
+                self._update(self._pending, decision.pending)
+                self._update(self._holds, decision.holds)
             if assets or accounts:
-                self._assets.update((asset.id, asset) for asset in assets)
-                self._accounts.update((account.id, account) for account in accounts)
+                self._update(self._assets, {asset.id: asset for asset in assets})
+                self._update(self._accounts, {account.id: account for account in accounts})
             if reverses is not None:
                 self._reversals[reverses] = group.key
         digest = link(
@@ -242,3 +240,8 @@ class Draft:
             transfers,
             digest,
         )
+
+    def _update(self, book: dict[K, V], changes: dict[K, V]) -> None:
+        if self._undo is not None:
+            self._undo += [(book, key, book.get(key)) for key in changes]
+        book.update(changes)

@@ -21,6 +21,7 @@ from mrmarket.store.postgres import (
     Connection,
     PostgresSql,
     connect,
+    copy_text,
     postgres_errors,
     shown,
     translated,
@@ -42,6 +43,8 @@ _TYPES: Final = {
 PATIENCE_S: Final = 15.0
 """How long a server that was lost during a commit is given to come back."""
 _PAUSE_S: Final = 0.1
+_BULK: Final = 400
+"""From so many rows on they are streamed."""
 
 
 def _insert(table: str, columns: str) -> bytes:
@@ -52,6 +55,8 @@ def _insert(table: str, columns: str) -> bytes:
 _INSERT_GROUPS: Final = _insert("groups", rows.GROUP_COLUMNS)
 _INSERT_PLAIN: Final = _insert("transfers", rows.PLAIN_COLUMNS)
 _INSERT_TRANSFERS: Final = _insert("transfers", rows.TRANSFER_COLUMNS)
+_COPY_GROUPS: Final = f"COPY groups ({rows.GROUP_COLUMNS}) FROM STDIN".encode()
+_COPY_PLAIN: Final = f"COPY transfers ({rows.PLAIN_COLUMNS}) FROM STDIN".encode()
 _INSERT_ASSETS: Final = _insert("assets", rows.ASSET_COLUMNS)
 _INSERT_ACCOUNTS: Final = _insert("accounts", rows.ACCOUNT_COLUMNS)
 _INSERT_HOLDS: Final = _insert("holds", rows.HOLD_COLUMNS)
@@ -204,10 +209,17 @@ class PostgresStore:
 
     def _write(self, records: Sequence[Record], balances: Mapping[Holding, int]) -> None:
         plain, others = rows.transfer_rows(records)
-        with self._connection.pipeline():
-            self._append(_INSERT_GROUPS, [rows.group_row(record) for record in records])
+        groups = [rows.group_row(record) for record in records]
+        bulk = len(groups) + len(plain) >= _BULK
+        if bulk:
+            self._copy(_COPY_GROUPS, groups)
             reach("ledger.groups_written")
-            self._append(_INSERT_PLAIN, plain)
+            self._copy(_COPY_PLAIN, plain)
+        with self._connection.pipeline():
+            if not bulk:
+                self._append(_INSERT_GROUPS, groups)
+                reach("ledger.groups_written")
+                self._append(_INSERT_PLAIN, plain)
             if others:
                 self._append(_INSERT_TRANSFERS, others)
                 self._append(_INSERT_HOLDS, rows.hold_rows(records))
@@ -219,6 +231,11 @@ class PostgresStore:
                 _UPSERT_BALANCES,
                 [(account, asset, str(units)) for (account, asset), units in balances.items()],
             )
+
+    def _copy(self, statement: bytes, some: list[rows.Row]) -> None:
+        """Insert many rows as a stream: half the work of arrays, but a round trip of its own."""
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(copy_text(some))
 
     def _append(self, statement: bytes, some: list[rows.Row]) -> None:
         """Insert rows as one statement with an array a column."""

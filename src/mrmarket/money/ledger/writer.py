@@ -16,7 +16,7 @@ from mrmarket.money.ledger.errors import LedgerStoppedError
 from mrmarket.money.ledger.group import Answer, Group
 from mrmarket.money.ledger.ledger import Ledger, Outcome, Work
 
-_MAX_BATCH: Final = 1_024
+_MAX_BATCH: Final = 4_096
 
 T = TypeVar("T")
 
