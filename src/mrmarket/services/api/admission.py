@@ -13,6 +13,7 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.services.access.access import Access
 from mrmarket.services.access.identity import VISITOR, Identity, Site
 from mrmarket.services.access.sessions import csrf_token
+from mrmarket.services.api.browser_rules import EVERYWHERE, OF_API, STRICT_TRANSPORT
 from mrmarket.services.api.problems import problem_of
 from mrmarket.services.api.refusals import CsrfRefusedError, MediaTypeRefusedError
 
@@ -20,20 +21,6 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _API: Final = "/api/"
 SIGN_INS: Final = frozenset(f"/api/v1/auth/{way}" for way in ("wallet", "admin", "setup", "demo"))
 """What carries its own proof: no CSRF token is needed, and it is counted by address."""
-
-_EVERYWHERE: Final = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    (b"x-frame-options", b"DENY"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-]
-_ON_ANSWERS: Final = [
-    *_EVERYWHERE,
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"cache-control", b"no-store"),
-]
-_STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Admission:
@@ -50,9 +37,9 @@ class Admission:
             await self._app(scope, receive, send)
             return
         of_api = scope["path"].startswith(_API)
-        headers = list(_ON_ANSWERS if of_api else _EVERYWHERE)
+        headers = list(OF_API if of_api else EVERYWHERE)
         if self._secure or scope["scheme"] == "https":
-            headers.append(_STRICT_TRANSPORT)
+            headers.append(STRICT_TRANSPORT)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

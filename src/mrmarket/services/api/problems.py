@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 from mrmarket.core.errors import InvalidInputError, MrMarketError
 from mrmarket.services.access import errors as access
 from mrmarket.services.api import refusals
+from mrmarket.services.api.browser_rules import OF_API
 from mrmarket.services.api.schema import Problem
 
 _BAD_REQUEST, _CONFLICT, _INTERNAL, _UNAVAILABLE = 400, 409, 500, 503
@@ -34,6 +35,8 @@ _STATUS: Final[Mapping[type[MrMarketError], int]] = MappingProxyType(
         refusals.MediaTypeRefusedError: 415,
     }
 )
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_BROWSER_RULES: Final = {name.decode(): value.decode() for name, value in OF_API}
 _CODES: Final = MappingProxyType({404: "not_found", 405: "method_not_allowed", 413: "body_too_large"})
 
 
@@ -70,7 +73,10 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
         if isinstance(first, dict):
             detail = f"{first.get('key', 'request')}: {first.get('message', detail)}"
     code = _CODES.get(error.status_code, "invalid_request")
-    return _answer(error.status_code, Problem(code=code, message=detail))
+    # Paths that lead nowhere never meet the admission, which gives every other answer its headers.
+    admitted = dict[str, Any](request.scope).get("user") is not None
+    headers = _NONE if admitted else _BROWSER_RULES
+    return _answer(error.status_code, Problem(code=code, message=detail), headers)
 
 
 def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -79,5 +85,10 @@ def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[
     return _answer(_INTERNAL, Problem(code="internal", message="a fault of ours; see the instance's log"))
 
 
-def _answer(status: int, problem: Problem) -> Response[bytes]:
-    return Response(msgspec.json.encode(problem), status_code=status, media_type="application/json")
+def _answer(status: int, problem: Problem, headers: Mapping[str, str] = _NONE) -> Response[bytes]:
+    return Response(
+        msgspec.json.encode(problem),
+        status_code=status,
+        headers=dict(headers),
+        media_type="application/json",
+    )
