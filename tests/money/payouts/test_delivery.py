@@ -7,12 +7,14 @@ import asyncio
 import pytest
 
 from money.payouts.conftest import HouseBuilder
-from money.payouts.payments_house import ALICE, House
+from money.payouts.payments_house import ALICE, PATIENCE, House
 from money.payouts.payments_outside import BTC, SETTLE_MS, USDT, OutsideRail, Trick
+from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.money import Asset
 from mrmarket.money.ledger.account import Account, AccountKind
 from mrmarket.money.ledger.errors import LedgerStoppedError
 from mrmarket.money.ledger.rules import Rejection
+from mrmarket.money.payouts.clearing import Clearing
 from mrmarket.money.payouts.delivery import DeliverySettings
 from mrmarket.money.payouts.errors import PayoutStateError, UnknownPayoutError
 from mrmarket.money.payouts.payout import Ending, Payout, PayoutRow, PayoutState
@@ -70,6 +72,30 @@ async def test_a_late_effect_after_the_second_request_is_the_same_payment(house:
     assert house.payout("w1").state is PayoutState.CONFIRMED
 
 
+async def test_what_is_to_be_sent_again_cannot_be_taken_back(house: House) -> None:
+    """Absence is proof enough to repeat a request under its key, and not to give the money back."""
+    house.fund(ALICE, 100, USDT)
+    house.rail.tricks["send"].append(Trick.LATE)
+    house.withdraw("w1", 60)
+    await house.round()
+    house.do(lambda draft: house.outbox.block(draft, "USDT", "it does not add up"))
+    while house.payout("w1").state is not PayoutState.QUEUED:
+        await house.round(2_000)
+    with pytest.raises(PayoutStateError):
+        house.do(lambda draft: house.outbox.cancel(draft, house.payout("w1").id))
+    house.rail.deliver()
+    house.do(lambda draft: house.outbox.unblock(draft, "USDT"))
+    await house.settle_down()
+    assert house.payout("w1").state is PayoutState.CONFIRMED
+    assert len(house.rail.paid()) == 1
+
+
+def test_refunds_and_moves_must_be_told_of_their_end(house: House) -> None:
+    """Without their settlers the clearing is not built at all."""
+    with pytest.raises(InvalidInputError, match="settle_refund"):
+        Clearing({}, {"custody": house.book.settle}, PATIENCE, lambda: 0.5)
+
+
 async def test_what_was_accepted_and_forgotten_waits_for_a_person(house: House) -> None:
     """A rail that admitted to a payment and then knows nothing is never asked again by itself."""
     house.fund(ALICE, 100, USDT)
@@ -90,8 +116,9 @@ async def test_what_was_accepted_and_forgotten_waits_for_a_person(house: House) 
         house.do(lambda draft: house.clearing.resend(draft, "nothing"))
 
 
-async def test_a_passing_refusal_is_tried_under_a_new_key(house: House) -> None:
+async def test_a_passing_refusal_is_tried_under_a_new_key(either_house: House) -> None:
     """A refusal is final for its key, so the next try has another one; the units stay held meanwhile."""
+    house = either_house
     house.fund(ALICE, 100, USDT)
     house.rail.tricks["send"].append(Trick.REFUSAL)
     house.withdraw("w1", 60)

@@ -52,8 +52,9 @@ async def test_what_is_still_in_suspense_is_reversed(house: House, memo: str) ->
     assert house.faults() == []
 
 
-async def test_a_claimer_may_give_it_back(house: House) -> None:
+async def test_a_claimer_may_give_it_back(either_house: House) -> None:
     """Where the user still has the deposit it is taken out again through suspense."""
+    house = either_house
     house.take_word(word(CONFIRMED, 10))
     await house.round()
     house.take_word(word(RETRACTED, 20))

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec.structs import asdict, replace
 
+from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.money import MAX_UNITS, Asset
 from mrmarket.money.ledger.account import Account, AccountKind
 from mrmarket.money.ledger.draft import Draft
@@ -30,6 +31,8 @@ from mrmarket.money.payouts.repository import PaymentRepository, PayoutRepositor
 
 IN_FLIGHT: Final = (PayoutState.SENDING, PayoutState.SENT, PayoutState.UNKNOWN)
 """The rail was asked and has not said how it ended."""
+
+_NEEDS_SETTLER: Final = frozenset({"refund", "custody"})
 
 MAX_REFUSALS: Final = 3
 """After so many a payout is given up and its hold released."""
@@ -55,6 +58,14 @@ class Clearing:
         jitter: Jitter,
         max_refusals: int = MAX_REFUSALS,
     ) -> None:
+        """`settlers` by cause; `refund` and `custody` must be among them (`Intake`, `MoveBook`).
+
+        Raises:
+            InvalidInputError: if one of these is missing; their payouts would end and nobody would be told.
+        """
+        if not settlers.keys() >= _NEEDS_SETTLER:
+            wanted = "Intake.settle_refund as 'refund' and MoveBook.settle as 'custody'"
+            raise InvalidInputError("settlers", sorted(settlers), wanted)
         self._rails = rails
         self._settlers = settlers
         self._patience = patience
