@@ -26,7 +26,7 @@ from mrmarket.money.loyalty.tiers import DAY_MS, Run
 _LIMIT: Final = 2**127
 _TIME_BITS: Final = 40
 _MOST_SPLIT: Final = 18
-MOST_PIECES: Final = 1_000_000
+MOST_PIECES: Final = 2_000_000
 """About how many pieces a group may have."""
 
 
@@ -188,16 +188,18 @@ class _Group:
             raise AmountTooLargeError("the value of a pool's position", "2^63 micro-USD") from error
         integrals = (
             pieces.lazy()
+            .set_sorted("position")
             .group_by("position", maintain_order=True)
             .agg((pl.col("value").cast(pl.Int128) * pl.col("span_ms")).sum())
             .collect()["value"]
         )
         final = held.filter(_ends("position")).with_columns(integral=integrals)
-        line = self._timeline(pieces, final)
+        line = self._timeline(pieces)
         midnights = line.filter(pl.col("time_ms") % DAY_MS == 0) if daily or pattern else line.clear()
         values = self._daily(midnights, final) if daily else {}
         patterns = self._patterns(midnights) if pattern else {}
-        sinces, runs = self._sinces(line), self._runs(line)
+        crossings = self._crossings(line)
+        sinces, runs = _sinces(crossings), _runs(crossings)
         pools = self._table.pools
         by_provider: dict[int, tuple[dict[str, int], dict[str, int]]] = {}
         for pid, place, integral, *units in final.select("pid", "pool", "integral", *self._units).iter_rows():
@@ -224,7 +226,7 @@ class _Group:
         events = self._table.frame.filter(inside & (pl.col("time_ms") <= self._programme.last_ms))
         position = (pl.col("pid").cast(pl.Int64) - self._first) * len(self._table.pools) + pl.col("pool")
         elapsed = pl.max_horizontal(pl.col("time_ms"), pl.lit(start_ms)) - start_ms
-        return (
+        held = (
             events.lazy()
             .with_columns(moment=position * 2**_TIME_BITS + elapsed)
             .sort("moment")
@@ -236,6 +238,9 @@ class _Group:
             .filter(_ends("moment"))
             .collect()
         )
+        owners = held.filter(_ends("position"))["pid"]
+        of_several = owners.filter(owners.is_duplicated()).unique()
+        return held.with_columns(several=pl.col("pid").is_in(of_several.implode()))
 
     def _pieces(self, held: pl.DataFrame) -> pl.DataFrame:
         """Stretches of one amount and one price, with their length and value, by position and time."""
@@ -249,6 +254,7 @@ class _Group:
                 "pid",
                 "pool",
                 "position",
+                "several",
                 "time_ms",
                 *self._units,
                 until_ms=pl.coalesce(follows, pl.lit(self._programme.stop_ms)),
@@ -258,6 +264,7 @@ class _Group:
             .select(
                 "pid",
                 "position",
+                "several",
                 time_ms=pl.max_horizontal(pl.col("time_ms"), day * DAY_MS + start_ms),
                 until_ms=pl.min_horizontal(pl.col("until_ms"), (day + 1) * DAY_MS + start_ms),
                 value=self._priced.value(held, day),
@@ -267,13 +274,12 @@ class _Group:
             .collect()
         )
 
-    def _timeline(self, pieces: pl.DataFrame, final: pl.DataFrame) -> pl.DataFrame:
+    def _timeline(self, pieces: pl.DataFrame) -> pl.DataFrame:
         """Each provider's value from each of its moments on: `pid, time_ms, value`.
 
         Who is in one pool is worth what that position is; of the others every change counts when it comes.
         """
         start_ms = self._programme.start_ms
-        several = final.filter(pl.col("pid").is_duplicated()).select(pl.col("pid").unique())
         change = (
             pl.when(_starts("position"))
             .then(pl.col("value"))
@@ -283,58 +289,30 @@ class _Group:
         columns = ("pid", "time_ms", "value")
         summed = (
             pieces.lazy()
-            .join(several.lazy(), on="pid", how="semi", maintain_order="left")
+            .filter(pl.col("several"))
             .select("pid", "time_ms", change=change, moment=moment)
             .sort("moment")
             .with_columns(value=_running("change", "pid"))
             .filter(_ends("moment"))
             .select(columns)
         )
-        alone = (
-            pieces.lazy().join(several.lazy(), on="pid", how="anti", maintain_order="left").select(columns)
-        )
+        alone = pieces.lazy().filter(~pl.col("several")).select(columns)
         return pl.concat([alone, summed]).collect()
 
-    def _sinces(self, line: pl.DataFrame) -> dict[int, tuple[int | None, ...]]:
-        """For each bound the moment since which the value has been beyond it."""
+    def _crossings(self, line: pl.DataFrame) -> pl.DataFrame:
+        """The moments at which a provider goes beyond a bound or back: `pid, time_ms, beyond`.
+
+        `beyond` has a bit for each bound: the minimum, then `AMOUNTS_MICRO_USD`.
+        """
         bounds = [pl.col("value") >= self._programme.min_micro_usd]
         bounds += [pl.col("value") > amount for amount in AMOUNTS_MICRO_USD]
-        names = [f"beyond{k}" for k in range(len(bounds))]
-        rises = [
-            pl.when(pl.col(name) & (_starts("pid") | ~pl.col(name).shift(1))).then(pl.col("time_ms"))
-            for name in names
-        ]
-        found = (
+        bits = [bound.cast(pl.UInt8) * 2**place for place, bound in enumerate(bounds)]
+        return (
             line.lazy()
-            .with_columns(**dict(zip(names, bounds, strict=True)))
-            .select("pid", *names, **{f"since{k}": rise for k, rise in enumerate(rises)})
-            .group_by("pid")
-            .agg(
-                pl.when(pl.col(name).last()).then(pl.col(f"since{k}").max()).alias(f"since{k}")
-                for k, name in enumerate(names)
-            )
+            .select("pid", "time_ms", beyond=pl.sum_horizontal(bits))
+            .filter(_starts("pid") | _starts("beyond"))
             .collect()
         )
-        return {pid: tuple(since) for pid, *since in found.iter_rows()}
-
-    def _runs(self, line: pl.DataFrame) -> dict[int, tuple[Run, ...]]:
-        """Each provider's stretches at the minimum or above."""
-        held = pl.col("value") >= self._programme.min_micro_usd
-        changes = (
-            line.lazy()
-            .with_columns(held=held)
-            .filter((pl.col("held") != pl.col("held").shift(1)).fill_null(value=True) | _starts("pid"))
-            .select("pid", "time_ms", "held")
-            .collect()
-        )
-        runs: dict[int, list[Run]] = {}
-        for pid, time_ms, is_held in changes.iter_rows():
-            mine = runs.setdefault(pid, [])
-            if is_held:
-                mine.append((time_ms, None))
-            elif mine:
-                mine[-1] = (mine[-1][0], time_ms)
-        return {pid: tuple(mine) for pid, mine in runs.items()}
 
     def _daily(self, midnights: pl.DataFrame, final: pl.DataFrame) -> dict[int, array[int]]:
         """Values at the listed midnights, from the programme's first on."""
@@ -379,3 +357,38 @@ class _Group:
             .collect()
         )
         return {pid: Pattern(*figures) for pid, *figures in found.iter_rows()}
+
+
+def _sinces(crossings: pl.DataFrame) -> dict[int, tuple[int | None, ...]]:
+    """By provider, for each bound the moment since which the value has been beyond it."""
+    bits = [pl.col("beyond") // 2**place % 2 == 1 for place in range(len(AMOUNTS_MICRO_USD) + 1)]
+    before = pl.col("beyond").shift(1)
+    rises = [
+        pl.when(bit & (_starts("pid") | (before // 2**place % 2 == 0))).then(pl.col("time_ms"))
+        for place, bit in enumerate(bits)
+    ]
+    names = [f"since{place}" for place in range(len(bits))]
+    found = (
+        crossings.lazy()
+        .select("pid", "beyond", **dict(zip(names, rises, strict=True)))
+        .group_by("pid")
+        .agg(
+            pl.when(bit.last()).then(pl.col(name).max()).alias(name)
+            for name, bit in zip(names, bits, strict=True)
+        )
+        .collect()
+    )
+    return {pid: tuple(since) for pid, *since in found.iter_rows()}
+
+
+def _runs(crossings: pl.DataFrame) -> dict[int, tuple[Run, ...]]:
+    """Each provider's stretches at the minimum or above."""
+    runs: dict[int, list[Run]] = {}
+    held = crossings.select("pid", "time_ms", held=pl.col("beyond") % 2 == 1)
+    for pid, time_ms, is_held in held.filter(_starts("pid") | _starts("held")).iter_rows():
+        mine = runs.setdefault(pid, [])
+        if is_held:
+            mine.append((time_ms, None))
+        elif mine:
+            mine[-1] = (mine[-1][0], time_ms)
+    return {pid: tuple(mine) for pid, mine in runs.items()}

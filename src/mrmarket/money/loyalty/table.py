@@ -120,6 +120,8 @@ def read_parquet(path: Path) -> EventTable:
     first = pl.DataFrame({"code": codes, "name": column}).unique("code")
     named = first.with_columns(pl.col("name").cast(pl.String)).sort("name").with_row_index("pid")
     # The numbers that were given while reading are in no order; places in the sorted names are.
-    lookup = pl.DataFrame({"code": codes}).join(named, on="code", how="left", maintain_order="left")["pid"]
-    frame = frame.select(lookup.cast(pl.UInt32), *frame.columns[1:])
+    highest = max(named["code"].to_list(), default=0)
+    slots = pl.select(code=pl.int_range(highest + 1, dtype=pl.UInt32))
+    lookup = slots.join(named.cast({"code": pl.UInt32}), on="code", how="left", maintain_order="left")["pid"]
+    frame = frame.select(lookup.gather(codes).cast(pl.UInt32).alias("pid"), *frame.columns[1:])
     return EventTable(frame, named["name"].to_list(), pools)
