@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -19,6 +20,7 @@ from mrmarket.trading.venue.port import (
     OrderReport,
     OrderStatus,
     StreamState,
+    UserEvent,
     VenueError,
 )
 
@@ -79,6 +81,35 @@ async def test_the_user_stream_gives_every_step_once_with_exact_fees() -> None:
         ]
         assert {order.client_order_id for order in orders} == {"mm-1"}
         assert seen[-1] == BalanceReport(asset="USDT", free="999938.9999", locked="30.50005")
+
+
+def _has_orders(count: int, seen: list[UserEvent]) -> bool:
+    return sum(isinstance(event, OrderReport) for event in seen) == count
+
+
+async def test_a_deposits_delta_is_left_to_the_position_that_comes_with_it() -> None:
+    """Binance tells a deposit twice; the delta alone would forget what orders hold, or count twice."""
+
+    def position(free: str) -> dict[str, object]:
+        balance = {"a": "USDT", "f": free, "l": "30.00000000"}
+        return {"subscriptionId": 0, "event": {"e": "outboundAccountPosition", "E": 1, "B": [balance]}}
+
+    delta = {
+        "subscriptionId": 0,
+        "event": {"e": "balanceUpdate", "E": 1, "a": "USDT", "d": "5.00000000", "T": 1},
+    }
+    async with opened() as (exchange, venue):
+        stream = Follower(venue.user_events())
+        await stream.until(bool)
+        for count, frame in enumerate((position("970.00000000"), delta, position("975.00000000"), delta), 1):
+            await exchange.push(frame, path="ws-api")
+            await exchange.push(binance_script.execution_report("NEW"), path="ws-api")
+            await stream.until(partial(_has_orders, count))
+        reports = [event for event in stream.events if isinstance(event, BalanceReport)]
+        assert reports == [
+            BalanceReport(asset="USDT", free="970", locked="30"),
+            BalanceReport(asset="USDT", free="975", locked="30"),
+        ]
 
 
 async def test_a_lost_user_stream_is_told_and_comes_back() -> None:

@@ -33,6 +33,7 @@ from mrmarket.trading.venue.port import (
     RateLimitedError,
     StreamState,
     UnknownOrderError,
+    UserEvent,
 )
 
 PAIR = "BTC/USDT"
@@ -300,3 +301,30 @@ async def test_a_skewed_venue_clock_is_followed(place: Place) -> None:
     venue = await place.adapter()
     assert abs(venue.clock_offset_ms - 60_000) < 1000
     assert (await venue.place(new_order("mm-1", Side.BUY, BEST_BID - 5))).status is OrderStatus.OPEN
+
+
+async def test_money_from_outside_changes_what_is_free_and_nothing_else(place: Place) -> None:
+    """While an order holds quote, each report after a credit and a debit is whole: what is locked stays."""
+    server = await place.start()
+    venue = await place.adapter()
+    stream = Follower(venue.user_events())
+    held = (BEST_BID - 5) * Decimal("0.0001")
+    rest = 1_000_000 - held
+
+    def quote(seen: list[UserEvent]) -> list[tuple[Decimal, Decimal]]:
+        reports = [event for event in seen if isinstance(event, BalanceReport) and event.asset == "USDT"]
+        return [(Decimal(report.free), Decimal(report.locked)) for report in reports]
+
+    async with asyncio.timeout(30):
+        await stream.until(bool)
+        await venue.place(new_order("mm-1", Side.BUY, BEST_BID - 5))
+        await stream.until(lambda seen: quote(seen) == [(rest, held)])
+        server.gateway.transfer("t-1", "alice", "USDT", 1_250_000_000)
+        await stream.until(lambda seen: len(quote(seen)) > 1)
+        server.gateway.transfer("t-2", "alice", "USDT", -250_000_000)
+        await stream.until(lambda seen: (rest + 10, held) in quote(seen))
+    assert quote(stream.events) == [
+        (rest, held),
+        (rest + Decimal("12.5"), held),
+        (rest + 10, held),
+    ]
