@@ -9,7 +9,8 @@ from mrmarket.core.events import BalanceObserved, Fact, Filled, MarkObserved
 from mrmarket.core.side import Side
 from mrmarket.money.pool.plan import PoolPlan
 
-PLAN: Final = PoolPlan(stream="run/1", venue="sim", quote="USDT")
+STREAM: Final = "run/1"
+PLAN: Final = PoolPlan(stream=STREAM, venue="sim", quote="USDT")
 DAY: Final = 1_700_000_000
 """Second at which the facts begin."""
 

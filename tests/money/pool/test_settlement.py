@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from money import crash_child
 from money.pool.conftest import TreasuryOpener
-from money.pool_samples import PLAN, balance, fill, mark, opening, trades
+from money.pool_samples import PLAN, STREAM, balance, fill, mark, opening, trades
 from mrmarket.core.clock import ManualClock
 from mrmarket.core.events import Fact, Filled, RunStateChanged
 from mrmarket.core.side import Side
@@ -42,7 +42,7 @@ def held(figures: PoolFigures) -> dict[str, str]:
 
 def test_the_founders_own_exactly_what_the_account_holds(log: TradingStore, treasury: Treasury) -> None:
     """Once all is seen and priced, deposits in kind sum to the venue's balances, split 50/30/20."""
-    log.append_facts(PLAN.stream, opening())
+    log.append_facts(STREAM, opening())
     assert treasury.settle().founded
     view = treasury.pool_view()
     assert held(view) == {"BTC": "10", "USDT": "1000000"}
@@ -60,33 +60,33 @@ def test_nobody_founds_on_half_a_view(log: TradingStore, treasury: Treasury, mis
     """Without one of the balances or the price the pool waits; when it comes, the pool is founded."""
     facts = opening()
     late = facts.pop(missing)
-    log.append_facts(PLAN.stream, facts)
+    log.append_facts(STREAM, facts)
     assert not treasury.settle().founded
     assert treasury.pool_view().shares == "0"
-    log.append_facts(PLAN.stream, [late])
+    log.append_facts(STREAM, [late])
     assert treasury.settle().founded
 
 
 def test_the_pool_is_founded_once(log: TradingStore, open_treasury: TreasuryOpener) -> None:
     """Later balances, a restart and a second run of the same facts found nothing more."""
-    log.append_facts(PLAN.stream, opening())
+    log.append_facts(STREAM, opening())
     open_treasury().settle()
-    log.append_facts(PLAN.stream, [balance("BTC", "11"), balance("USDT", "7"), mark(9)])
+    log.append_facts(STREAM, [balance("BTC", "11"), balance("USDT", "7"), mark(9)])
     again = open_treasury().settle()
     assert (again.facts, again.founded) == (3, False)
 
 
 def test_an_empty_account_founds_nothing(log: TradingStore, treasury: Treasury) -> None:
     """With zero balances there is nothing to own."""
-    log.append_facts(PLAN.stream, [balance("BTC", "0"), balance("USDT", "0"), mark(0)])
+    log.append_facts(STREAM, [balance("BTC", "0"), balance("USDT", "0"), mark(0)])
     assert not treasury.settle().founded
 
 
 def test_a_pool_without_founders_waits_for_deposits(log: TradingStore, tmp_path: Path) -> None:
     """What the account holds belongs to nobody, and reconciliation shows it."""
-    plan = PoolPlan(stream=PLAN.stream, venue="sim", quote="USDT", founders=())
+    plan = PoolPlan(stream=STREAM, venue="sim", quote="USDT", founders=())
     treasury = Treasury.open(tmp_path / "other.db", log, plan, ManualClock())
-    log.append_facts(PLAN.stream, opening())
+    log.append_facts(STREAM, opening())
     assert not treasury.settle().founded
     assert [line.difference for line in treasury.reconciliation()] == ["10", "1000000"]
     treasury.close()
@@ -95,7 +95,7 @@ def test_a_pool_without_founders_waits_for_deposits(log: TradingStore, tmp_path:
 def test_odd_units_go_to_the_first_founder(log: TradingStore, treasury: Treasury) -> None:
     """The last unit of what cannot be divided is not lost."""
     log.append_facts(
-        PLAN.stream,
+        STREAM,
         [balance("BTC", "0.000000000000000001"), balance("USDT", "0.000000000000000011"), mark(0)],
     )
     treasury.settle()
@@ -105,9 +105,9 @@ def test_odd_units_go_to_the_first_founder(log: TradingStore, treasury: Treasury
 
 def test_fills_settle_with_their_fees(log: TradingStore, treasury: Treasury) -> None:
     """Base, quote and fee move exactly; a rebate comes back; the pool's worth follows."""
-    log.append_facts(PLAN.stream, opening())
+    log.append_facts(STREAM, opening())
     log.append_facts(
-        PLAN.stream,
+        STREAM,
         [
             fill("t1", Side.BUY, "0.1", "5999", "0.5999"),
             fill("t2", Side.SELL, "0.05", "3000.55", "-0.1"),
@@ -127,8 +127,8 @@ def test_fills_settle_with_their_fees(log: TradingStore, treasury: Treasury) -> 
 
 def test_a_fee_in_a_third_asset_is_paid_from_what_is_held(log: TradingStore, treasury: Treasury) -> None:
     """Fees in the venue's own coin leave the pool's holding of it; without a price it counts nothing."""
-    log.append_facts(PLAN.stream, [balance("BNB", "2"), *opening()])
-    log.append_facts(PLAN.stream, [fill("t1", fee="0.01", fee_asset="BNB")])
+    log.append_facts(STREAM, [balance("BNB", "2"), *opening()])
+    log.append_facts(STREAM, [fill("t1", fee="0.01", fee_asset="BNB")])
     assert treasury.settle().posted == 1
     view = treasury.pool_view()
     assert held(view)["BNB"] == "1.99"
@@ -137,9 +137,9 @@ def test_a_fee_in_a_third_asset_is_paid_from_what_is_held(log: TradingStore, tre
 
 def test_the_reconciliation_names_the_difference(log: TradingStore, treasury: Treasury) -> None:
     """A balance that the books do not explain is shown to the last digit, by asset."""
-    log.append_facts(PLAN.stream, opening())
+    log.append_facts(STREAM, opening())
     log.append_facts(
-        PLAN.stream, [fill("t1"), balance("USDT", "993994"), balance("BTC", "10.09"), balance("ETH", "1")]
+        STREAM, [fill("t1"), balance("USDT", "993994"), balance("BTC", "10.09"), balance("ETH", "1")]
     )
     treasury.settle()
     lines = {
@@ -156,8 +156,8 @@ def test_an_asset_that_the_venue_does_not_mention_has_no_difference(
     log: TradingStore, treasury: Treasury
 ) -> None:
     """Expected but never observed is said as such, not as zero."""
-    log.append_facts(PLAN.stream, opening())
-    log.append_facts(PLAN.stream, [fill("t1", fee="-0.5", fee_asset="BNB")])
+    log.append_facts(STREAM, opening())
+    log.append_facts(STREAM, [fill("t1", fee="-0.5", fee_asset="BNB")])
     treasury.settle()
     (line,) = [line for line in treasury.reconciliation() if line.asset == "BNB"]
     assert (line.observed, line.expected, line.difference) == (None, "0.5", None)
@@ -165,7 +165,7 @@ def test_an_asset_that_the_venue_does_not_mention_has_no_difference(
 
 def test_settling_again_changes_nothing(log: TradingStore, open_treasury: TreasuryOpener) -> None:
     """Without new facts there is nothing to do, also after a restart."""
-    log.append_facts(PLAN.stream, [*opening(), *trades(10)])
+    log.append_facts(STREAM, [*opening(), *trades(10)])
     treasury = open_treasury()
     treasury.settle()
     before = books(treasury)
@@ -180,10 +180,10 @@ def test_trades_known_before_the_founding_are_not_counted_twice(
     log: TradingStore, treasury: Treasury
 ) -> None:
     """Fills found before the first balances are in those balances: founding takes them out and posts them."""
-    log.append_facts(PLAN.stream, [fill("t1", Side.BUY, "0.1", "6000", "6")])
+    log.append_facts(STREAM, [fill("t1", Side.BUY, "0.1", "6000", "6")])
     report = treasury.settle()
     assert (report.posted, report.parked, treasury.pool_view().parked_fills) == (0, 1, 1)
-    log.append_facts(PLAN.stream, opening())
+    log.append_facts(STREAM, opening())
     assert treasury.settle().posted == 1
     view = treasury.pool_view()
     assert (held(view), view.parked_fills) == ({"BTC": "10", "USDT": "1000000"}, 0)
@@ -193,11 +193,11 @@ def test_trades_known_before_the_founding_are_not_counted_twice(
 
 def test_fills_in_the_wrong_order_wait_for_each_other(log: TradingStore, treasury: Treasury) -> None:
     """A trade that would overdraw is parked, visible, and posted as soon as the earlier one arrives."""
-    log.append_facts(PLAN.stream, opening())
-    log.append_facts(PLAN.stream, [fill("late", Side.BUY, "20", "1200000", "0"), fill("small", size="0.1")])
+    log.append_facts(STREAM, opening())
+    log.append_facts(STREAM, [fill("late", Side.BUY, "20", "1200000", "0"), fill("small", size="0.1")])
     report = treasury.settle()
     assert (report.posted, report.parked, treasury.pool_view().parked_fills) == (1, 1, 1)
-    log.append_facts(PLAN.stream, [fill("early", Side.SELL, "5", "300000", "0")])
+    log.append_facts(STREAM, [fill("early", Side.SELL, "5", "300000", "0")])
     assert treasury.settle().posted == 2
     view = treasury.pool_view()
     assert (held(view), view.parked_fills) == ({"BTC": "25.1", "USDT": "93994"}, 0)
@@ -208,7 +208,7 @@ def test_a_trade_that_cannot_be_read_is_parked_with_the_reason(
     log: TradingStore, treasury: Treasury, money: Path
 ) -> None:
     """Nothing is rounded to fit, nothing is dropped, and the facts after it settle."""
-    log.append_facts(PLAN.stream, [fill("odd", size="0.0000000000000000001"), *opening(), fill("t1")])
+    log.append_facts(STREAM, [fill("odd", size="0.0000000000000000001"), *opening(), fill("t1")])
     report = treasury.settle()
     assert (report.posted, report.parked, report.founded) == (1, 1, True)
     (row,) = sqlite3.connect(money).execute("SELECT code, reason FROM parked_fills").fetchall()
@@ -220,9 +220,9 @@ def test_observations_that_make_no_sense_are_counted_and_passed(
     log: TradingStore, treasury: Treasury
 ) -> None:
     """A crossed price, a negative balance and other venues' facts leave the last good view."""
-    log.append_facts(PLAN.stream, opening())
+    log.append_facts(STREAM, opening())
     log.append_facts(
-        PLAN.stream,
+        STREAM,
         [
             mark(1, "2", "1"),
             balance("USDT", "-5"),
@@ -256,13 +256,13 @@ def test_a_cursor_that_does_not_match_replays_the_stream(
 ) -> None:
     """A log that was rebuilt is read from its start; what is posted already is met and skipped."""
     day: list[Fact] = [*opening(), *trades(12)]
-    log.append_facts(PLAN.stream, day)
+    log.append_facts(STREAM, day)
     first = open_treasury()
     first.settle()
     before, curve = books(first), first.equity()
     first.close()
     rebuilt = TradingStore.open(tmp_path / "rebuilt.db")
-    rebuilt.append_facts(PLAN.stream, [mark(0), *day] if longer else [*opening(), *trades(6)])
+    rebuilt.append_facts(STREAM, [mark(0), *day] if longer else [*opening(), *trades(6)])
     treasury = Treasury.open(tmp_path / "money.db", rebuilt, PLAN, ManualClock())
     report = treasury.settle()
     assert (report.replayed, report.posted, report.repeated) == (True, 0, 12 if longer else 6)
@@ -278,7 +278,7 @@ def test_an_altered_fact_stops_settlement_before_it(
     tmp_path: Path, log: TradingStore, treasury: Treasury
 ) -> None:
     """The chain is checked fact by fact; what came before the break is settled, nothing after it."""
-    log.append_facts(PLAN.stream, [*opening(), fill("t1"), fill("t2"), fill("t3")])
+    log.append_facts(STREAM, [*opening(), fill("t1"), fill("t2"), fill("t3")])
     connection = sqlite3.connect(tmp_path / "trading.db")
     connection.execute("DROP TRIGGER events_never_update")
     altered = "CAST(replace(CAST(payload AS TEXT), '6000', '5000') AS BLOB)"
@@ -288,13 +288,13 @@ def test_an_altered_fact_stops_settlement_before_it(
     for _ in range(2):
         with pytest.raises(StreamBrokenError) as caught:
             treasury.settle()
-        assert (caught.value.stream, caught.value.seq) == (PLAN.stream, 5)
+        assert (caught.value.stream, caught.value.seq) == (STREAM, 5)
     assert treasury.pool_view().settled_through_seq == 4
 
 
 def test_a_gap_in_the_facts_stops_settlement(log: TradingStore, tmp_path: Path) -> None:
     """A missing fact is never stepped over."""
-    log.append_facts(PLAN.stream, opening())
+    log.append_facts(STREAM, opening())
     treasury = Treasury.open(tmp_path / "money.db", HoleyLog(log), PLAN, ManualClock())
     with pytest.raises(StreamBrokenError, match="missing"):
         treasury.settle()
@@ -305,12 +305,12 @@ def test_the_same_trade_with_other_figures_is_parked_as_a_conflict(
     tmp_path: Path, log: TradingStore, treasury: Treasury
 ) -> None:
     """When a rebuilt log contradicts the ledger about a trade, the ledger stands and the trade is shown."""
-    log.append_facts(PLAN.stream, [*opening(), fill("t1")])
+    log.append_facts(STREAM, [*opening(), fill("t1")])
     treasury.settle()
     before = books(treasury)
     treasury.close()
     rebuilt = TradingStore.open(tmp_path / "rebuilt.db")
-    rebuilt.append_facts(PLAN.stream, [*opening(), fill("t1", quote_size="1")])
+    rebuilt.append_facts(STREAM, [*opening(), fill("t1", quote_size="1")])
     again = Treasury.open(tmp_path / "money.db", rebuilt, PLAN, ManualClock())
     report = again.settle()
     assert (report.replayed, report.parked) == (True, 1)
@@ -341,12 +341,12 @@ def run(
     log = TradingStore.open(folder / "trading.db")
     start = 0
     for end in [*sorted(cuts), len(day)]:
-        log.append_facts(PLAN.stream, day[start:end])
+        log.append_facts(STREAM, day[start:end])
         treasury = Treasury.open(folder / "money.db", log, PLAN, ManualClock())
         treasury.settle()
         treasury.close()
         start = max(start, end)
-    log.append_facts(PLAN.stream, repeated)
+    log.append_facts(STREAM, repeated)
     treasury = Treasury.open(folder / "money.db", log, PLAN, ManualClock())
     treasury.settle()
     result = books(treasury)
@@ -363,7 +363,7 @@ def test_a_killed_settlement_ends_at_the_same_books(tmp_path: Path, label: str, 
     whole = run(tmp_path / "whole", [*opening(), *trades(1_200)], [], [])
     folder = tmp_path / "killed"
     log = TradingStore.open(folder / "trading.db")
-    log.append_facts(PLAN.stream, [*opening(), *trades(1_200)])
+    log.append_facts(STREAM, [*opening(), *trades(1_200)])
     done = subprocess.run(
         [sys.executable, crash_child.__file__, "settle", str(folder), label, str(nth)],
         check=False,
@@ -374,7 +374,7 @@ def test_a_killed_settlement_ends_at_the_same_books(tmp_path: Path, label: str, 
     assert verify(folder / "money.db").ok
     treasury = Treasury.open(folder / "money.db", log, PLAN, ManualClock())
     report = treasury.settle()
-    assert (report.replayed, report.settled_through_seq) == (False, log.head(PLAN.stream).seq)
+    assert (report.replayed, report.settled_through_seq) == (False, log.head(STREAM).seq)
     assert books(treasury) == whole
     treasury.close()
     log.close()

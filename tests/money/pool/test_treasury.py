@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from money.pool.conftest import TreasuryOpener
-from money.pool_samples import DAY, PLAN, balance, fill, mark, opening, trades
+from money.pool_samples import DAY, PLAN, STREAM, balance, fill, mark, opening, trades
 from mrmarket.core.clock import ManualClock
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.side import Side
@@ -27,7 +27,7 @@ from mrmarket.store.trading_store import TradingStore
 @pytest.fixture
 def founded(log: TradingStore, treasury: Treasury) -> Treasury:
     """A pool with three founders and ten trades."""
-    log.append_facts(PLAN.stream, [*opening(), *trades(10)])
+    log.append_facts(STREAM, [*opening(), *trades(10)])
     treasury.settle()
     return treasury
 
@@ -72,7 +72,7 @@ def test_repeating_a_request_is_harmless_at_any_price(
     """The same key gets the first answer although prices moved, also after a restart."""
     deposit = founded.deposit("dave", {"USDT": "1000"}, "d1")
     withdrawal = founded.withdraw("dave", "100", "w1")
-    log.append_facts(PLAN.stream, [mark(100, "70000", "70001")])
+    log.append_facts(STREAM, [mark(100, "70000", "70001")])
     founded.settle()
     assert founded.deposit("dave", {"USDT": "1000.00"}, "d1") == deposit
     again = open_treasury()
@@ -111,7 +111,7 @@ def test_a_withdrawal_larger_than_the_quote_is_refused(founded: Treasury) -> Non
 
 def test_a_dust_withdrawal_is_paid_nothing_rather_than_too_much(log: TradingStore, founded: Treasury) -> None:
     """Where a share is worth less than one, the smallest unit of it rounds to zero and no quote moves."""
-    log.append_facts(PLAN.stream, [mark(100, "100", "100")])
+    log.append_facts(STREAM, [mark(100, "100", "100")])
     founded.settle()
     before = founded.balances("external:sim")
     assert isinstance(founded.withdraw("alice", "0.000000000000000001", "w1"), Posted)
@@ -148,9 +148,7 @@ def test_nobody_withdraws_without_shares(founded: Treasury) -> None:
 
 def test_the_curve_has_a_point_a_second(log: TradingStore, treasury: Treasury) -> None:
     """Marks of one second make one point; an older mark changes no history."""
-    log.append_facts(
-        PLAN.stream, [*opening(), mark(1), mark(1, "1", "2"), mark(3, "61000", "61000"), mark(2)]
-    )
+    log.append_facts(STREAM, [*opening(), mark(1), mark(1, "1", "2"), mark(3, "61000", "61000"), mark(2)])
     treasury.settle()
     points = treasury.equity()
     assert [point.at_ms for point in points] == [1_000 * (DAY + second) for second in (0, 1, 3)]
@@ -161,11 +159,11 @@ def test_the_curve_has_a_point_a_second(log: TradingStore, treasury: Treasury) -
 
 def test_the_profit_of_trading_is_not_that_of_the_market(log: TradingStore, treasury: Treasury) -> None:
     """PnL is cash flow plus what was traded at today's mid; what was brought is not revalued."""
-    log.append_facts(PLAN.stream, [*opening(), mark(1, "30000", "30000")])
+    log.append_facts(STREAM, [*opening(), mark(1, "30000", "30000")])
     treasury.settle()
     assert (treasury.pool_view().pnl, treasury.pool_view().nav) == ("0", "1300000")
     log.append_facts(
-        PLAN.stream,
+        STREAM,
         [fill("t1", Side.BUY, "1", "30000", "3"), mark(2, "31000", "31000"), balance("BTC", "11")],
     )
     treasury.settle()
@@ -178,7 +176,7 @@ def test_the_curve_is_bounded_and_keeps_its_ends(
 ) -> None:
     """A long life keeps a limited number of points: all of the recent ones, fewer of the old."""
     monkeypatch.setattr(book, "EQUITY_POINTS", 50)
-    log.append_facts(PLAN.stream, [*opening(), *(mark(second) for second in range(1, 400))])
+    log.append_facts(STREAM, [*opening(), *(mark(second) for second in range(1, 400))])
     treasury.settle()
     seconds = [point.at_ms // 1_000 - DAY for point in treasury.equity()]
     assert len(seconds) <= 50
@@ -229,7 +227,7 @@ def test_an_altered_side_table_is_found(founded: Treasury, money: Path, statemen
 
 def test_two_threads_may_settle_at_once(log: TradingStore, treasury: Treasury) -> None:
     """A timer and a request that both settle do not disturb each other."""
-    log.append_facts(PLAN.stream, [*opening(), *trades(200)])
+    log.append_facts(STREAM, [*opening(), *trades(200)])
     posted: list[int] = []
     threads = [threading.Thread(target=lambda: posted.append(treasury.settle().posted)) for _ in range(4)]
     for thread in threads:

@@ -50,7 +50,8 @@ def share_changes(sql: Sql, pool: str, start_ms: int, end_ms: int) -> list[Share
 def changes(
     entries: Sequence[EntryRow], lots: Iterable[LotRow], start_ms: int, end_ms: int
 ) -> list[ShareChange]:
-    """The same, from rows: every entry before the end in order, and every lot that they name."""
+    """The same, from rows: entries in order from the pool's first on, and every lot that they name."""
+    entries = [entry for entry in entries if entry.at_ms < end_ms]
     by_id = {lot.id: lot for lot in lots}
     holders: dict[str, _Holder] = {}
     found: list[ShareChange] = []

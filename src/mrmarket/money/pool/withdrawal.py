@@ -18,6 +18,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from mrmarket.core.decimals import format_units
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.money import Asset
 from mrmarket.money.ledger.draft import Draft
@@ -47,7 +48,7 @@ from mrmarket.money.pool.errors import (
 )
 from mrmarket.money.pool.lots import Choice, Leaving, choose, decode_parts, divide, encode_parts, free_units
 from mrmarket.money.pool.nav_point import waiting_for
-from mrmarket.money.pool.plan import OWNER_FEES
+from mrmarket.money.pool.plan import OWNER_FEES, SHARE_DECIMALS
 from mrmarket.money.pool.repository import DepositRepository, ShareRepository
 from mrmarket.money.pool.rows import WithdrawalRow, WithdrawalState
 from mrmarket.money.pool.shares import payout_for
@@ -398,12 +399,14 @@ def _require_free(pool: str, choice: Choice) -> None:
         raise WithdrawalRefusedError(
             pool,
             "locked",
-            f"{choice.locked} share units are locked until {choice.locked_until_ms} (UTC ms)",
+            f"{_shares(choice.locked)} shares are locked until {choice.locked_until_ms} (UTC ms)",
             choice.locked_until_ms,
         )
     if choice.short:
         raise WithdrawalRefusedError(
-            pool, "insufficient_funds", f"{choice.short} share units are not there to leave"
+            pool,
+            "insufficient_funds",
+            f"{_shares(choice.short)} shares are not there to leave",
         )
 
 
@@ -419,3 +422,7 @@ def rail_asset(view: BooksView, book: PoolBook) -> Asset:
             book.plan.name, "no_rail", f"the payment rail has told of no {book.plan.quote} yet"
         )
     return asset
+
+
+def _shares(units: int) -> str:
+    return format_units(units, SHARE_DECIMALS)
