@@ -13,6 +13,7 @@ from e2e.running import RunningInstance, start_instance
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningInstance]:
     """One instance on the generated market for all page tests of a session."""
     running = start_instance(tmp_path_factory.mktemp("instance") / "data")
+    running.set_password()
     yield running
     if running.process.poll() is None:
         running.interrupt()

@@ -12,6 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
+from e2e.running import owner_cookie
 from mrmarket.services.api.pages import WEB_ROOT
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or ""
@@ -100,9 +101,15 @@ class Desk:
 
 @contextmanager
 def desk(
-    browser: Browser, url: str, *, theme: str = "light", width: int = 1440, locale: str = "en-GB"
+    browser: Browser,
+    url: str,
+    *,
+    theme: str = "light",
+    width: int = 1440,
+    locale: str = "en-GB",
+    owner: bool = True,
 ) -> Iterator[Desk]:
-    """Open a fresh browser profile on an instance."""
+    """Open a fresh browser profile on an instance, signed in as its owner or as nobody."""
     context = browser.new_context(
         viewport={"width": width, "height": 900 if width > 500 else 844},
         color_scheme="dark" if theme == "dark" else "light",
@@ -110,6 +117,9 @@ def desk(
         timezone_id="UTC",
         accept_downloads=True,
     )
+    if owner:
+        name, value = owner_cookie(url)
+        context.add_cookies([{"name": name, "value": value, "url": url}])
     try:
         yield Desk(context.new_page(), url)
     finally:

@@ -19,7 +19,12 @@ from typing import Literal
 
 import uvicorn
 
+from e2e.running import OWNER_PASSWORD
 from mrmarket.core.errors import MrMarketError
+from mrmarket.services.access.access import Access
+from mrmarket.services.access.password import Passwords
+from mrmarket.services.access.repository import ControlStore
+from mrmarket.services.access.settings import AccessSettings
 from mrmarket.services.api import schema
 from mrmarket.services.api.app import create_app
 from mrmarket.services.api.face import Update
@@ -411,11 +416,23 @@ def _text(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _door() -> Access:
+    """A door whose owner has the tests' password."""
+    store = ControlStore.in_memory()
+    cheap = Passwords(memory_kib=64, rounds=1)
+    store.set_password(cheap.hash(OWNER_PASSWORD), 0)
+    return Access(store, AccessSettings(demo=True, open_desk=True), passwords=cheap)
+
+
 @contextmanager
 def serving(instance: MadeUpInstance, port: int = 0) -> Iterator[str]:
     """Serve the pages and the API over a made-up instance; yields the address."""
     config = uvicorn.Config(
-        create_app(instance), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1
+        create_app(instance, access=_door()),
+        host="127.0.0.1",
+        port=port,
+        log_level="error",
+        timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
     sockets = [config.bind_socket()]
@@ -429,4 +446,9 @@ def serving(instance: MadeUpInstance, port: int = 0) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    uvicorn.run(create_app(MadeUpInstance()), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+    uvicorn.run(
+        create_app(MadeUpInstance(), access=_door()),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        log_level="warning",
+    )

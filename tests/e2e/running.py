@@ -44,22 +44,14 @@ class RunningInstance:
         """The page's stop button: cancels every quote and pauses."""
         self.remote.stop()
 
-    def owner_cookie(self) -> dict[str, str]:
-        """Set the owner's password and sign in with it: the session's cookie, as Playwright takes it."""
+    def set_password(self) -> None:
+        """Give the owner `OWNER_PASSWORD`, as the command line does; sessions of the owner end."""
         subprocess.run(
             command("admin", "password", "--stdin", "--data", str(self.data)),
             input=OWNER_PASSWORD.encode(),
             check=True,
             capture_output=True,
         )
-        request = urllib.request.Request(  # noqa: S310 - our own loopback address
-            f"{self.url}/api/v1/auth/admin",
-            data=json.dumps({"password": OWNER_PASSWORD}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the same
-            name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
-        return {"name": name, "value": value, "url": self.url}
 
     def interrupt(self, timeout_s: float = 30) -> int:
         """Ctrl-C, and wait for its exit status."""
@@ -70,6 +62,19 @@ class RunningInstance:
         """`kill -9`."""
         self.process.kill()
         self.process.wait(10)
+
+
+def owner_cookie(url: str) -> tuple[str, str]:
+    """Sign in as the owner, whose password is `OWNER_PASSWORD`; the session's cookie by name and value."""
+    assert url.startswith("http://127.0.0.1:")
+    request = urllib.request.Request(  # noqa: S310 - checked above
+        f"{url}/api/v1/auth/admin",
+        data=json.dumps({"password": OWNER_PASSWORD}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - checked above
+        name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
+    return name, value
 
 
 def read_json(url: str, headers: dict[str, str], method: str = "GET") -> Any:

@@ -88,7 +88,10 @@ async def _with_progress(supervisor: Any, for_s: float | None) -> Any:
     def on_ready(url: str, setup_url: str | None) -> None:
         notes.print(f"Mr. Market is at [bold]{url}[/]  (Ctrl-C cancels every order and leaves)")
         if setup_url is not None:
-            notes.print(f"No password is set. The owner sets one here, once, within an hour: {setup_url}")
+            notes.print(
+                f"No password is set. The owner sets one here, once, within an hour: {setup_url}",
+                soft_wrap=True,
+            )
         ready.set()
 
     if for_s is None or not notes.is_terminal:
