@@ -167,6 +167,16 @@ def test_nobody_qualifies_and_it_is_said(tmp_path: Path) -> None:
     assert {reward.rating.tier for reward in outcome.rewards} == {0}
 
 
+def test_no_events_are_an_empty_run(tmp_path: Path) -> None:
+    """Nobody is there: the files have their headings, the total remains, and it is said."""
+    files = write_inputs(tmp_path, [])
+    outcome = compute(Request(*files, programme())).outcome
+    write(outcome, tmp_path / "out")
+    assert (tmp_path / "out" / "rewards.csv").read_text() == "provider,weight,tier,multiplier,reward\n"
+    assert json.loads((tmp_path / "out" / "providers.json").read_text()) == {}
+    assert [remark.code for remark in outcome.remarks] == ["nothing_shared"]
+
+
 def spoilt_events() -> list[dict[str, Any]]:
     """A copy of the first event at the end."""
     return [*raw_events(), raw_events()[0]]

@@ -19,7 +19,7 @@ STRIPS: Final = 40
 """Providers whose own progression is drawn: those with the largest rewards."""
 ROWS: Final = 200
 """Providers in the table; the files have them all."""
-_COUNTED: Final = 20_000
+_COUNTED: Final = 5_000
 """Up to so many providers are counted by tier and day."""
 _COMPARED: Final = ("twal", "last_balance")
 
