@@ -438,6 +438,8 @@ def serving(instance: MadeUpInstance, port: int = 0) -> Iterator[str]:
     sockets = [config.bind_socket()]
     thread = threading.Thread(target=server.run, args=(sockets,), daemon=True)
     thread.start()
+    while thread.is_alive() and not server.started:
+        thread.join(0.01)
     try:
         yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     finally:
