@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 
 import pytest
 
@@ -350,6 +352,36 @@ def test_a_failed_unit_of_work_leaves_no_hold(desk: Desk) -> None:
     assert desk.figures() == (100, 70, 0)
     assert desk.hold("h#0").state is HoldState.PENDING
     assert desk.look(lambda draft: draft.hold("h2#0")) is None
+
+
+def test_terms_stand_in_the_chain_as_described(open_store: Opener) -> None:
+    """The hashes of holds, clamps and ceilings follow from the documented format alone."""
+    store = open_store()
+    desk = Desk(lambda: store)
+    ask(desk.ledger, Group("purse", accounts=(Account("user:purse", AccountKind.USER, 0, 50),)))
+    desk.ask("h", pending(30, START_MS + 5), pending(5_000, clamp=True))
+    desk.ask("p", post_hold(desk.hold("h#0"), 10), void_hold(desk.hold("h#1")))
+    first, *records = store.records(1, 10)
+    previous = first.hash
+    who = ["user:alice", "user:bob", "sim:USD"]
+    accounts = [[["user:purse", "user", "0", "50"]], [], []]
+    transfers: list[list[list[object]]] = [
+        [],
+        [
+            [*who, "30", "DEBIT_WITHDRAW", {"expires_ms": START_MS + 5, "phase": "pending"}],
+            [*who, "70", "DEBIT_WITHDRAW", {"asked": "5000", "phase": "pending"}],
+        ],
+        [
+            [*who, "10", "DEBIT_WITHDRAW", {"hold": "h#0", "phase": "post"}],
+            [*who, "70", "DEBIT_WITHDRAW", {"hold": "h#1", "phase": "void"}],
+        ],
+    ]
+    for record, opened, moved in zip(records, accounts, transfers, strict=True):
+        content = record.content_hash.hex()
+        head = [1, record.seq, record.key, content, START_MS, store.epoch, "posted", "", "", None, []]
+        body = json.dumps([*head, opened, moved], separators=(",", ":"))
+        previous = sha256(previous + body.encode()).digest()
+        assert record.hash == previous
 
 
 @pytest.mark.parametrize(
