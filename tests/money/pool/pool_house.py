@@ -17,6 +17,7 @@ from mrmarket.core.events import Fact
 from mrmarket.core.side import Side
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.group import Group
+from mrmarket.money.ledger.port import LedgerStore
 from mrmarket.money.payouts.audit import faults as payout_faults
 from mrmarket.money.payouts.clearing import Clearing
 from mrmarket.money.payouts.custody import CustodyMoves
@@ -37,6 +38,7 @@ from mrmarket.money.pool.treasury import Treasury
 from mrmarket.money.pool.view import AdvanceReport, PositionFigures
 from mrmarket.money.pool.wanted_moves import MovePolicy
 from mrmarket.money.pool.withdrawal import WithdrawalAsk
+from mrmarket.store.sql import SqlReader
 from mrmarket.store.trading_store import TradingStore
 
 ONE: Final = 10**8
@@ -77,19 +79,24 @@ class PoolHouse:
         *,
         instance_capacity: int | None = None,
         moves: MovePolicy | None = None,
+        stores: tuple[LedgerStore, SqlReader] | None = None,
     ) -> None:
         self.clock = clock
         self.rail = rail
         self.venue = OutsideVenue(rail)
         self.log = TradingStore.open(folder / "trading.db")
-        self.treasury = Treasury.open(
-            folder / "money.db",
-            self.log,
-            plans or [plan()],
-            clock,
-            instance_capacity=instance_capacity,
-            moves=moves,
-        )
+        plans = plans or [plan()]
+        if stores is None:
+            self.treasury = Treasury.open(
+                folder / "money.db",
+                self.log,
+                plans,
+                clock,
+                instance_capacity=instance_capacity,
+                moves=moves,
+            )
+        else:
+            self.treasury = Treasury(plans, self.log, *stores, clock)
         desk = self.treasury.desk
         rng = random.Random(7)  # noqa: S311 - spreads pauses, guards nothing
         outbox = Outbox()
@@ -110,6 +117,7 @@ class PoolHouse:
         self.moves = CustodyMoves(writer, reader, rails, venues, book)
         self._payments = 0
         self._moves = 0
+        self._requests = 0
 
     # Time and the market.
 
@@ -152,7 +160,8 @@ class PoolHouse:
 
     def intend(self, units: int, account: str = ALICE, *, pool: str = "main", tier: str = "") -> DepositRow:
         """Announce a deposit of USDT."""
-        return self.treasury.desk.open_deposit(DepositAsk(account, pool, "rail:USDT", units, tier))
+        ask = DepositAsk(account, pool, "rail:USDT", units, tier)
+        return self.treasury.desk.open_deposit(ask, self._key())
 
     def pay(  # what a payment says
         self,
@@ -193,7 +202,7 @@ class PoolHouse:
         self, shares: int | None = None, account: str = ALICE, pool: str = "main", to: str = OTHER_WALLET
     ) -> WithdrawalRow:
         """Ask shares back."""
-        return self.treasury.desk.request_withdrawal(WithdrawalAsk(account, pool, to, shares))
+        return self.treasury.desk.request_withdrawal(WithdrawalAsk(account, pool, to, shares), self._key())
 
     # What is.
 
@@ -275,6 +284,11 @@ class PoolHouse:
         """End everything; what is in the tables stays."""
         self.treasury.close()
         self.log.close()
+
+    def _key(self) -> str:
+        """The same in every run of a test, and another for every request."""
+        self._requests += 1
+        return f"{self.now_ms}-{self._requests}"
 
     async def _round(self) -> None:
         await self.incoming.step(self.now_ms)

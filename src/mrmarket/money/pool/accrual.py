@@ -15,8 +15,8 @@ from mrmarket.money.pool.fees import (
     rate_integral,
 )
 from mrmarket.money.pool.plan import OWNER_FEES
-from mrmarket.money.pool.repository import ShareRepository
 from mrmarket.money.pool.rows import EntryKind, FeeRow, LotRow
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.shares import value_of
 from mrmarket.money.pool.terms import Terms, TermsVersion, version_at
 from mrmarket.money.pool.valuation import Basis

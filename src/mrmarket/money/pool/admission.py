@@ -10,8 +10,9 @@ from mrmarket.money.pool.book import PoolBook
 from mrmarket.money.pool.books_view import BooksView
 from mrmarket.money.pool.errors import DepositRefusedError
 from mrmarket.money.pool.plan import ASSET_DECIMALS
-from mrmarket.money.pool.repository import DepositRepository, ShareRepository
+from mrmarket.money.pool.request_repository import RequestRepository
 from mrmarket.money.pool.rows import DepositState
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.valuation import Basis, worth
 
 _AT_ONCE = 100_000
@@ -78,7 +79,7 @@ class Admission:
     def _size(self, view: BooksView, book: PoolBook) -> int:
         """What a pool is worth, with what is paid and not yet minted."""
         now = book.appraise(view)
-        coming = DepositRepository(view.sql).deposits_in(book.plan.name, [DepositState.CREDITED], _AT_ONCE)
+        coming = RequestRepository(view.sql).deposits_in(book.plan.name, [DepositState.CREDITED], _AT_ONCE)
         return now.nav(Basis.MID) + sum(self._value(view, book, row.asset, row.units) for row in coming)
 
     def _value(self, view: BooksView, book: PoolBook, asset_id: str, units: int) -> int:

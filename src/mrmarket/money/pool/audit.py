@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mrmarket.money.ledger.verification import Derived, Fault, LedgerCheck, SideCheck, verify_ledger
+from mrmarket.money.payouts.sealed_table import SealedTable
 from mrmarket.money.pool.lots import decode_parts
-from mrmarket.money.pool.repository import DepositRepository, ShareRepository, altered_rows
+from mrmarket.money.pool.repository import altered_rows
+from mrmarket.money.pool.request_repository import DEPOSITS, WITHDRAWALS, RequestRepository
+from mrmarket.money.pool.share_repository import (
+    DAYS,
+    ENTRIES,
+    FEES,
+    FLAGS,
+    LOTS,
+    MEMBERS,
+    TERMS,
+    ShareRepository,
+)
 from mrmarket.money.pool.stakes import read_memo
 from mrmarket.store.sql import Sql
 
@@ -26,6 +38,8 @@ def verify(path: Path) -> LedgerCheck:
 def faults(sql: Sql) -> Iterator[str]:
     """Sentences about everything that is not as it must be; to be asked inside one snapshot."""
     yield from altered_rows(sql)
+    for table in _SEALED:
+        yield from table.altered(sql)
     yield from _share_faults(sql)
     yield from _held_faults(sql)
 
@@ -48,6 +62,18 @@ def check_stakes(sql: Sql, derived: Derived) -> None:
         if stored.get(holding) != cost.get(holding):
             raise Fault(None, f"stakes: what {holding[1]} paid in is not what the ledger says")
 
+
+_SEALED: Final[tuple[SealedTable[Any], ...]] = (
+    TERMS,
+    FLAGS,
+    MEMBERS,
+    DEPOSITS,
+    WITHDRAWALS,
+    LOTS,
+    ENTRIES,
+    FEES,
+    DAYS,
+)
 
 SIDE_CHECKS: Final[tuple[SideCheck, ...]] = (check_tables, check_stakes)
 """For whoever verifies a ledger with a pool beside it."""
@@ -72,7 +98,7 @@ def _share_faults(sql: Sql) -> Iterator[str]:
 
 def _held_faults(sql: Sql) -> Iterator[str]:
     held: dict[str, int] = {}
-    for row in DepositRepository(sql).queued_withdrawals():
+    for row in RequestRepository(sql).queued_withdrawals():
         for part in decode_parts(row.parts):
             held[part.lot] = held.get(part.lot, 0) + part.share_units
     for lot, units in sql.rows("SELECT id, held_units FROM pool_lots WHERE held_units <> '0'"):

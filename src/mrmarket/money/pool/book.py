@@ -15,8 +15,9 @@ from mrmarket.money.pool.books_view import BooksView
 from mrmarket.money.pool.errors import PostingRefusedError
 from mrmarket.money.pool.lots import Part
 from mrmarket.money.pool.plan import PoolPlan
-from mrmarket.money.pool.repository import EquityRow, PoolRepository, ShareRepository
+from mrmarket.money.pool.repository import EquityRow, PoolRepository
 from mrmarket.money.pool.rows import EntryKind, EntryRow, LotRow, TermsRow
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.stakes import leaving_cost, read_memo
 from mrmarket.money.pool.terms import DAY_MS, LockTier, Terms, TermsVersion, version_at
 from mrmarket.money.pool.valuation import Basis

@@ -38,15 +38,19 @@ from mrmarket.money.pool.errors import (
 )
 from mrmarket.money.pool.nav_point import waiting_for
 from mrmarket.money.pool.plan import OWNER_FEES
-from mrmarket.money.pool.repository import DepositRepository, ShareRepository
+from mrmarket.money.pool.request_repository import RequestRepository
 from mrmarket.money.pool.rows import DepositRow, DepositState, EntryKind
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.shares import shares_for
 from mrmarket.money.pool.stakes import stake_memo
 from mrmarket.money.pool.terms import BPS
 from mrmarket.money.pool.valuation import Basis, worth
 
 INTENT_TTL_MS: Final = 15 * 60_000
+MOST_INTENTS: Final = 20
+"""That one user may have waiting for a payment at a time."""
 CLAIM_KIND: Final = "deposit"
+"""Of payments that this room took in."""
 
 _PAYABLE: Final = frozenset({DepositState.WAITING, DepositState.SEEN, DepositState.EXPIRED})
 _OPEN: Final = frozenset({DepositState.WAITING, DepositState.SEEN})
@@ -102,7 +106,7 @@ class Deposits:
             TermsChangedError: if other terms hold than those agreed to.
             DepositRefusedError: by the rule that keeps it out.
         """
-        repository = DepositRepository(draft.sql)
+        repository = RequestRepository(draft.sql)
         known = repository.deposit(deposit_id)
         if known is not None:
             if not _is_same(known, ask):
@@ -117,6 +121,10 @@ class Deposits:
         if type(ask.units) is not int or not 0 < ask.units < MAX_UNITS:
             raise InvalidInputError("units", ask.units, "a positive whole number below 2^127")
         self._admission.require(draft, book, ask.account, ask.asset, ask.units, intent=True)
+        if repository.open_intents(ask.account) >= MOST_INTENTS:
+            raise DepositRefusedError(
+                ask.pool, "too_many", f"{MOST_INTENTS} deposits wait for a payment; pay or cancel one first"
+            )
         book.open_accounts(draft, accounts=[account])
         row = DepositRow(
             id=deposit_id,
@@ -150,7 +158,7 @@ class Deposits:
 
         None where the memo names no deposit; `Decline` with the reason where it does not fit.
         """
-        repository = DepositRepository(draft.sql)
+        repository = RequestRepository(draft.sql)
         row = repository.deposit_by_memo(payment.memo.strip())
         if row is None:
             return None
@@ -194,7 +202,7 @@ class Deposits:
         """Give a credited payment back to suspense because the rail retracts it; False once it is minted."""
         if payment.claim != CLAIM_KIND:
             return False
-        repository = DepositRepository(draft.sql)
+        repository = RequestRepository(draft.sql)
         row = repository.deposit(payment.ref)
         if row is None or row.state is not DepositState.CREDITED:
             return False
@@ -213,7 +221,7 @@ class Deposits:
 
     def observe(self, draft: Draft, payment: Payment) -> None:
         """Follow what becomes of a payment before it is final, or when it is sent back."""
-        repository = DepositRepository(draft.sql)
+        repository = RequestRepository(draft.sql)
         row = repository.deposit_by_memo(payment.memo.strip())
         if row is None or row.state not in _OPEN:
             return
@@ -225,7 +233,7 @@ class Deposits:
 
     def expire(self, draft: Draft, limit: int) -> list[DepositRow]:
         """End intents whose time has run out."""
-        repository = DepositRepository(draft.sql)
+        repository = RequestRepository(draft.sql)
         ended = []
         for row in repository.overdue(draft.at_ms, limit):
             state = DepositState.REFUNDED if row.reason else DepositState.EXPIRED
@@ -243,7 +251,7 @@ class Deposits:
             UnknownRequestError: if the user has no such deposit.
             RequestStateError: if it has ended.
         """
-        repository = DepositRepository(draft.sql)
+        repository = RequestRepository(draft.sql)
         row = repository.deposit(deposit_id)
         if row is None or row.account != account:
             raise UnknownRequestError("deposit", deposit_id)
@@ -258,7 +266,7 @@ class Deposits:
 
         The row comes back minted, or credited as it was with what it waits for.
         """
-        repository = DepositRepository(draft.sql)
+        repository = RequestRepository(draft.sql)
         row = repository.deposit(deposit_id)
         if row is None:
             raise UnknownRequestError("deposit", deposit_id)
@@ -308,7 +316,7 @@ class Deposits:
             locked_until_ms=lot.locked_until_ms,
             priced=priced,
         )
-        DepositRepository(draft.sql).put_deposit(minted)
+        RequestRepository(draft.sql).put_deposit(minted)
         return minted
 
     def _waits(self, draft: Draft, book: PoolBook, row: DepositRow, now: Appraisal) -> str | None:
@@ -335,14 +343,14 @@ class Deposits:
                 raise PostingRefusedError(_lock(row), "unknown_hold", "the hold of a deposit is gone")
             self._books[row.pool].require(draft, Group(f"cancel:deposit:{row.id}", (void_hold(hold),)))
         off = replace(row, state=DepositState.CANCELLED, reason=reason, ended_ms=draft.at_ms)
-        DepositRepository(draft.sql).put_deposit(off)
+        RequestRepository(draft.sql).put_deposit(off)
         return off
 
     def _say(self, draft: Draft, row: DepositRow, reason: str) -> DepositRow:
         if row.reason == reason:
             return row
         said = replace(row, reason=reason)
-        DepositRepository(draft.sql).put_deposit(said)
+        RequestRepository(draft.sql).put_deposit(said)
         return said
 
 

@@ -28,7 +28,7 @@ from mrmarket.money.pool.errors import (
 )
 from mrmarket.money.pool.nav_point import waiting_for
 from mrmarket.money.pool.plan import OWNER_FEES
-from mrmarket.money.pool.repository import DepositRepository, ShareRepository
+from mrmarket.money.pool.request_repository import RequestRepository
 from mrmarket.money.pool.rows import (
     DepositRow,
     DepositState,
@@ -38,6 +38,7 @@ from mrmarket.money.pool.rows import (
     WithdrawalRow,
     WithdrawalState,
 )
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.terms import Terms, TermsVersion
 from mrmarket.money.pool.view import AdvanceReport
 from mrmarket.money.pool.wanted_moves import MovePolicy, WantedMove, wanted_moves
@@ -306,10 +307,10 @@ def own_withdrawal(row: WithdrawalRow | None, withdrawal_id: str, account: str) 
 
 
 def _credited(draft: Draft, pool: str) -> list[str]:
-    rows = DepositRepository(draft.sql).deposits_in(pool, [DepositState.CREDITED], _ROUND)
+    rows = RequestRepository(draft.sql).deposits_in(pool, [DepositState.CREDITED], _ROUND)
     return [row.id for row in rows]
 
 
 def _ready(draft: Draft, pool: str) -> list[str]:
-    rows = DepositRepository(draft.sql).withdrawals_in(pool, QUEUED, _ROUND)
+    rows = RequestRepository(draft.sql).withdrawals_in(pool, QUEUED, _ROUND)
     return [row.id for row in rows if row.ready_ms <= draft.at_ms]

@@ -20,8 +20,10 @@ from mrmarket.money.pool.performance import Period
 from mrmarket.money.pool.plan import OWNER_FEES, SHARE_DECIMALS
 from mrmarket.money.pool.positions import portfolio, positions
 from mrmarket.money.pool.report import PoolReport, amount
-from mrmarket.money.pool.repository import DepositRepository, PoolRepository, ShareRepository
+from mrmarket.money.pool.repository import PoolRepository
+from mrmarket.money.pool.request_repository import RequestRepository
 from mrmarket.money.pool.rows import DepositRow, WithdrawalRow
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.shares import payout_for, price_of_one, shares_for
 from mrmarket.money.pool.terms import TermsVersion
 from mrmarket.money.pool.valuation import Basis
@@ -106,19 +108,19 @@ class Figures:
 
     def deposit(self, deposit_id: str) -> DepositRow | None:
         """A deposit, whoever's."""
-        return self._ask(lambda view: DepositRepository(view.sql).deposit(deposit_id))
+        return self._ask(lambda view: RequestRepository(view.sql).deposit(deposit_id))
 
     def deposits(self, account: str, limit: int = 100) -> list[DepositRow]:
         """A user's deposits, newest first."""
-        return self._ask(lambda view: DepositRepository(view.sql).deposits_of(account, limit))
+        return self._ask(lambda view: RequestRepository(view.sql).deposits_of(account, limit))
 
     def withdrawal(self, withdrawal_id: str) -> WithdrawalRow | None:
         """A withdrawal, whoever's."""
-        return self._ask(lambda view: DepositRepository(view.sql).withdrawal(withdrawal_id))
+        return self._ask(lambda view: RequestRepository(view.sql).withdrawal(withdrawal_id))
 
     def withdrawals(self, account: str, limit: int = 100) -> list[WithdrawalRow]:
         """A user's withdrawals, newest first."""
-        return self._ask(lambda view: DepositRepository(view.sql).withdrawals_of(account, limit))
+        return self._ask(lambda view: RequestRepository(view.sql).withdrawals_of(account, limit))
 
     def preview_deposit(self, ask: DepositAsk) -> DepositQuote:
         """What a deposit would come to now, and why it would be refused, if it would.
@@ -230,7 +232,7 @@ def _owner_fees(book: PoolBook, view: SnapshotView) -> OwnerFees:
     held = view.balance(OWNER_FEES.id, plan.share.id)
     now = book.appraise(view)
     deposit: dict[str, int] = {}
-    for asset, units in DepositRepository(view.sql).fees_charged(plan.name):
+    for asset, units in RequestRepository(view.sql).fees_charged(plan.name):
         deposit[asset] = deposit.get(asset, 0) + units
     return OwnerFees(
         pool=plan.name,

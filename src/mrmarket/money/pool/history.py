@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from math import gcd, lcm
 
 from mrmarket.money.pool.plan import OWNER_FEES
-from mrmarket.money.pool.repository import ShareRepository
 from mrmarket.money.pool.rows import EntryRow, LotRow
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.store.sql import Sql
 
 

@@ -11,8 +11,9 @@ from mrmarket.money.pool.accrual import FeeMeter
 from mrmarket.money.pool.book import PoolBook, plain_lot
 from mrmarket.money.pool.errors import NoPriceError, UnknownDepositorError, WithdrawalRefusedError
 from mrmarket.money.pool.lots import choose, divide
-from mrmarket.money.pool.repository import PoolRepository, ShareRepository
+from mrmarket.money.pool.repository import PoolRepository
 from mrmarket.money.pool.rows import EntryKind
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.shares import payout_for
 from mrmarket.money.pool.stakes import deposit_group, minted_value, withdrawal_group
 from mrmarket.money.pool.valuation import Basis

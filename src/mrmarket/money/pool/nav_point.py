@@ -49,6 +49,10 @@ def waiting_for(
     if stale:
         return f"waits for the next price of {', '.join(stale)}"
     if plan.stream is not None:
+        # Also where nothing of it is held: trades from before a price are in the ledger when the price is.
+        newest = max(now.marked_ms, key=now.marked_ms.__getitem__, default=None)
+        if newest is not None and stale_codes(now, draft.at_ms, after_ms, [newest]):
+            return f"waits for the next price of {newest}"
         parked = PoolRepository(draft.sql).parked(plan.stream)
         # A shortage resolves itself with the next trades; what cannot be read or contradicts never does.
         if any(fill.code == "insufficient_funds" for fill in parked):

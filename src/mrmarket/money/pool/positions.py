@@ -12,8 +12,9 @@ from mrmarket.money.pool.history import weight_at
 from mrmarket.money.pool.performance import PricePoint, price_at
 from mrmarket.money.pool.plan import SHARE_DECIMALS
 from mrmarket.money.pool.report import PoolReport, amount
-from mrmarket.money.pool.repository import PoolRepository, ShareRepository
+from mrmarket.money.pool.repository import PoolRepository
 from mrmarket.money.pool.rows import EntryRow, LotRow
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.shares import payout_for
 from mrmarket.money.pool.valuation import Basis
 from mrmarket.money.pool.view import LotFigures, PortfolioFigures, PositionFigures

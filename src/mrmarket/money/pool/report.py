@@ -20,7 +20,8 @@ from mrmarket.money.pool.performance import (
     windows,
 )
 from mrmarket.money.pool.plan import ASSET_DECIMALS, SHARE_DECIMALS
-from mrmarket.money.pool.repository import BalanceRow, EquityRow, PoolRepository, ShareRepository
+from mrmarket.money.pool.repository import BalanceRow, EquityRow, PoolRepository
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.shares import price_of_one, value_of
 from mrmarket.money.pool.valuation import Basis, worth
 from mrmarket.money.pool.view import (

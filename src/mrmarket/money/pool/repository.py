@@ -1,28 +1,17 @@
-"""What pools remember beside the ledger. All SQL of this room; every row carries a seal over itself."""
+"""What settlement remembers beside the ledger, and what it reads there; every row carries a seal over itself.
+
+With `request_repository` and `share_repository` all SQL of this room.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
-from mrmarket.money.payouts.sealed_table import SealedTable
-from mrmarket.money.pool.rows import (
-    DayRow,
-    DepositRow,
-    DepositState,
-    EntryRow,
-    FeeRow,
-    FlagsRow,
-    LotRow,
-    MemberRow,
-    TermsRow,
-    WithdrawalRow,
-    WithdrawalState,
-)
 from mrmarket.store.event_log import genesis_hash
 from mrmarket.store.sql import Sql
 
@@ -114,18 +103,6 @@ _KEYS: Final = {
 }
 _AMOUNTS: Final = frozenset({"nav", "shares", "pnl"})
 
-TERMS: Final = SealedTable("pool_terms", TermsRow, ("pool", "version"))
-FLAGS: Final = SealedTable("pool_flags", FlagsRow, ("pool",))
-MEMBERS: Final = SealedTable("pool_members", MemberRow, ("pool", "account"))
-DEPOSITS: Final = SealedTable("pool_deposits", DepositRow, ("id",))
-WITHDRAWALS: Final = SealedTable("pool_withdrawals", WithdrawalRow, ("id",))
-LOTS: Final = SealedTable("pool_lots", LotRow, ("id",))
-ENTRIES: Final = SealedTable("share_entries", EntryRow, ("pool", "number"))
-FEES: Final = SealedTable("fee_windows", FeeRow, ("pool", "end_ms"))
-DAYS: Final = SealedTable("pool_days", DayRow, ("pool", "start_ms"))
-
-_TABLES: Final = (TERMS, FLAGS, MEMBERS, DEPOSITS, WITHDRAWALS, LOTS, ENTRIES, FEES, DAYS)
-
 
 def _select(table: str) -> str:
     return f"SELECT {', '.join(SEALED[table])} FROM {table} "  # noqa: S608 - constants
@@ -146,7 +123,7 @@ _UPSERTS: Final = {table: _upsert(table) for table in SEALED}
 
 
 def altered_rows(sql: Sql) -> Iterator[str]:
-    """Sentences about rows of this room that are not what was written."""
+    """Sentences about these tables' rows that are not what was written."""
     for table, columns in SEALED.items():
         for row in sql.rows(f"SELECT {', '.join(columns)}, seal FROM {table}"):  # noqa: S608 - constants
             values = tuple(
@@ -155,8 +132,6 @@ def altered_rows(sql: Sql) -> Iterator[str]:
             )
             if seal(table, values) != bytes(row[-1]):
                 yield f"{table}: the row of {row[0]!r}, {row[1]!r} is not what was written"
-    for kept in _TABLES:
-        yield from kept.altered(sql)
 
 
 class PoolRepository:
@@ -303,196 +278,3 @@ class PoolRepository:
 
     def _put(self, table: str, *values: object) -> None:
         self._sql.run(_UPSERTS[table], *values, seal(table, values))
-
-
-class DepositRepository:
-    """Deposits and withdrawals."""
-
-    def __init__(self, sql: Sql) -> None:
-        self._sql = sql
-
-    def deposit(self, deposit_id: str) -> DepositRow | None:
-        """A deposit."""
-        return DEPOSITS.find(self._sql, deposit_id)
-
-    def deposit_by_memo(self, memo: str) -> DepositRow | None:
-        """The deposit that a payment's memo names."""
-        rows = DEPOSITS.select(self._sql, "WHERE memo = ?", memo)
-        return rows[0] if rows else None
-
-    def put_deposit(self, row: DepositRow) -> None:
-        """Keep a deposit as it stands."""
-        DEPOSITS.put(self._sql, row)
-
-    def deposits_in(self, pool: str, states: Iterable[DepositState], limit: int) -> list[DepositRow]:
-        """Deposits of a pool by state, oldest first."""
-        wanted = [state.value for state in states]
-        marks = ", ".join("?" * len(wanted))
-        tail = f"WHERE pool = ? AND state IN ({marks}) ORDER BY created_ms, id LIMIT ?"
-        return DEPOSITS.select(self._sql, tail, pool, *wanted, limit)
-
-    def fees_charged(self, pool: str) -> list[tuple[str, int]]:
-        """Deposit fees of a pool: asset id and units of each deposit that paid one."""
-        rows = self._sql.rows(
-            "SELECT asset, fee_units FROM pool_deposits WHERE pool = ? AND fee_units <> '0'", pool
-        )
-        return [(asset, int(units)) for asset, units in rows]
-
-    def overdue(self, at_ms: int, limit: int) -> list[DepositRow]:
-        """Intents whose time has run out without a payment being seen."""
-        tail = "WHERE state = 'waiting' AND expires_ms < ? ORDER BY expires_ms, id LIMIT ?"
-        return DEPOSITS.select(self._sql, tail, at_ms, limit)
-
-    def deposits_of(self, account: str, limit: int) -> list[DepositRow]:
-        """A user's deposits, newest first."""
-        tail = "WHERE account = ? ORDER BY created_ms DESC, id DESC LIMIT ?"
-        return DEPOSITS.select(self._sql, tail, account, limit)
-
-    def withdrawal(self, withdrawal_id: str) -> WithdrawalRow | None:
-        """A withdrawal."""
-        return WITHDRAWALS.find(self._sql, withdrawal_id)
-
-    def withdrawal_of_payout(self, payout: str) -> WithdrawalRow | None:
-        """The withdrawal that a payout pays."""
-        rows = WITHDRAWALS.select(self._sql, "WHERE payout = ?", payout)
-        return rows[0] if rows else None
-
-    def put_withdrawal(self, row: WithdrawalRow) -> None:
-        """Keep a withdrawal as it stands."""
-        WITHDRAWALS.put(self._sql, row)
-
-    def withdrawals_in(self, pool: str, states: Iterable[WithdrawalState], limit: int) -> list[WithdrawalRow]:
-        """Withdrawals from a pool by state, oldest first."""
-        wanted = [state.value for state in states]
-        marks = ", ".join("?" * len(wanted))
-        tail = f"WHERE pool = ? AND state IN ({marks}) ORDER BY ready_ms, created_ms, id LIMIT ?"
-        return WITHDRAWALS.select(self._sql, tail, pool, *wanted, limit)
-
-    def queued_withdrawals(self) -> list[WithdrawalRow]:
-        """Every withdrawal whose shares are held."""
-        return WITHDRAWALS.select(self._sql, "WHERE state IN ('held', 'unwinding')")
-
-    def withdrawals_of(self, account: str, limit: int) -> list[WithdrawalRow]:
-        """A user's withdrawals, newest first."""
-        tail = "WHERE account = ? ORDER BY created_ms DESC, id DESC LIMIT ?"
-        return WITHDRAWALS.select(self._sql, tail, account, limit)
-
-
-class ShareRepository:
-    """Terms, lots, every change of shares, fees and days."""
-
-    def __init__(self, sql: Sql) -> None:
-        self._sql = sql
-
-    def terms(self, pool: str) -> list[TermsRow]:
-        """Every version, in order."""
-        return TERMS.select(self._sql, "WHERE pool = ? ORDER BY version", pool)
-
-    def add_terms(self, row: TermsRow) -> None:
-        """Add a version."""
-        TERMS.add(self._sql, row)
-
-    def flags(self, pool: str) -> FlagsRow:
-        """What is paused."""
-        return FLAGS.find(self._sql, pool) or FlagsRow(pool)
-
-    def put_flags(self, row: FlagsRow) -> None:
-        """Pause or resume."""
-        FLAGS.put(self._sql, row)
-
-    def members(self, pool: str) -> list[MemberRow]:
-        """Who may enter a permissioned pool, by account."""
-        return MEMBERS.select(self._sql, "WHERE pool = ? ORDER BY account", pool)
-
-    def is_member(self, pool: str, account: str) -> bool:
-        """Whether somebody may enter."""
-        return MEMBERS.find(self._sql, pool, account) is not None
-
-    def put_member(self, row: MemberRow) -> None:
-        """Let somebody enter."""
-        MEMBERS.put(self._sql, row)
-
-    def remove_member(self, pool: str, account: str) -> None:
-        """No longer let somebody enter; what they have in the pool stays theirs."""
-        self._sql.run("DELETE FROM pool_members WHERE pool = ? AND account = ?", pool, account)
-
-    def lot(self, lot_id: str) -> LotRow | None:
-        """A lot."""
-        return LOTS.find(self._sql, lot_id)
-
-    def put_lot(self, row: LotRow) -> None:
-        """Keep a lot as it stands; history needs it also without shares."""
-        LOTS.put(self._sql, row)
-
-    def lots(self, pool: str, account: str) -> list[LotRow]:
-        """A user's lots in a pool that have shares, oldest first."""
-        tail = "WHERE pool = ? AND account = ? AND share_units <> '0' ORDER BY opened_ms, id"
-        return LOTS.select(self._sql, tail, pool, account)
-
-    def lots_of(self, account: str) -> list[LotRow]:
-        """A user's lots with shares, by pool, oldest first."""
-        tail = "WHERE account = ? AND share_units <> '0' ORDER BY pool, opened_ms, id"
-        return LOTS.select(self._sql, tail, account)
-
-    def every_lot(self, pool: str) -> list[LotRow]:
-        """Every lot that a pool ever had."""
-        return LOTS.select(self._sql, "WHERE pool = ?", pool)
-
-    def entry_sums(self) -> dict[tuple[str, str], int]:
-        """Share units that the history comes to, by pool and account."""
-        sums: dict[tuple[str, str], int] = {}
-        for pool, account, units in self._sql.rows("SELECT pool, account, share_units FROM share_entries"):
-            sums[pool, account] = sums.get((pool, account), 0) + int(units)
-        return sums
-
-    def lot_sums(self) -> dict[tuple[str, str], int]:
-        """Share units in lots, by pool and account."""
-        sums: dict[tuple[str, str], int] = {}
-        for pool, account, units in self._sql.rows("SELECT pool, account, share_units FROM pool_lots"):
-            sums[pool, account] = sums.get((pool, account), 0) + int(units)
-        return sums
-
-    def last_entry(self, pool: str) -> EntryRow | None:
-        """The newest change of shares."""
-        rows = ENTRIES.select(self._sql, "WHERE pool = ? ORDER BY number DESC LIMIT 1", pool)
-        return rows[0] if rows else None
-
-    def add_entry(self, row: EntryRow) -> None:
-        """Add a change of shares."""
-        ENTRIES.add(self._sql, row)
-
-    def entries_before(self, pool: str, end_ms: int) -> list[EntryRow]:
-        """Every change of shares before a time, in order."""
-        return ENTRIES.select(self._sql, "WHERE pool = ? AND at_ms < ? ORDER BY number", pool, end_ms)
-
-    def entries_of(self, account: str) -> list[EntryRow]:
-        """Every change of a user's shares, by pool and in order."""
-        return ENTRIES.select(self._sql, "WHERE account = ? ORDER BY pool, number", account)
-
-    def last_fees(self, pool: str) -> FeeRow | None:
-        """The newest window."""
-        rows = FEES.select(self._sql, "WHERE pool = ? ORDER BY end_ms DESC LIMIT 1", pool)
-        return rows[0] if rows else None
-
-    def add_fees(self, row: FeeRow) -> None:
-        """Add a window."""
-        FEES.add(self._sql, row)
-
-    def fees(self, pool: str, start_ms: int, end_ms: int) -> list[FeeRow]:
-        """Windows that end in `[start_ms, end_ms)`, in order."""
-        tail = "WHERE pool = ? AND end_ms >= ? AND end_ms < ? ORDER BY end_ms"
-        return FEES.select(self._sql, tail, pool, start_ms, end_ms)
-
-    def day(self, pool: str, start_ms: int) -> DayRow:
-        """A day's figures."""
-        rows = DAYS.select(self._sql, "WHERE pool = ? AND start_ms = ?", pool, start_ms)
-        return rows[0] if rows else DayRow(pool, start_ms)
-
-    def put_day(self, row: DayRow) -> None:
-        """Keep a day's figures."""
-        DAYS.put(self._sql, row)
-
-    def days(self, pool: str, start_ms: int, end_ms: int) -> list[DayRow]:
-        """Days that start in `[start_ms, end_ms)`, in order."""
-        tail = "WHERE pool = ? AND start_ms >= ? AND start_ms < ? ORDER BY start_ms"
-        return DAYS.select(self._sql, tail, pool, start_ms, end_ms)

@@ -19,15 +19,9 @@ from mrmarket.money.pool.book import PoolBook, plain_lot
 from mrmarket.money.pool.errors import StreamBrokenError
 from mrmarket.money.pool.fill_posting import effect, fill_group, fill_key, signed_units
 from mrmarket.money.pool.plan import ASSET_DECIMALS, PoolPlan
-from mrmarket.money.pool.repository import (
-    BalanceRow,
-    Cursor,
-    MarkRow,
-    ParkedFill,
-    PoolRepository,
-    ShareRepository,
-)
+from mrmarket.money.pool.repository import BalanceRow, Cursor, MarkRow, ParkedFill, PoolRepository
 from mrmarket.money.pool.rows import DayRow, EntryKind
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.stakes import founding_group, founding_shares
 from mrmarket.money.pool.terms import DAY_MS
 from mrmarket.money.pool.valuation import Basis, Mark, worth

@@ -10,7 +10,7 @@ from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.payouts.move import Direction
 from mrmarket.money.pool.appraisal import narrowed, widened
 from mrmarket.money.pool.book import PoolBook
-from mrmarket.money.pool.repository import DepositRepository
+from mrmarket.money.pool.request_repository import RequestRepository
 from mrmarket.money.pool.terms import BPS
 from mrmarket.money.pool.withdrawal import QUEUED, Withdrawals
 
@@ -74,7 +74,7 @@ def _quote_move(
 ) -> WantedMove | None:
     plan = book.plan
     venue = plan.quote_asset
-    queued = DepositRepository(draft.sql).withdrawals_in(plan.name, QUEUED, _AT_ONCE)
+    queued = RequestRepository(draft.sql).withdrawals_in(plan.name, QUEUED, _AT_ONCE)
     owed = {row.id: withdrawals.estimate(draft, row) for row in queued}
     due = sum(owed[row.id] for row in queued if row.ready_ms <= draft.at_ms)
     coming = narrowed(draft.pending(plan.pool.id, venue.id).outgoing, rail.decimals)

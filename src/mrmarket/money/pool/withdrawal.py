@@ -49,8 +49,9 @@ from mrmarket.money.pool.errors import (
 from mrmarket.money.pool.lots import Choice, Leaving, choose, decode_parts, divide, encode_parts, free_units
 from mrmarket.money.pool.nav_point import waiting_for
 from mrmarket.money.pool.plan import OWNER_FEES, SHARE_DECIMALS
-from mrmarket.money.pool.repository import DepositRepository, ShareRepository
+from mrmarket.money.pool.request_repository import RequestRepository
 from mrmarket.money.pool.rows import WithdrawalRow, WithdrawalState
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.shares import payout_for
 from mrmarket.money.pool.stakes import stake_memo
 from mrmarket.money.pool.valuation import Basis
@@ -91,7 +92,7 @@ class Withdrawals:
             RequestConflictError: if the id was used for another withdrawal.
             WithdrawalRefusedError: by the rule that keeps the shares in.
         """
-        known = DepositRepository(draft.sql).withdrawal(withdrawal_id)
+        known = RequestRepository(draft.sql).withdrawal(withdrawal_id)
         if known is not None:
             if (known.account, known.pool, known.destination) != (
                 ask.account,
@@ -143,7 +144,7 @@ class Withdrawals:
             priced="",
         )
         self._reserve(draft, row, 1)
-        DepositRepository(draft.sql).put_withdrawal(row)
+        RequestRepository(draft.sql).put_withdrawal(row)
         return row
 
     def request_balance(  # an asset, an amount, a place
@@ -155,12 +156,15 @@ class Withdrawals:
             RequestConflictError: if the id was used for another withdrawal.
             WithdrawalRefusedError: if the account has not as much free.
         """
-        repository = DepositRepository(draft.sql)
+        repository = RequestRepository(draft.sql)
         known = repository.withdrawal(withdrawal_id)
         if known is not None:
             if (known.account, known.pool, known.asset, known.units) != (account, "", asset, units):
                 raise RequestConflictError("withdrawal", withdrawal_id)
             return known
+        places = {"pool"}.union(book.plan.venue for book in self._books.values())
+        if draft.asset(asset) is None or asset.partition(":")[0] in places:
+            raise WithdrawalRefusedError(asset, "asset", "no payment rail carries it")
         row = WithdrawalRow(
             id=withdrawal_id,
             account=account,
@@ -226,7 +230,7 @@ class Withdrawals:
 
         The row comes back sending, or held as it was with what it waits for.
         """
-        row = DepositRepository(draft.sql).withdrawal(withdrawal_id)
+        row = RequestRepository(draft.sql).withdrawal(withdrawal_id)
         if row is None:
             raise UnknownRequestError("withdrawal", withdrawal_id)
         if row.state not in QUEUED or draft.at_ms < row.ready_ms:
@@ -261,7 +265,7 @@ class Withdrawals:
         Raises:
             RequestStateError: if a payment is to be retried whose money went elsewhere meanwhile.
         """
-        row = DepositRepository(draft.sql).withdrawal_of_payout(payout.id)
+        row = RequestRepository(draft.sql).withdrawal_of_payout(payout.id)
         if row is None or (ending is Ending.REVIVED and row.state is not WithdrawalState.REFUSED):
             state = "paid otherwise" if row is None else row.state
             raise RequestStateError("withdrawal", payout.cause_key, state, "refused and not sent elsewhere")
@@ -331,11 +335,11 @@ class Withdrawals:
 
     def _keep(self, draft: Draft, row: WithdrawalRow) -> WithdrawalRow:
         row = replace(row, changed_ms=draft.at_ms)
-        DepositRepository(draft.sql).put_withdrawal(row)
+        RequestRepository(draft.sql).put_withdrawal(row)
         return row
 
     def _own(self, draft: Draft, withdrawal_id: str, account: str) -> WithdrawalRow:
-        row = DepositRepository(draft.sql).withdrawal(withdrawal_id)
+        row = RequestRepository(draft.sql).withdrawal(withdrawal_id)
         if row is None or row.account != account:
             raise UnknownRequestError("withdrawal", withdrawal_id)
         return row
