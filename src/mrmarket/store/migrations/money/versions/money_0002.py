@@ -54,7 +54,7 @@ def _add(table: str, name: str, kind: sa.types.TypeEngine[Any], check: str | Non
 
 
 def _write_anew(table: str) -> None:
-    """Give every row its new columns on the disk, as new rows have them; SQLite would leave old rows short."""
+    """Give every row its new columns on the disk, as new rows have them; SQLite leaves old rows short."""
     for verb in ("update", "delete"):
         op.execute(f"DROP TRIGGER {table}_never_{verb}")
     op.execute(f"UPDATE {table} SET kind = kind")  # noqa: S608 - constants
