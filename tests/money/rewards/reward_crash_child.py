@@ -14,10 +14,11 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from money.rewards.reward_stage import CAMPAIGN, START_MS, USDT, Stage, WrittenHistory, held
+from money.rewards.reward_stage import CAMPAIGN, USDT, Stage, WrittenHistory, held
 from mrmarket.money.payouts.outbox import Outbox
+from mrmarket.money.rewards.daily import reward_job
 from mrmarket.money.rewards.distribution import Distributor
-from mrmarket.money.rewards.jobs import Job, JobRunner, Window
+from mrmarket.money.rewards.jobs import JobRunner
 from mrmarket.money.rewards.repository import RewardRepository
 from mrmarket.money.rewards.rows import Preference
 
@@ -41,13 +42,7 @@ def live(folder: Path) -> None:
     stage.retract("gone")
     stage.allocator.resume()
 
-    def allocate(window: Window) -> None:
-        day = CAMPAIGN.day_at(window.start_ms)
-        if day is not None:
-            stage.allocator.allocate(window.scope, day)
-
-    job = Job("rewards", CAMPAIGN.id, START_MS, CAMPAIGN.cycle_ms, allocate, CAMPAIGN.end_ms)
-    JobRunner(stage.writer, stage.clock, [job]).step()
+    JobRunner(stage.writer, stage.clock, [reward_job(stage.allocator, CAMPAIGN)]).step()
     stage.receive("late", 12_345)
     stage.retract("tx1")
     stage.allocator.allocate_due()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -21,19 +22,23 @@ from money.rewards.reward_stage import (
     held,
 )
 from mrmarket.core.clock import NS_PER_MS, ManualClock
-from mrmarket.core.errors import InvalidInputError
+from mrmarket.core.errors import InvalidInputError, MrMarketError
 from mrmarket.money.ledger.group import Group, Transfer, TransferKind
+from mrmarket.money.rewards.allocator import Allocator
+from mrmarket.money.rewards.attribution import LpShare
 from mrmarket.money.rewards.campaign import Campaign
 from mrmarket.money.rewards.errors import (
     CampaignConflictError,
     EntryConflictError,
     RewardPostingError,
+    ShareHistoryError,
     UnknownAttributionError,
     UnknownCampaignError,
     UnknownDayError,
     UnknownRunError,
     WindowOpenError,
 )
+from mrmarket.money.rewards.inputs import Sources
 from mrmarket.money.rewards.invariant import reward_balances
 from mrmarket.money.rewards.receipts import Receipt, receive, register, rewards_account
 from mrmarket.money.rewards.replay import replay_day
@@ -227,6 +232,63 @@ def test_an_unknown_rule_is_refused_with_those_offered(open_stage: StageOpener) 
     with pytest.raises(UnknownAttributionError) as caught:
         stage.allocator.allocate("odd", 0)
     assert caught.value.offered == ("lp_share",)
+
+
+def test_one_campaigns_trouble_does_not_hold_up_the_others(open_stage: StageOpener) -> None:
+    """The sweep gives what it can and then says what it could not, all of it."""
+    stage = open_stage().open_books()
+    stage.history.steps = [held(ALICE, 1)]
+    for name in ("a-odd", "z-odd"):
+        odd = Campaign(name, "main", START_MS, START_MS + 1_000, 1_000, attribution="per_moon")
+        stage.do(partial(register, campaign=odd))
+        stage.do(partial(receive, receipt=Receipt("s", name, name, 0, USDT.id, 1, 0), origin=WORLD))
+    stage.receive("tx1", 100)
+    with pytest.raises(UnknownAttributionError) as caught:
+        stage.allocator.allocate_due()
+    assert len(caught.value.__notes__) == 1
+    assert stage.balance(ALICE) == 100
+
+
+def test_two_allocators_at_once_give_once(open_stage: StageOpener) -> None:
+    """Two threads allocate the same day at the same time: everybody is credited once and neither fails."""
+    stage = open_stage().open_books()
+    stage.history.steps = [held(f"user:u{number}", 1) for number in range(20)]
+    stage.receive("tx1", 2_000)
+    with ThreadPoolExecutor(4) as threads:
+        answers = [threads.submit(stage.allocator.allocate, CAMPAIGN.id, 0) for _ in range(4)]
+        runs = [run for answer in answers for run in answer.result()]
+    stage.allocator.resume()
+    assert len(runs) == 1
+    assert {stage.balance(f"user:u{number}") for number in range(20)} == {100}
+    stage.money()
+
+
+def test_without_more_ports_everybody_counts_once(open_stage: StageOpener) -> None:
+    """Multipliers and exclusions are optional; one that is negative is refused."""
+    stage = open_stage().open_books()
+    stage.history.steps = [held(ALICE, 1), held(BOB, 1)]
+    stage.receive("tx1", 10)
+    plain = Allocator(stage.writer, stage.reader, Sources((LpShare(stage.history),)))
+    assert [row.units for row in plain.preview(CAMPAIGN.id, 0)[0].plan.rows] == [5, 5]
+    stage.history.ratios = {BOB: (-1, 1)}
+    with pytest.raises(InvalidInputError):
+        stage.allocator.allocate(CAMPAIGN.id, 0)
+    assert stage.balance(REWARDS) == 10
+
+
+@pytest.mark.parametrize(
+    ("stranger", "refusal"), [("nobody", ShareHistoryError), ("user:", InvalidInputError)]
+)
+def test_shares_of_no_account_are_refused_whole(
+    open_stage: StageOpener, stranger: str, refusal: type[MrMarketError]
+) -> None:
+    """A share history that names no user's account credits nobody, and leaves no run behind."""
+    stage = open_stage().open_books()
+    stage.history.steps = [held(ALICE, 1), held(stranger, 1)]
+    stage.receive("tx1", 10)
+    with pytest.raises(refusal):
+        stage.allocator.allocate(CAMPAIGN.id, 0)
+    assert stage.repository(lambda repository: repository.all_runs()) == []
 
 
 @pytest.mark.parametrize(

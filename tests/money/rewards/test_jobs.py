@@ -8,6 +8,7 @@ from money.rewards.conftest import StageOpener
 from money.rewards.reward_stage import ALICE, CAMPAIGN, START_MS, Stage, held
 from mrmarket.core.clock import NS_PER_MS, ManualClock
 from mrmarket.money.ledger.errors import LedgerStoppedError
+from mrmarket.money.rewards.daily import reward_job
 from mrmarket.money.rewards.errors import JobsError
 from mrmarket.money.rewards.job_repository import JobRepository, JobRow, JobState
 from mrmarket.money.rewards.jobs import Job, JobRunner, Window
@@ -100,12 +101,7 @@ def test_days_of_a_campaign_are_allocated_by_a_job(open_stage: StageOpener) -> N
     for day in range(3):
         stage.receive(f"tx{day}", 100, day)
 
-    def allocate(window: Window) -> None:
-        day = CAMPAIGN.day_at(window.start_ms)
-        assert day is not None
-        stage.allocator.allocate(window.scope, day)
-
-    job = Job("rewards", CAMPAIGN.id, CAMPAIGN.start_ms, CAMPAIGN.cycle_ms, allocate, CAMPAIGN.end_ms)
+    job = reward_job(stage.allocator, CAMPAIGN)
     runner = JobRunner(stage.writer, stage.clock, [job])
     assert (runner.step(), stage.balance(ALICE)) == (2, 200)
     stage.clock.advance(2_000 * NS_PER_MS)

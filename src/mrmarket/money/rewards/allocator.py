@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -14,7 +14,7 @@ from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.group import Group, Transfer, TransferKind
 from mrmarket.money.ledger.writer import LedgerWriter
 from mrmarket.money.payouts.payment import RESERVE
-from mrmarket.money.rewards.errors import InputsMovedError, WindowOpenError
+from mrmarket.money.rewards.errors import InputsMovedError, RewardsError, WindowOpenError
 from mrmarket.money.rewards.inputs import (
     FEE_ACCOUNT,
     Draught,
@@ -23,7 +23,7 @@ from mrmarket.money.rewards.inputs import (
     draw_up,
     encode_judgement,
 )
-from mrmarket.money.rewards.receipts import post, rewards_account, unopened
+from mrmarket.money.rewards.receipts import account_named, post, rewards_account, unopened
 from mrmarket.money.rewards.repository import DayKey, RewardRepository
 from mrmarket.money.rewards.rows import AllocationRow, Disposition, RunRow
 from mrmarket.store.sql import SqlReader
@@ -81,22 +81,29 @@ class Allocator:
         return [run for run in runs if run is not None]
 
     def allocate_due(self) -> list[RunRow]:
-        """Finish what was begun, then allocate every day that is over and has something to give."""
-        self.resume()
+        """Finish what was begun, then allocate every day that is over and has something to give; these runs.
+
+        Raises:
+            RewardsError: the first, once every other day had its turn; its notes name the rest.
+        """
         now_ms = self._writer.perform(_now).result()
         with self._reader.snapshot() as sql:
-            keys = RewardRepository(sql).unfinished_days()
+            repository = RewardRepository(sql)
+            unfinished = repository.open_runs()
+            keys = repository.unfinished_days()
             over = [key for key in keys if campaign_of(sql, key[0]).window(key[1]).end_ms <= now_ms]
-        runs = [self._allocate(key, reconsider=False) for key in over]
-        return [run for run in runs if run is not None]
+        credits_ = [partial(self._credit, run) for run in unfinished]
+        return _each([*credits_, *(partial(self._allocate, key, reconsider=False) for key in over)])
 
     def resume(self) -> list[RunRow]:
-        """Credit what is left of runs that were recorded and not finished; these runs."""
+        """Credit what is left of runs that were recorded and not finished; these runs.
+
+        Raises:
+            RewardsError: as `allocate_due`.
+        """
         with self._reader.snapshot() as sql:
             unfinished = RewardRepository(sql).open_runs()
-        for run in unfinished:
-            self._credit(run)
-        return unfinished
+        return _each([partial(self._credit, run) for run in unfinished])
 
     def _allocate(self, key: DayKey, *, reconsider: bool) -> RunRow | None:
         for left in reversed(range(_TRIES)):
@@ -112,8 +119,7 @@ class Allocator:
                     raise
                 continue
             reach("rewards.recorded")
-            self._credit(run)
-            return run
+            return self._credit(run)
         return None  # pragma: no cover - the last try returns or raises
 
     def _record(self, draught: Draught, draft: Draft) -> RunRow:
@@ -144,10 +150,11 @@ class Allocator:
         repository.add_rows(run.id, rows)
         return run
 
-    def _credit(self, run: RunRow) -> None:
+    def _credit(self, run: RunRow) -> RunRow:
         for chunk in range(run.chunks):
             self._writer.perform(partial(_credit, run, chunk)).result()
             reach("rewards.chunk_credited" if chunk < run.chunks - 1 else "rewards.closed")
+        return run
 
 
 def frame_key(run: str) -> str:
@@ -160,6 +167,22 @@ def chunk_key(run: str, chunk: int) -> str:
     return f"reward:{run}:{chunk}"
 
 
+def _each(works: Sequence[Callable[[], RunRow | None]]) -> list[RunRow]:
+    """Do all of it, and only then raise what the first refusal was: nobody waits for another's trouble."""
+    runs: list[RunRow | None] = []
+    refusals: list[RewardsError] = []
+    for work in works:
+        try:
+            runs.append(work())
+        except RewardsError as error:
+            refusals.append(error)
+    if refusals:
+        for other in refusals[1:]:
+            refusals[0].add_note(str(other))
+        raise refusals[0]
+    return [run for run in runs if run is not None]
+
+
 def _now(draft: Draft) -> int:
     return draft.at_ms
 
@@ -167,10 +190,11 @@ def _now(draft: Draft) -> int:
 def _credit(run: RunRow, chunk: int, draft: Draft) -> None:
     repository = RewardRepository(draft.sql)
     key = chunk_key(run.id, chunk)
-    if repository.group_at(key) is None:
+    # Asked in this order because a record comes with all its transfers, and that costs.
+    if repository.group_at(key) is None and draft.record(key) is None:
         rewards = rewards_account(run.pool)
         credits_ = repository.chunk(run.id, chunk)
-        users = [Account.of(AccountKind.USER, account.partition(":")[2]) for account, _ in credits_]
+        users = [account_named(draft, account) for account, _ in credits_]
         transfers = tuple(
             Transfer(rewards.id, account, run.asset, units, TransferKind.CREDIT_REWARD)
             for account, units in credits_

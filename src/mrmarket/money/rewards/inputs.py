@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from mrmarket.money.ledger.account import AccountKind
+from mrmarket.money.ledger.account import Account, AccountKind
 from mrmarket.money.payouts.payment import RESERVE
 from mrmarket.money.rewards.attribution import (
     Attribution,
@@ -24,7 +24,7 @@ from mrmarket.money.rewards.attribution import (
     weigh,
 )
 from mrmarket.money.rewards.campaign import Campaign, Span
-from mrmarket.money.rewards.errors import UnknownCampaignError
+from mrmarket.money.rewards.errors import ShareHistoryError, UnknownCampaignError
 from mrmarket.money.rewards.plan import Money, Plan, Terms, plan_run
 from mrmarket.money.rewards.repository import DayKey, RewardRepository, available
 from mrmarket.money.rewards.rows import EntryRow, Payer, ReductionRow, RunKind, RunRow
@@ -104,6 +104,7 @@ def draw_up(
         return None
     judgement = _judgement(sql, sources, campaign, span, runs, past, reconsider=reconsider)
     measured = chosen(sources.attributions, campaign.attribution).measure(sql, campaign.pool, span)
+    _check_accounts(measured.users, span)
     weighing = weigh(measured, judgement)
     run_id = _run_id(key, span, len(runs), entries, reductions)
     terms = Terms(
@@ -156,6 +157,15 @@ def decode_judgement(given: bytes) -> Judgement:
     """Multipliers and exclusions of a run."""
     multipliers, excluded = msgspec.json.decode(given, type=tuple[dict[str, tuple[int, int]], dict[str, str]])
     return Judgement(multipliers, excluded)
+
+
+def _check_accounts(accounts: Sequence[str], span: Span) -> None:
+    """What names no account must not get as far as a run that then cannot be credited."""
+    for account in accounts:
+        kind, _, name = account.partition(":")
+        if kind != AccountKind.USER:
+            raise ShareHistoryError(account, span.start_ms, "it is no user's account")
+        Account.of(AccountKind.USER, name)
 
 
 def _judgement(

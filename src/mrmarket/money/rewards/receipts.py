@@ -173,7 +173,7 @@ def reduce(
     left = entry.units - _lost(draft, entry)
     if not 0 < units <= left:
         raise ExcessReductionError(entry.id, left, units)
-    target = counter or _account(draft, entry.origin)
+    target = counter or account_named(draft, entry.origin)
     payer = Payer.REWARDS
     if is_allocated(draft, entry):
         payer = Payer.ELSEWHERE if paid_elsewhere or target.id == RESERVE.id else Payer.RESERVE
@@ -206,7 +206,7 @@ def cover_shortages(draft: Draft) -> list[ReductionRow]:
         reduction
         for reduction in RewardRepository(draft.sql).unpaid_reductions()
         if draft.record(charge_key(reduction.id)) is None
-        and not _charge(draft, reduction, _account(draft, reduction.counter))
+        and not _charge(draft, reduction, account_named(draft, reduction.counter))
     ]
 
 
@@ -234,6 +234,21 @@ def reduction_id(entry: str, kind: Reduction, ref: str) -> str:
 def unopened(draft: Draft, *accounts: Account) -> tuple[Account, ...]:
     """Those that the ledger does not know yet."""
     return tuple(account for account in accounts if draft.account(account.id) is None)
+
+
+def account_named(draft: Draft, account: str) -> Account:
+    """An account as the ledger knows it, or as it is to be opened.
+
+    Raises:
+        InvalidInputError: if the id names no kind of account.
+    """
+    known = draft.account(account)
+    if known is not None:
+        return known
+    kind, _, name = account.partition(":")
+    if kind not in {member.value for member in AccountKind}:
+        raise InvalidInputError("account", account, "an id such as user:alice")
+    return Account.of(AccountKind(kind), name)
 
 
 def post(draft: Draft, group: Group) -> Posted:
@@ -281,14 +296,6 @@ def _campaign(draft: Draft, name: str) -> Campaign:
     if campaign is None:
         raise UnknownCampaignError(name)
     return campaign
-
-
-def _account(draft: Draft, account: str) -> Account:
-    known = draft.account(account)
-    if known is not None:
-        return known
-    kind, _, name = account.partition(":")
-    return Account.of(AccountKind(kind), name)
 
 
 def _is_same(entry: EntryRow, receipt: Receipt, origin: Account) -> bool:
