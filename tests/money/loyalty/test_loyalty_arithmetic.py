@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from fractions import Fraction
 
@@ -168,3 +169,28 @@ def test_negative_totals_and_weights_are_refused(total: int, weight: int) -> Non
     """They would take from somebody."""
     with pytest.raises(InvalidInputError):
         share_out(total, {"a": weight, "b": 5}, "s")
+
+
+@given(
+    st.integers(0, 10**6),
+    st.dictionaries(st.text(max_size=2), st.integers(0, 4), min_size=1, max_size=12),
+    st.text(max_size=3),
+)
+def test_what_is_left_goes_to_the_largest_remainders_and_then_by_lot(
+    total: int, weights: dict[str, int], salt: str
+) -> None:
+    """The same as drawing a lot for everybody and sorting by remainder first."""
+    whole = sum(weights.values())
+    wanted = dict.fromkeys(weights, 0)
+    if whole:
+        wanted = {name: total * weight // whole for name, weight in weights.items()}
+        queue = sorted(
+            weights,
+            key=lambda name: (
+                -(total * weights[name] % whole),
+                hashlib.sha256(f"{salt}|{name}".encode()).digest(),
+            ),
+        )
+        for name in queue[: total - sum(wanted.values())]:
+            wanted[name] += 1
+    assert share_out(total, weights, salt) == wanted

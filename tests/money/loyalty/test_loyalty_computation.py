@@ -37,7 +37,7 @@ from mrmarket.money.loyalty import CRASH_POINTS, computation, table
 from mrmarket.money.loyalty.checkpoint import save
 from mrmarket.money.loyalty.computation import ModelName, Request, compute, from_log
 from mrmarket.money.loyalty.documents import FILES, write
-from mrmarket.money.loyalty.errors import FolderRefusedError
+from mrmarket.money.loyalty.errors import CannotWriteError, FolderRefusedError
 from mrmarket.money.loyalty.event import Pool, Token
 from mrmarket.money.loyalty.outcome import Outcome
 from mrmarket.money.loyalty.pool_events import PoolEventFile
@@ -342,7 +342,7 @@ def test_a_failure_while_writing_leaves_what_was_there(
             "mrmarket.money.loyalty.documents.reach",
             lambda at, label=label: full(at) if at == label else None,
         )
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(CannotWriteError, match="No space"):
             write(run(tmp_path, "hybrid"), out)
         assert {path.name: path.read_bytes() for path in out.iterdir()} == before
         assert sorted(path.name for path in tmp_path.iterdir()) == ["events.json", "out", "prices.json"]

@@ -25,6 +25,7 @@ from money.loyalty.loyalty_samples import (
 from mrmarket.money.loyalty import checkpoint, columns, history, table
 from mrmarket.money.loyalty.errors import (
     AmountTooLargeError,
+    CannotWriteError,
     CorruptEventError,
     FileRefusedError,
     LateEventError,
@@ -189,3 +190,5 @@ def test_a_state_file_is_whole_or_refused(tmp_path: Path) -> None:
             checkpoint.load(file)
     with pytest.raises(FileRefusedError):
         checkpoint.load(tmp_path / "none.json")
+    with pytest.raises(CannotWriteError, match="make room"):
+        checkpoint.save(state, tmp_path / "none" / "state.json")

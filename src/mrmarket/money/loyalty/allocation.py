@@ -27,14 +27,17 @@ def share_out(total_units: int, weights: Mapping[str, int], salt: str) -> dict[s
     if whole == 0:
         return dict.fromkeys(weights, 0)
     parts: dict[str, int] = {}
-    remainders: list[tuple[int, str]] = []
+    remainders: dict[str, int] = {}
     for name, weight in weights.items():
-        parts[name], remainder = divmod(total_units * weight, whole)
-        remainders.append((remainder, name))
+        parts[name], remainders[name] = divmod(total_units * weight, whole)
     left = total_units - sum(parts.values())
     if left:
-        remainders.sort(key=lambda pair: (-pair[0], _lot(salt, pair[1])))
-        for _, name in remainders[:left]:
+        # Only those level with the last to get a unit need a lot drawn.
+        last = sorted(remainders.values(), reverse=True)[left - 1]
+        ahead = [name for name, remainder in remainders.items() if remainder > last]
+        level = [name for name, remainder in remainders.items() if remainder == last]
+        level.sort(key=lambda name: _lot(salt, name))
+        for name in (*ahead, *level[: left - len(ahead)]):
             parts[name] += 1
     return parts
 

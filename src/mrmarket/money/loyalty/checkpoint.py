@@ -20,7 +20,12 @@ from typing import Final, Self
 import msgspec
 
 from mrmarket.core.crash import reach
-from mrmarket.money.loyalty.errors import FileRefusedError, LateEventError, StateRefusedError
+from mrmarket.money.loyalty.errors import (
+    CannotWriteError,
+    FileRefusedError,
+    LateEventError,
+    StateRefusedError,
+)
 from mrmarket.money.loyalty.event import LiquidityEvent, Pool, in_order
 from mrmarket.money.loyalty.history import pools_of, sum_up
 from mrmarket.money.loyalty.position import DayPrices, Position, play
@@ -117,14 +122,21 @@ def load(path: Path) -> State:
 
 
 def save(state: State, path: Path) -> None:
-    """Put a state in the place of the one before, at once."""
+    """Put a state in the place of the one before, at once.
+
+    Raises:
+        CannotWriteError: the disk is full, or the place is not ours to write to.
+    """
     beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        file.write(msgspec.json.encode(state))
-        file.flush()
-        os.fsync(file.fileno())
-    reach("loyalty.state_written")
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            file.write(msgspec.json.encode(state))
+            file.flush()
+            os.fsync(file.fileno())
+        reach("loyalty.state_written")
+        beside.replace(path)
+    except OSError as error:
+        raise CannotWriteError(path, error) from error
 
 
 def move_on(

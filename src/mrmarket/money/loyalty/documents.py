@@ -15,7 +15,7 @@ import msgspec
 
 from mrmarket.core.crash import reach
 from mrmarket.core.decimals import format_decimal, format_units
-from mrmarket.money.loyalty.errors import FolderRefusedError
+from mrmarket.money.loyalty.errors import CannotWriteError, FolderRefusedError
 from mrmarket.money.loyalty.last_balance import NAME as LAST_BALANCE
 from mrmarket.money.loyalty.outcome import Outcome
 from mrmarket.money.loyalty.prices import written_day
@@ -74,8 +74,17 @@ def write(outcome: Outcome, folder: Path) -> None:
 
     Raises:
         FolderRefusedError: there is a file that is not of this command.
+        CannotWriteError: the disk is full, or the place is not ours to write to.
     """
+    folder = folder.resolve()
     refuse_strangers(folder)
+    try:
+        _put(outcome, folder)
+    except OSError as error:
+        raise CannotWriteError(folder, error) from error
+
+
+def _put(outcome: Outcome, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".new", dir=folder.parent))
     aside = fresh.with_suffix(".old")

@@ -198,3 +198,16 @@ class FolderRefusedError(LoyaltyError):
         super().__init__(
             f"{path} holds {stranger}, which is not of this command; give a new folder with --out"
         )
+
+
+class CannotWriteError(LoyaltyError):
+    """The disk or the system refused a file."""
+
+    code = "cannot_write"
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} cannot be written ({error.strerror or error}); "
+            "make room or give another place: what was there before stands"
+        )
