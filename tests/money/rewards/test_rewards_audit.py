@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from money.rewards.reward_stage import ALICE, BOB, CAMPAIGN, START_MS, USDT, Stage, held
+from mrmarket.money.ledger.verification import verify_ledger
 from mrmarket.money.payouts.outbox import Outbox
-from mrmarket.money.rewards.audit import faults
+from mrmarket.money.rewards.audit import check_rewards, faults
 from mrmarket.money.rewards.distribution import Distributor
 from mrmarket.money.rewards.jobs import Job, JobRunner
 from mrmarket.money.rewards.replay import replay_day, replay_run
@@ -74,6 +75,17 @@ def tampered(path: Path, statement: str) -> list[str]:
 def test_an_altered_row_is_named(lived_in: Path, statement: str, named: str) -> None:
     """Every table of the room is covered, by a seal, by the run's hash or by the ledger itself."""
     assert any(sentence.startswith(named) for sentence in tampered(lived_in, statement))
+
+
+def test_the_ledgers_verification_asks_this_room_too(lived_in: Path) -> None:
+    """With the side check, `verify` is content with sound tables and names what is not sound."""
+    assert verify_ledger(lived_in, (check_rewards,)).ok
+    connection = sqlite3.connect(lived_in)
+    connection.execute("UPDATE job_windows SET attempts = 9")
+    connection.commit()
+    connection.close()
+    found = verify_ledger(lived_in, (check_rewards,))
+    assert (found.ok, str(found.reason).split(":")[0]) == (False, "job_windows")
 
 
 def test_a_replay_names_the_rows_that_were_altered(lived_in: Path) -> None:
