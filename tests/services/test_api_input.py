@@ -14,6 +14,7 @@ from mrmarket.services.access.buckets import Rate
 from mrmarket.services.access.settings import AccessSettings, Rates
 from mrmarket.services.api import money_schema
 from mrmarket.services.api.admission import cookie_name, session_cookie
+from mrmarket.services.api.refusals import MoneyNotReadyError
 from mrmarket.services.api.schema import Problem
 from services.doors import BEARER, Door, sign_in
 from services.money_fake import FakeMoney
@@ -230,3 +231,39 @@ def test_an_origin_that_is_not_ours_changes_nothing(origin: str) -> None:
     with DOOR.client() as browser:
         answer = browser.post("/api/v1/auth/demo", json={"name": "bob"}, headers={"Origin": origin})
     assert (answer.status_code, answer.json()["code"]) == (403, "foreign_origin")
+
+
+class BrokenMoney(FakeMoney):
+    """A business core that fails as it is told."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__()
+        self.failure = failure
+
+    async def positions_json(self, user: str) -> bytes:
+        """Fail."""
+        raise self.failure
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "code"),
+    [(MoneyNotReadyError(), 503, "money_not_ready"), (RuntimeError("boom"), 500, "internal")],
+)
+def test_the_shortest_way_fails_like_every_other(failure: Exception, status: int, code: str) -> None:
+    """Positions are answered past the framework; refusals and faults look the same all the same."""
+    with Door(money=BrokenMoney(failure)).client() as browser:
+        sign_in(browser, "alice")
+        answer = browser.get("/api/v1/me/positions")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert "boom" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_is_kept_ready_is_what_the_contract_says() -> None:
+    """The text past the framework decodes as the route's own type, and is the user's own."""
+    with DOOR.client() as browser:
+        sign_in(browser, "alice")
+        answer = browser.get("/api/v1/me/positions?x=1")
+    assert answer.headers["content-type"] == "application/json"
+    view = msgspec.json.decode(answer.content, type=money_schema.PositionsView, strict=True)
+    assert view.balances[0].amount == str(len("alice"))

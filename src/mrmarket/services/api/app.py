@@ -15,7 +15,7 @@ from litestar.types import ControllerRouterHandler
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.access.access import Access
 from mrmarket.services.api import admin_routes, auth_routes, me_routes, pools_routes
-from mrmarket.services.api.admission import Admission
+from mrmarket.services.api.admission import Admission, KeptReady
 from mrmarket.services.api.contract import document
 from mrmarket.services.api.face import InstanceFace
 from mrmarket.services.api.guards import ANYBODY, role_guard
@@ -77,6 +77,11 @@ def _api_router(face: InstanceFace | None, money: MoneyFace | None, access: Acce
     )
 
 
+def _kept_ready(money: MoneyFace | None) -> dict[str, KeptReady]:
+    """What users' pages ask for all the time; the routes of the same paths say what it is."""
+    return {} if money is None else {"/api/v1/me/positions": money.positions_json}
+
+
 def create_app(
     face: InstanceFace,
     money: MoneyFace | None = None,
@@ -102,7 +107,7 @@ def create_app(
         logging_config=None,
         middleware=[
             DefineMiddleware(OriginGuard, hosts=hosts),
-            DefineMiddleware(Admission, access=access),
+            DefineMiddleware(Admission, access=access, kept_ready=_kept_ready(money)),
         ],
         compression_config=CompressionConfig(backend="gzip", minimum_size=2048, exclude=["/api/v1/stream"]),
         # Served by a route of ours: the framework's own would answer unknown paths below it with HTML.

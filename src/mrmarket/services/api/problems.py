@@ -80,9 +80,16 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 
 def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """A fault of ours: logged in full, told in one sentence without details."""
-    _log.error("request failed", path=request.url.path, exc_info=error)
-    return _answer(_INTERNAL, Problem(code="internal", message="a fault of ours; see the instance's log"))
+    """A fault of ours, as `fault_of` says."""
+    status, body = fault_of(request.url.path, error)
+    return Response(body, status_code=status, media_type="application/json")
+
+
+def fault_of(path: str, error: Exception) -> tuple[int, bytes]:
+    """(status, body) of a fault of ours: logged in full, told in one sentence without details."""
+    _log.error("request failed", path=path, exc_info=error)
+    problem = Problem(code="internal", message="a fault of ours; see the instance's log")
+    return _INTERNAL, msgspec.json.encode(problem)
 
 
 def _answer(status: int, problem: Problem, headers: Mapping[str, str] = _NONE) -> Response[bytes]:
