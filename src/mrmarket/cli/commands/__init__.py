@@ -12,10 +12,12 @@ from mrmarket.cli.commands import (
     loyalty,
     openapi,
     rail,
+    reconcile,
     record,
     run,
     status,
     tape,
+    user,
     venue,
 )
 
@@ -30,6 +32,8 @@ def register(app: typer.Typer) -> None:
     app.command("status", rich_help_panel=checking)(status.status)
     app.command("doctor", rich_help_panel=checking)(doctor.doctor)
     app.add_typer(ledger.app, name="ledger", rich_help_panel=checking)
+    app.add_typer(user.app, name="user", rich_help_panel=checking)
+    app.command("reconcile", rich_help_panel=checking)(reconcile.reconcile)
     app.add_typer(loyalty.app, name="loyalty", rich_help_panel=checking)
     app.add_typer(config.app, name="config", rich_help_panel=checking)
     app.command("openapi", rich_help_panel=checking)(openapi.openapi)

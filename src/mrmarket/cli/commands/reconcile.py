@@ -1,0 +1,64 @@
+"""`mrmarket reconcile`."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from mrmarket.cli.books import open_books
+from mrmarket.cli.exit_codes import ExitCode
+from mrmarket.cli.options import DEFAULT_DATA, Data, Json
+from mrmarket.cli.output import print_error, print_json, print_table
+
+_FOREVER_S = 10**9
+
+
+def reconcile(
+    *,
+    max_age: Annotated[
+        int, typer.Option("--max-age", min=1, help="Seconds after which what was seen says nothing.")
+    ] = _FOREVER_S,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> int:
+    """Compare what is owed with what venue and rail last said they hold. Exit status 1 if it differs.
+
+    Changes nothing. The instance itself looks all the time and blocks payouts of what does not add up.
+    """
+    from mrmarket.money.solvency.comparison import Place
+    from mrmarket.money.solvency.repository import SolvencyRepository
+    from mrmarket.money.solvency.view import asset_figures, latest_report
+    from mrmarket.money.solvency.watch import lines_of
+
+    now_ms = time.time_ns() // 1_000_000
+    with open_books(data) as sql:
+        repository = SolvencyRepository(sql)
+        names = {observation.place for observation in repository.observations()}
+        lines = lines_of(sql, {name: Place(name, max_age * 1_000) for name in names}, now_ms)
+        figures = asset_figures(sql, lines, now_ms)
+        incidents = repository.open_incidents()
+        report = latest_report(sql)
+    is_sound = all(line.is_sound for line in lines)
+    if json:
+        print_json({"ok": is_sound, "lines": figures, "incidents": incidents, "report": report})
+    else:
+        print_table(
+            ["asset", "owed", "seen", "difference", "on its way", "standing"],
+            [
+                [
+                    line.asset,
+                    line.owed,
+                    line.seen or "?",
+                    line.difference or "?",
+                    line.in_transit,
+                    line.standing,
+                ]
+                for line in figures
+            ],
+        )
+        for line in lines:
+            if line.why:
+                print_error("does_not_add_up", line.why, as_json=False)
+    return ExitCode.OK if is_sound else ExitCode.CHECK_FAILED
