@@ -73,7 +73,7 @@ def test_a_folder_that_is_not_there_is_not_made(
         ("", True, True),
         ('[venue]\nexchange = "binance"\n', False, False),
         ('[venue]\nexchange = "binance"\npaper = true\n', True, True),
-        ("[pool]\ndemo = false\n", False, True),
+        ('[rail]\nkind = "none"\n', False, True),
         ("[api]\nopen_desk = false\n", True, False),
         ('[venue]\nexchange = "binance"\n[api]\nopen_desk = true\n', False, True),
     ],

@@ -9,12 +9,11 @@ from mrmarket.services.config_sections import Config
 
 def access_settings(config: Config) -> AccessSettings:
     """Who gets in, by the configuration: the demo's people and open doors only where money is simulated."""
-    play_money = config.venue.exchange == "simulated" or config.venue.paper
     open_desk = config.api.open_desk
     asked = config.access
     return AccessSettings(
-        demo=play_money and config.pool.demo,
-        open_desk=play_money if open_desk is None else open_desk,
+        demo=config.play_money and config.rail.kind == "simulated",
+        open_desk=config.play_money if open_desk is None else open_desk,
         public_url=config.api.public_url,
         chain_ids=frozenset(asked.chain_ids),
         rates=Rates(
