@@ -24,6 +24,7 @@ from money.loyalty.loyalty_samples import (
     DAYS,
     ETH,
     START_MS,
+    UNISWAP,
     change,
     programme,
     raw_event,
@@ -154,6 +155,33 @@ def test_as_of_is_the_run_that_was_possible_then(tmp_path: Path) -> None:
     for name in FILES[:5]:
         assert (tmp_path / "a" / "out" / name).read_bytes() == (tmp_path / "b" / "out" / name).read_bytes()
     assert [remark.code for remark in outcomes[0].remarks] == ["after_as_of"]
+
+
+def test_as_of_a_moment_a_later_quote_is_unknown_though_it_is_nearer(tmp_path: Path) -> None:
+    """Half past midnight: the quote of one o'clock was not there yet, that of the evening before was."""
+    hour_ms = 3_600_000
+    quotes = [[START_MS - 10 * hour_ms, 100], [START_MS + hour_ms, 300]]
+    prices = dict.fromkeys(raw_prices(), quotes)
+    files = write_inputs(tmp_path, raw_events()[:1], prices)
+    rules = programme(as_of_ms=START_MS + hour_ms // 2)
+    then = compute(Request(*files, rules)).outcome.standings[0]
+    later = dataclasses.replace(rules, as_of_ms=START_MS + 2 * hour_ms)
+    assert then.daily[0] == 20 * 10**6
+    assert compute(Request(*files, later)).outcome.standings[0].daily[0] == 60 * 10**6
+
+
+def test_the_last_balance_is_recomputed_as_it_was_recorded(tmp_path: Path) -> None:
+    """A negative token counts as zero, and only the tokens of the last event are valued."""
+    events = [
+        raw_event("AddLiquidity", ALICE, 1, [10**8, 0]),
+        raw_event("Mint", ALICE, 2, [0, 2 * 10**18], pool=UNISWAP),
+        raw_event("Burn", ALICE, 80, [10**18, 0], pool=UNISWAP),
+    ]
+    files = write_inputs(tmp_path, events)
+    (last,) = compute(Request(*files, programme(), "last_balance")).outcome.last or ()
+    assert last.balances == {"WBTC": 1.0, "tBTC": -1.0, "ETH": 2.0}
+    assert set(last.daily) == {2 * 2500.25}
+    assert last.mean_usd == pytest.approx(2 * 2500.25, rel=1e-12)
 
 
 def test_nobody_qualifies_and_it_is_said(tmp_path: Path) -> None:

@@ -53,6 +53,12 @@ def test_additions_are_positive_and_removals_negative(tmp_path: Path) -> None:
     assert log.remarks == ()
 
 
+def test_the_sender_counts_before_the_account_that_is_named(tmp_path: Path) -> None:
+    """Somebody's position in a manager's name is theirs who sent the transaction."""
+    event = raw_event("Mint", ALICE, 1, [1, 2], pool=UNISWAP) | {"_from": BOB}
+    assert read(tmp_path, [event]).events[0].provider == BOB
+
+
 def test_without_a_sender_the_owner_of_the_log_counts_and_it_is_said(tmp_path: Path) -> None:
     """The older format: a 32-byte topic is an address; the remark warns of manager contracts."""
     event = raw_event("Mint", ALICE, 1, [1, 2], pool=UNISWAP, owner=BOB)

@@ -18,12 +18,14 @@ from money.loyalty.loyalty_samples import (
     programme,
 )
 from mrmarket.core.errors import InvalidInputError, MrMarketError
+from mrmarket.money.loyalty import columns
 from mrmarket.money.loyalty.errors import AmountTooLargeError
 from mrmarket.money.loyalty.event import LiquidityEvent
 from mrmarket.money.loyalty.history import standings
 from mrmarket.money.loyalty.position import token_value
 from mrmarket.money.loyalty.programme import Programme, date_ms, moment_ms
 from mrmarket.money.loyalty.standing import Standing
+from mrmarket.money.loyalty.table import table_of
 from mrmarket.money.loyalty.tiers import DAY_MS, WEEK_MS
 
 USD = 10**6
@@ -85,6 +87,16 @@ def test_weeks_begin_anew_when_the_value_rises_again_to_the_minimum() -> None:
     )
     assert standing.weeks(END_MS) == 7
     assert standing.weeks(END_MS + 2 * DAY_MS) == 8
+
+
+@pytest.mark.parametrize(("units", "held"), [(2_000, True), (1_999, False)])
+def test_the_minimum_itself_counts_as_held(units: int, held: bool) -> None:
+    """Exactly 1 USD is held, a base unit less is not; on columns too."""
+    events = [change(ALICE, START_MS, [units, 0])]
+    standing = one(*events)
+    assert (standing.since_ms is not None) is held
+    prices = flat_prices(DAYS, wrapped_bitcoin=50_000, tbtc=50_000)
+    assert next(columns.standings(table_of(events), programme(), prices)).runs == standing.runs
 
 
 def test_a_fall_of_the_price_below_the_minimum_ends_the_weeks_too() -> None:
