@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -199,6 +201,22 @@ def test_the_table_names_every_route_and_its_role(hall: Door) -> None:
             if route.path.startswith("/api/") and handler.http_methods != {"OPTIONS"}:
                 path = route.path_format.removeprefix("/api/v1/")
                 assert handler.opt["needs"] in {case.needs for case in CASES if case.path == path}, path
+
+
+def test_the_documentation_names_every_route_and_who_may_ask() -> None:
+    """`docs/api.md` has each route, in a row with its role."""
+    page = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    missing = [
+        case
+        for case in CASES
+        if case.path != "openapi.json"
+        and not any(
+            re.search(rf"`{case.method} /{re.escape(case.path)}[`?]", row) and f"| {case.needs} |" in row
+            for row in rows
+        )
+    ]
+    assert missing == []
 
 
 @name
