@@ -83,7 +83,7 @@ def _facts(outcome: Outcome) -> str:
     facts = [
         ("paid in all", format_units(sum(reward.units for reward in outcome.rewards), programme.decimals)),
         ("model", outcome.model),
-        ("as of", written_time(programme.stop_ms)[:16].replace("T", " ") + " UTC"),
+        ("as of, UTC", written_time(programme.stop_ms)[:16].replace("T", " ")),
         ("providers", f"{len(outcome.rewards):,}"),
         ("with a position now", f"{held:,}"),
         ("events", f"{outcome.events:,}"),
