@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +226,7 @@ def test_reconciling_compares_with_what_was_seen(data: Path, capsys: pytest.Capt
             Observation("sim", "USD", units, 2, AT_MS + 100_000 + 10_000 - units),
             Observation("sim", "BTC", 7, 8, AT_MS + 100_000),
         ]
-        ledger.drain([lambda draft, words=words: observe(draft, words)])
+        ledger.drain([partial(observe, observations=words)])
         found = parsed(capsys, data, "reconcile", status=status)
         assert found["ok"] is (status is ExitCode.OK)
     assert found["lines"][1]["difference"] == "-0.01"
