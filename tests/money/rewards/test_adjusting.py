@@ -49,6 +49,20 @@ def test_a_late_reward_makes_an_adjusting_run(stage: Stage) -> None:
     stage.money()
 
 
+def test_a_late_reward_leaves_the_last_unit_where_it_was(open_stage: StageOpener) -> None:
+    """All runs of a day break ties alike, so that a late reward moves no odd unit from one to another."""
+    stage = open_stage().open_books()
+    stage.history.steps = [held(f"user:u{number}", 1) for number in range(5)]
+    for day in range(4):
+        stage.receive(f"tx{day}", 1, day)
+    first = stage.allocator.allocate_due()
+    for day in range(4):
+        stage.receive(f"late{day}", 5, day)
+    second = stage.allocator.allocate_due()
+    assert [run.salt for run in second] == [run.id for run in first]
+    assert [run.kept_units for run in second] == [0] * 4
+
+
 def test_a_retraction_before_the_allocation_goes_back(stage: Stage) -> None:
     """Nobody has it yet: it returns to where it came from and the day is divided without it."""
     stage.history.steps = [held(ALICE, 1)]

@@ -111,7 +111,8 @@ def test_digests_tell_histories_apart() -> None:
     base = [Step(0, "user:a", 5), Step(1_500, "user:b", 5)]
     digest = integrate(base, SPAN).digest
     assert integrate([*base, Step(2_000, "user:a", 1)], SPAN).digest == digest
-    assert integrate([Step(900, "user:a", 5), base[1]], SPAN).digest == digest
+    for opened_ms in (900, SPAN.start_ms):
+        assert integrate([Step(opened_ms, "user:a", 5), base[1]], SPAN).digest == digest
     for other in (
         [Step(0, "user:a", 6), base[1]],
         [Step(0, "user:a", 5, 2), base[1]],
