@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -212,7 +213,8 @@ class Access:
             SignInRefusedError: the token is wrong, used or expired.
         """
         with self._attempt(address, "set-up link", _ACCOUNT):
-            if await self._work(self._store.credential, "setup", self._now_ms()) != digest_of(token):
+            kept = await self._work(self._store.credential, "setup", self._now_ms())
+            if kept is None or not hmac.compare_digest(kept, digest_of(token)):
                 raise _setup_refused()
         hashed = await self._work(self._passwords.hash, password)
         if not await self._work(self._store.take_setup, digest_of(token), hashed, self._now_ms()):

@@ -47,7 +47,7 @@ async def contract() -> bytes:
     return openapi_text().encode()
 
 
-def _api_router(face: InstanceFace | None, money: MoneyFace | None, access: Access) -> Router:
+def _api_router(face: InstanceFace | None, money: MoneyFace | None, access: Access | None) -> Router:
     def provide_face() -> InstanceFace | None:
         return face
 
@@ -56,7 +56,7 @@ def _api_router(face: InstanceFace | None, money: MoneyFace | None, access: Acce
             raise MoneyNotReadyError
         return money
 
-    def provide_access() -> Access:
+    def provide_access() -> Access | None:
         return access
 
     def provide_mine(request: Request[Any, Any, Any]) -> OwnMoney:
@@ -71,7 +71,7 @@ def _api_router(face: InstanceFace | None, money: MoneyFace | None, access: Acce
             "access": Provide(provide_access, sync_to_thread=False),
             "mine": Provide(provide_mine, sync_to_thread=False),
         },
-        guards=[role_guard(access)],
+        guards=[role_guard(open_desk=access is not None and access.settings.open_desk)],
         request_class=StrictRequest,
         request_max_body_size=_MAX_BODY,
     )
@@ -120,4 +120,4 @@ def create_app(
 @cache
 def openapi_text() -> str:
     """The API's contract as JSON text, from the types alone; `web/openapi.json` is a copy of it."""
-    return document(_api_router(None, None, Access.ephemeral()))
+    return document(_api_router(None, None, None))

@@ -8,7 +8,6 @@ from typing import Any, Final, Literal, TypeAlias
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from mrmarket.services.access.access import Access
 from mrmarket.services.access.identity import Identity
 from mrmarket.services.api.refusals import ForbiddenError, SignInNeededError
 
@@ -23,9 +22,8 @@ ADMIN: Final[dict[str, Any]] = {"needs": "admin"}
 Connection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
 
-def role_guard(access: Access) -> Callable[[Connection, BaseRouteHandler], Awaitable[None]]:
+def role_guard(*, open_desk: bool) -> Callable[[Connection, BaseRouteHandler], Awaitable[None]]:
     """The guard of every API route."""
-    open_desk = access.settings.open_desk
 
     async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         require(connection.scope["user"], handler.opt["needs"], open_desk=open_desk)
