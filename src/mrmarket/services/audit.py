@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
-from mrmarket.money.ledger.verification import LedgerCheck
-from mrmarket.money.pool.audit import verify
+from mrmarket.money.ledger.verification import Derived, Fault, LedgerCheck, SideCheck, verify_ledger
+from mrmarket.money.payouts import audit as payouts
+from mrmarket.money.pool.audit import SIDE_CHECKS as POOL_CHECKS
+from mrmarket.money.rewards import audit as rewards
+from mrmarket.money.solvency import audit as solvency
 from mrmarket.services.data_directory import DataDirectory
+from mrmarket.store.sql import Sql
+
+
+def _side_check(faults: Callable[[Sql], Iterator[str]]) -> SideCheck:
+    def check(sql: Sql, derived: Derived) -> None:  # noqa: ARG001 - the shape of a side check
+        for fault in faults(sql):
+            raise Fault(None, fault)
+
+    return check
+
+
+SIDE_CHECKS: Final[tuple[SideCheck, ...]] = (
+    *POOL_CHECKS,
+    _side_check(payouts.faults),
+    _side_check(rewards.faults),
+    _side_check(solvency.faults),
+)
+"""What every room that keeps tables beside the ledger demands of them."""
 
 
 def verify_money(data: Path) -> LedgerCheck:
@@ -16,4 +39,9 @@ def verify_money(data: Path) -> LedgerCheck:
         DatabaseMissingError: if there is no ledger.
         DatabaseTooNewError: if a newer version wrote it.
     """
-    return verify(DataDirectory(data).money_db)
+    return verify_file(DataDirectory(data).money_db)
+
+
+def verify_file(path: Path) -> LedgerCheck:
+    """The same of a `money.db`."""
+    return verify_ledger(path, SIDE_CHECKS)

@@ -19,8 +19,6 @@ from mrmarket.core.decimals import format_decimal
 from mrmarket.core.events import Fact, Filled
 from mrmarket.core.side import Side
 from mrmarket.money.ledger.verification import LedgerCheck
-from mrmarket.money.pool.plan import DEMO_FOUNDERS, Founder, PoolPlan
-from mrmarket.money.pool.treasury import Treasury
 from mrmarket.services import views
 from mrmarket.services.api import schema
 from mrmarket.services.api.face import Update
@@ -29,6 +27,9 @@ from mrmarket.services.candles import CandleStore
 from mrmarket.services.config import LoadedConfig
 from mrmarket.services.data_directory import DataDirectory, ForeignFolderError
 from mrmarket.services.hub import UpdateHub
+from mrmarket.services.money.business import BusinessCore
+from mrmarket.services.money.face import MoneyOffice
+from mrmarket.services.run_figures import RunFigures
 from mrmarket.services.trading_place import TradingPlace, open_trading_place, simulated_market
 from mrmarket.services.watch import Reader, RunWatch
 from mrmarket.store.trading_store import TradingStore
@@ -40,9 +41,6 @@ _LEASE_TTL_NS: Final = 30_000_000_000
 _HISTORY_PAGE: Final = 5_000
 _LEVELS: Final = 15
 
-OWNER: Final = (Founder("owner", 1),)
-"""Whose money a real account holds when the instance first sees it."""
-
 _log = structlog.get_logger("mrmarket.instance")
 
 
@@ -53,6 +51,7 @@ class _Parts:
     place: TradingPlace
     store: TradingStore
     run: StrategyRun
+    core: BusinessCore
     books: Books
     candles: CandleStore
 
@@ -84,8 +83,13 @@ class Instance:
 
     @property
     def books(self) -> Books:
-        """The business core."""
+        """Settlement and verification."""
         return self._open.books
+
+    @property
+    def money(self) -> MoneyOffice:
+        """What the API's money routes ask."""
+        return self._open.core.office
 
     async def open(self) -> None:
         """Open databases and venue, recover, begin to quote. Raises a MrMarketError; nothing stays open."""
@@ -122,8 +126,8 @@ class Instance:
         async with AsyncExitStack() as steps:  # carried out from the last to the first
             steps.callback(parts.store.close)
             steps.callback(parts.store.release_lease, parts.run.stream)
-            steps.push_async_callback(asyncio.to_thread, parts.books.treasury.close)
             steps.push_async_callback(parts.place.close)
+            steps.push_async_callback(parts.core.close)
             steps.callback(self._hub.close)
             steps.push_async_callback(parts.books.verify)
             steps.push_async_callback(parts.books.settle)
@@ -305,16 +309,18 @@ class Instance:
             observer=RunWatch(self._hub, candles, partial(views.fill_record_view, instrument)),
             history=_history(store, stream),
         )
-        play_money = place.simulated or config.venue.paper
-        plan = PoolPlan(
-            stream=stream,
-            venue=place.venue.name,
-            quote=instrument.quote,
-            founders=DEMO_FOUNDERS if config.pool.demo and play_money else OWNER,
+        core = await BusinessCore.open(
+            config,
+            directory,
+            store,
+            place,
+            stream,
+            wall,
+            RunFigures(run, place.symbol),
+            lambda: None if self._parts is None else self._parts.books.check,
         )
-        treasury = await asyncio.to_thread(Treasury.open, directory.money_db, store, plan, wall)
-        books = Books(treasury, directory.money_db, store, stream, self._hub, self._first_check)
-        return _Parts(place, store, run, books, candles)
+        books = Books(core.offices.treasury, directory.money_db, store, stream, self._hub, self._first_check)
+        return _Parts(place, store, run, core, books, candles)
 
     async def _begin(self) -> None:
         parts = self._open
@@ -323,8 +329,8 @@ class Instance:
             await parts.run.start()
         except BaseException:
             await parts.run.abandon()
+            await parts.core.close()
             await parts.place.close()
-            parts.books.treasury.close()
             parts.store.close()
             self._parts = None
             raise
@@ -341,10 +347,14 @@ class Instance:
         }
         self._keep(watch.publish(readers))
         self._keep(parts.books.keep())
+        for work in parts.core.tasks():
+            self._keep(work)
         self._keep(self._renew_lease())
         self._keep(self._watch_run())
         if parts.place.process is not None:
             self._keep(self._watch_venue())
+        if parts.core.world.process is not None:
+            self._keep(self._watch_rail())
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -378,6 +388,9 @@ class Instance:
         error = await process.ended()
         self._venue_gone = True
         self._fail(error)
+
+    async def _watch_rail(self) -> None:
+        self._fail(await self._open.core.world.ended())
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:

@@ -14,6 +14,7 @@ from mrmarket.core.clock import Clock, ScaledClock, SystemClock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.config_sections import Config, VenueSection
 from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.rail.config import VenueLink
 from mrmarket.services.venue_process import Endpoints, VenueProcess
 from mrmarket.trading.market.generator import DEFAULT_INSTRUMENT
 from mrmarket.trading.market.tape import open_tape
@@ -57,6 +58,8 @@ class TradingPlace:
     process: VenueProcess | None = None
     rest_url: str = ""
     """Of the embedded exchange, for its tape clock."""
+    funding: VenueLink | None = None
+    """How money gets into and out of our account; None where we cannot move it."""
     _closed: bool = field(default=False, repr=False)
 
     async def close(self) -> None:
@@ -126,6 +129,7 @@ async def _open_simulated(config: Config, pair: str | None, directory: DataDirec
         simulated=True,
         process=process,
         rest_url=endpoints.rest,
+        funding=VenueLink(url=endpoints.rest, token=endpoints.funding_token, account=endpoints.accounts[0]),
     )
 
 

@@ -1,0 +1,117 @@
+"""The business core of a running instance: opened, kept going, closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Self
+
+from mrmarket.core.clock import Clock
+from mrmarket.core.events import Filled
+from mrmarket.money.ledger.verification import LedgerCheck
+from mrmarket.services.config_sections import Config
+from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.money.desk_figures import TradingFigures
+from mrmarket.services.money.face import MoneyOffice
+from mrmarket.services.money.offices import Limits, Offices
+from mrmarket.services.money.plans import members, pool_plans
+from mrmarket.services.money.rounds import Rhythm, Rounds
+from mrmarket.services.money.sponsor import Sponsor
+from mrmarket.services.money.watch import SolvencyWatch
+from mrmarket.services.money.world import RAIL, PaymentWorld
+from mrmarket.services.trading_place import TradingPlace
+from mrmarket.store.trading_store import TradingStore
+
+_DEMO_FEES_MS: Final = 60_000
+_FEES_MS: Final = 3_600_000
+
+
+@dataclass(slots=True)
+class BusinessCore:
+    """Offices, the world they pay into, and what time brings to both."""
+
+    offices: Offices
+    world: PaymentWorld
+    office: MoneyOffice
+    _rounds: Rounds
+    _sponsor: Sponsor | None
+
+    @classmethod
+    async def open(
+        cls,
+        config: Config,
+        directory: DataDirectory,
+        store: TradingStore,
+        place: TradingPlace,
+        stream: str,
+        clock: Clock,
+        trading: TradingFigures,
+        check: Callable[[], LedgerCheck | None],
+    ) -> Self:
+        """Start the payment rail, open the books, and let nothing move yet.
+
+        Args:
+            config: the instance's.
+            directory: where its databases are.
+            store: the trading log.
+            place: where it trades.
+            stream: the run's facts.
+            clock: the wall's.
+            trading: what the money pages show of the run.
+            check: gives the last verification of the ledger.
+
+        Raises:
+            MrMarketError: with what to do; nothing is left open.
+        """
+        venue = place.venue.name
+        world = PaymentWorld.none()
+        if config.rail.kind == "simulated" and config.play_money:
+            world = await PaymentWorld.simulated(directory.root / RAIL, place.funding, venue)
+        try:
+            rail = next(iter(world.rails), None)
+            quote = place.venue.instrument(place.symbol).quote
+            plans = pool_plans(config, stream, venue, quote, rail)
+            limits = Limits(config.rail.capacity, config.pool.idle_buffer)
+            offices = await asyncio.to_thread(
+                Offices.open, directory.root, store, plans, clock, world, limits
+            )
+        except BaseException:
+            await world.close()
+            raise
+        try:
+            await asyncio.to_thread(offices.prepare, members(config))
+        except BaseException:
+            offices.close()
+            await world.close()
+            raise
+
+        def fills(limit: int) -> list[Filled]:
+            rows = store.latest_facts(stream, limit, ("filled",))
+            return [row.fact for row in rows if isinstance(row.fact, Filled)]
+
+        watch = SolvencyWatch(offices)
+        rhythm = Rhythm(
+            seal_ms=config.seal.every_s * 1_000,
+            fees_ms=_DEMO_FEES_MS if config.play_money else _FEES_MS,
+        )
+        rounds = await asyncio.to_thread(Rounds, offices, rhythm, watch)
+        office = MoneyOffice(offices, trading, check, fills=fills, watch=watch, look=rounds.look)
+        sponsor = None
+        amount = Decimal(config.rewards.demo_amount)
+        if world.wallets is not None and config.pool.demo and amount:
+            sponsor = Sponsor(offices, plans[0].name, quote, amount, config.rewards.demo_cycle_s * 1_000)
+        return cls(offices, world, office, rounds, sponsor)
+
+    def tasks(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs as long as the instance does; each raises what it cannot go on after."""
+        kept: list[Coroutine[Any, Any, None]] = [self._rounds.keep()]
+        if self._sponsor is not None:
+            kept.append(self._sponsor.keep())
+        return kept
+
+    async def close(self) -> None:
+        """Finish what is under way, release the books, hang up; closing twice is harmless."""
+        await asyncio.to_thread(self.offices.close)
+        await self.world.close()

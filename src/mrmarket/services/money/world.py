@@ -1,0 +1,79 @@
+"""The payment rail that an instance lives with, as a process of its own, and the ways to speak with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from mrmarket.money.payouts.port import PaymentRail, VenueFunding
+from mrmarket.services.child_process import ChildProcessFailedError
+from mrmarket.services.rail.client import RailClient
+from mrmarket.services.rail.config import RailConfig, VenueLink
+from mrmarket.services.rail.funding import RailVenueFunding
+from mrmarket.services.rail.process import RailProcess
+from mrmarket.services.rail.wallet_client import WalletClient
+
+RAIL: Final = "rail"
+"""Namespace of the embedded rail's assets."""
+
+
+class Closable(Protocol):
+    """A line to somewhere."""
+
+    async def close(self) -> None:
+        """Hang up."""
+        ...
+
+
+@dataclass(slots=True)
+class PaymentWorld:
+    """Where money comes from and goes to. Without a rail nobody can pay in or be paid."""
+
+    rails: dict[str, PaymentRail]
+    venues: dict[str, VenueFunding]
+    wallets: WalletClient | None = None
+    """Of the simulated rail; None where the rail is a real one."""
+    process: RailProcess | None = None
+    lines: tuple[Closable, ...] = ()
+
+    @classmethod
+    def none(cls) -> PaymentWorld:
+        """No way in or out."""
+        return cls({}, {})
+
+    @classmethod
+    async def simulated(cls, state: Path, link: VenueLink | None, venue: str) -> PaymentWorld:
+        """Start the embedded rail.
+
+        Args:
+            state: where it keeps its journal.
+            link: how it reaches the trading venue; None where that takes no deposits.
+            venue: namespace of the venue's assets.
+
+        Raises:
+            RailProcessError: it did not start.
+        """
+        process = RailProcess(RailConfig(state_dir=str(state), venue=link))
+        endpoints = await process.start()
+        rail, wallets = RailClient(endpoints), WalletClient(endpoints)
+        lines: list[Closable] = [rail, wallets]
+        venues: dict[str, VenueFunding] = {}
+        if link is not None:
+            funding = RailVenueFunding(endpoints, venue, link.account)
+            venues[venue] = funding
+            lines.append(funding)
+        return cls({rail.name: rail}, venues, wallets, process, tuple(lines))
+
+    async def ended(self) -> ChildProcessFailedError:
+        """Wait until the rail's process ends by itself; for ever where there is none."""
+        if self.process is None:
+            raise RuntimeError("there is no process to watch")
+        return await self.process.ended()
+
+    async def close(self) -> None:
+        """Hang up, then let the embedded rail go."""
+        for line in self.lines:
+            await line.close()
+        if self.process is not None:
+            await self.process.stop()
