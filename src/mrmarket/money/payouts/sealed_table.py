@@ -67,7 +67,10 @@ class SealedTable(Generic[R]):
 
     def _is_sound(self, row: tuple[Any, ...]) -> bool:
         try:
-            return self._seal(self._values(self._struct(row[:-1]))) == bytes(row[-1])
+            values = self._values(self._struct(row[:-1]))
+            # A truth that is 3 reads like one that is 1: what is there must also be what would be written.
+            as_written = all(str(there) == str(value) for there, value in zip(row[:-1], values, strict=True))
+            return as_written and self._seal(values) == bytes(row[-1])
         except (ValueError, TypeError):
             return False
 
