@@ -78,7 +78,7 @@ def build(tmp_path: Path, rail: OutsideRail, clock: ManualClock) -> Iterator[Hou
     def rebuild(plans: Sequence[PoolPlan] | None = None, **options: Any) -> PoolHouse:
         for house in opened:
             house.close()
-        opened.append(PoolHouse(tmp_path, rail, clock, plans, **options))
+        opened.append(PoolHouse(tmp_path, rail, clock, plans, start=len(opened), **options))
         return opened[-1]
 
     yield rebuild

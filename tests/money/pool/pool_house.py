@@ -80,6 +80,7 @@ class PoolHouse:
         instance_capacity: int | None = None,
         moves: MovePolicy | None = None,
         stores: tuple[LedgerStore, SqlReader] | None = None,
+        start: int = 0,
     ) -> None:
         self.clock = clock
         self.rail = rail
@@ -115,6 +116,7 @@ class PoolHouse:
         self.deliverer = Deliverer(writer, reader, rails, self.clearing)
         self.incoming = IncomingPayments(writer, reader, rails, intake, PATIENCE, rng.random)
         self.moves = CustodyMoves(writer, reader, rails, venues, book)
+        self._start = start
         self._payments = 0
         self._moves = 0
         self._requests = 0
@@ -174,7 +176,7 @@ class PoolHouse:
     ) -> str:
         """Pay a deposit on the rail, or nearly; the payment's id."""
         self._payments += 1
-        payment = name or f"pay-{self._payments}"
+        payment = name or f"pay-{self._start}-{self._payments}"
         self.rail.tell(
             payment,
             row.units if units is None else units,
@@ -270,7 +272,7 @@ class PoolHouse:
         for move in wanted:
             self._moves += 1
             asked = Move(
-                f"m{self._moves}-{self.now_ms}",
+                f"move-{self._start}-{self._moves}",
                 move.account,
                 move.direction,
                 move.rail_asset,
@@ -286,9 +288,9 @@ class PoolHouse:
         self.log.close()
 
     def _key(self) -> str:
-        """The same in every run of a test, and another for every request."""
+        """The same in every run of a test, and another for every request; `start` tells restarts apart."""
         self._requests += 1
-        return f"{self.now_ms}-{self._requests}"
+        return f"{self._start}-{self._requests}"
 
     async def _round(self) -> None:
         await self.incoming.step(self.now_ms)

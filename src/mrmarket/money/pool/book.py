@@ -83,12 +83,15 @@ class PoolBook:
         repository = PoolRepository(draft.sql)
         last = repository.equity(self.plan.name, 1)
         # A replay meets old prices with today's holdings: history is written once, going forward.
-        if last and at_s <= last[0].at_s:
-            return
-        now = self.appraise(draft)
-        if now.supply:
-            row = EquityRow(self.plan.name, at_s, now.nav(Basis.MID), now.supply, now.pnl)
-            repository.put_equity(row, EQUITY_POINTS)
+        if not last or at_s > last[0].at_s:
+            self._put_equity(draft, repository, at_s)
+
+    def renew_equity_point(self, draft: Draft) -> None:
+        """Let the curve end with what the pool is worth after somebody came or went at a fresh price."""
+        repository = PoolRepository(draft.sql)
+        last = repository.equity(self.plan.name, 1)
+        at_s = draft.at_ms // 1_000
+        self._put_equity(draft, repository, max(at_s, last[0].at_s) if last else at_s)
 
     def post(self, draft: Draft, group: Group) -> Answer:
         """Post a group, and carry what it does to the cost of shares into the table of stakes."""
@@ -178,6 +181,12 @@ class PoolBook:
                 self.note_mint(draft, lot, EntryKind.FOUND, value=stakes[account])
                 adopted += 1
         return adopted
+
+    def _put_equity(self, draft: Draft, repository: PoolRepository, at_s: int) -> None:
+        now = self.appraise(draft)
+        if now.supply:
+            row = EquityRow(self.plan.name, at_s, now.nav(Basis.MID), now.supply, now.pnl)
+            repository.put_equity(row, EQUITY_POINTS)
 
     def _remember_cost(self, draft: Draft, group: Group) -> None:
         memo = read_memo(group.memo)

@@ -305,6 +305,7 @@ class Deposits:
         fee_value = asset_value(draft, row.asset, fee, now)
         lot = tier_lot(f"deposit:{row.id}", plan, row.account, terms.tier(row.tier), shares, draft.at_ms)
         book.note_mint(draft, lot, EntryKind.MINT, value=value, fee=fee_value)
+        book.renew_equity_point(draft)
         minted = replace(
             row,
             state=DepositState.MINTED,

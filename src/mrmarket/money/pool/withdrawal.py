@@ -296,6 +296,7 @@ class Withdrawals:
         book.require(draft, Group(f"burn:withdrawal:{row.id}", tuple(transfers), memo=memo))
         paid = {each.part: (each.gross_units - each.fee_units, each.fee_units) for each in leaving}
         book.note_burn(draft, row.account, paid, held=True)
+        book.renew_equity_point(draft)
         row = replace(
             row,
             state=WithdrawalState.SENDING,
