@@ -58,7 +58,7 @@ class Desk:
 
     def load(self, section: str = "market", live: str = "live") -> None:
         """Open a section and wait until the data is as old as expected."""
-        self.page.goto(f"{self.url}/#{section}")
+        self.page.goto(f"{self.url}/desk#{section}")
         self.page.locator(f"[data-live={live}]").wait_for()
 
     def panel(self, title: str) -> Locator:

@@ -44,7 +44,7 @@ def test_a_refused_part_shows_why_and_recovers(browser: Browser) -> None:
     instance = MadeUpInstance("broken")
     with serving(instance) as url, desk(browser, url) as open_desk:
         page = open_desk.page
-        page.goto(url)
+        page.goto(f"{url}/desk")
         panel = open_desk.panel("Pool")
         expect(panel.get_by_role("alert")).to_contain_text("the ledger is being restored")
         expect(page.locator("tr.level").first).to_be_visible()

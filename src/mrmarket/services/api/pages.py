@@ -16,6 +16,9 @@ from litestar.types import ControllerRouterHandler
 WEB_ROOT: Final = Path(__file__).resolve().parents[2] / "web"
 """Where the build puts the pages inside the package."""
 
+_VIEWS: Final = ("/earn", "/rewards", "/history", "/desk", "/admin")
+"""Places of the app besides `/`; the app itself shows what is at and below them."""
+
 _UNBUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mr. Market</title>
 <p>The pages are not built. Run <code>make setup</code> without <code>MM_SKIP_WEB</code>, then start again.
 The API is at <a href="/api/v1/instance">/api/v1</a>.</p></html>"""
@@ -46,7 +49,11 @@ def page_handlers(root: Path = WEB_ROOT) -> list[ControllerRouterHandler]:
         return [unbuilt]
     policy = content_security_policy(index.read_bytes())
 
-    @get("/", include_in_schema=False, sync_to_thread=False)
+    @get(
+        ["/", *_VIEWS, *(f"{view}/{{rest:path}}" for view in _VIEWS)],
+        include_in_schema=False,
+        sync_to_thread=False,
+    )
     def home() -> Response[bytes]:
         return Response(
             index.read_bytes(),

@@ -2,8 +2,17 @@ import { createContext } from 'svelte';
 
 import { Numbers } from '../format/number';
 import { Times } from '../format/time';
-import { en, type Key } from './en';
-import { zh } from './zh';
+import type { ApiError } from '../api/client';
+import { en as enDesk } from './en';
+import { enMoney } from './en.money';
+import { zh as zhDesk } from './zh';
+import { zhMoney } from './zh.money';
+
+/** Every text of the users' pages. */
+export const en = { ...enDesk, ...enMoney };
+export const zh: Record<Key, string> = { ...zhDesk, ...zhMoney };
+
+export type Key = keyof typeof en;
 
 /** The languages of the page, each under its own name. */
 export const LANGUAGES = { en: 'English', zh: '中文' } as const;
@@ -12,6 +21,9 @@ export type Language = keyof typeof LANGUAGES;
 
 const TEXTS: Record<Language, Record<Key, string>> = { en, zh };
 const LOCALES: Record<Language, string> = { en: 'en-GB', zh: 'zh-CN' };
+
+/** Words that the instance says and the page translates. */
+export type WordGroup = 'order' | 'event' | 'term' | 'step' | 'movement' | 'state' | 'place' | 'tier';
 
 /** Put values into a text's `{name}` places. */
 export function fill(text: string, values: Record<string, string | number>): string {
@@ -43,9 +55,15 @@ export class I18n {
 		fill(TEXTS[this.language][key], values);
 
 	/** The text of a word from the instance, or the word itself, made readable, where it is a new one. */
-	readonly word = (group: 'order' | 'event' | 'term', word: string): string => {
+	readonly word = (group: WordGroup, word: string): string => {
 		const key = `${group}.${word.replaceAll(' ', '_')}`;
 		return key in en ? this.t(key as Key) : word.replaceAll('_', ' ');
+	};
+
+	/** Why the instance refused: in the reader's language where the page knows the code, else in its own words. */
+	readonly problem = (error: ApiError): string => {
+		const key = `problem.${error.code}`;
+		return key in en ? this.t(key as Key) : error.message;
 	};
 }
 

@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { en } from './en';
-import { chooseLanguage, fill, I18n } from './i18n.svelte';
-import { zh } from './zh';
+import { chooseLanguage, en, fill, I18n, zh } from './i18n.svelte';
 
 const places = (text: string): string[] => [...text.matchAll(/\{\w+\}/g)].map(([place]) => place).sort();
 

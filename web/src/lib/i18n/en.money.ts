@@ -1,0 +1,56 @@
+/** English texts of the users' money; every other language has exactly these keys. */
+export const enMoney = {
+	'nav.places': 'Places',
+	'nav.home': 'Home',
+	'nav.earn': 'Earn',
+	'nav.rewards': 'Rewards',
+	'nav.history': 'History',
+	'nav.desk': 'Desk',
+	'nav.owner': 'Owner',
+
+	'badge.demo': 'Play money',
+	'badge.demo.hint': 'The payment rail is simulated: wallets hold play money.',
+
+	'copy.copy': 'Copy',
+	'copy.done': 'Copied',
+
+	'session.title': 'Sign in',
+	'session.signin': 'Sign in',
+	'session.signout': 'Sign out',
+	'session.notnow': 'Not now',
+	'session.account': 'Account',
+	'session.signedinas': 'Signed in as',
+	'session.owner': 'Owner',
+	'session.until': 'Until',
+	'session.other': 'Be somebody else',
+	'session.ended': 'Your session has ended; what you see is old.',
+	'session.ended.body': 'Your session has ended. Sign in again and go on where you were.',
+	'session.demo': 'Demo',
+	'session.demo.body': 'These people hold play money here. Be one of them.',
+	'session.continue': 'Continue as {name}',
+	'session.wallet': 'Wallet',
+	'session.wallet.body': 'Your wallet signs a message. That costs nothing and moves no money.',
+	'session.wallet.connect': 'Sign in with a wallet',
+	'session.wallet.none': 'This browser has no wallet. Install one, or open this page in a wallet’s browser.',
+	'session.wallet.empty': 'The wallet showed no account.',
+	'session.wallet.refused': 'The wallet did not sign.',
+	'session.admin': 'I run this instance',
+	'session.admin.setup':
+		'No password is set yet. Open the set-up link that the terminal printed, or run “mrmarket admin password”.',
+	'session.password': 'Owner’s password',
+
+	'setup.title': 'Set the owner’s password',
+	'setup.body': 'The link from the terminal works once. Afterwards you sign in with this password.',
+	'setup.password': 'Password (10 characters or more)',
+	'setup.again': 'The same again',
+	'setup.different': 'The two passwords differ.',
+	'setup.set': 'Set password',
+
+	'problem.unreachable': 'The instance does not answer. Check that it runs, then try again.',
+	'problem.sign_in_needed': 'Sign in first.',
+	'problem.sign_in_refused': 'The sign-in was refused. Check what you typed and try again.',
+	'problem.too_many_requests': 'Too many requests. Wait a moment and try again.',
+	'problem.not_found': 'There is no such thing.',
+	'problem.forbidden': 'Your role may not do this.',
+	'problem.money_not_ready': 'The money wing is still starting. Try again in a moment.'
+} as const;
