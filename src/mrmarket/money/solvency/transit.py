@@ -18,7 +18,11 @@ _LEFT: Final = (PayoutState.SENDING, PayoutState.SENT, PayoutState.UNKNOWN)
 
 
 def spans_of(sql: Sql) -> Iterator[Span]:
-    """Everything that may be at one end already, and that the books have at the other."""
+    """Everything that may be at one end already, and that the books have at the other.
+
+    A payment that nobody announced and no feed has told of is not among them: ask a rail what it holds first,
+    then read its feed, then look.
+    """
     for payout in PayoutRepository(sql).listed(_LEFT, None, None, _MOST):
         most = payout.units + payout.fee_units
         yield Span(payout.asset, -most, 0, f"payout {payout.id} is {payout.state}")
@@ -30,3 +34,4 @@ def spans_of(sql: Sql) -> Iterator[Span]:
             yield Span(move.venue_asset, 0, move.venue_units, what)
         elif move.state is not MoveState.PLANNED:
             yield Span(move.venue_asset, -move.venue_units - move.fee_units, 0, what)
+            yield Span(move.rail_asset, 0, move.rail_units, what)
