@@ -11,9 +11,11 @@ from mrmarket.cli.commands import (
     ledger,
     loyalty,
     openapi,
+    pool,
     rail,
     reconcile,
     record,
+    rewards,
     run,
     status,
     tape,
@@ -32,6 +34,8 @@ def register(app: typer.Typer) -> None:
     app.command("status", rich_help_panel=checking)(status.status)
     app.command("doctor", rich_help_panel=checking)(doctor.doctor)
     app.add_typer(ledger.app, name="ledger", rich_help_panel=checking)
+    app.add_typer(pool.app, name="pool", rich_help_panel=running)
+    app.add_typer(rewards.app, name="rewards", rich_help_panel=checking)
     app.add_typer(user.app, name="user", rich_help_panel=checking)
     app.command("reconcile", rich_help_panel=checking)(reconcile.reconcile)
     app.add_typer(loyalty.app, name="loyalty", rich_help_panel=checking)

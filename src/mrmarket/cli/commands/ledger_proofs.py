@@ -92,9 +92,49 @@ def seal(
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
-    """Seal the books of a stopped instance now; a running one seals by itself every day."""
+    """Seal the books now, through the instance if one runs; it seals by itself every day."""
     import msgspec
 
+    from mrmarket.services.data_directory import NotRunningError
+
+    try:
+        signed, public = _seal_at_rest(data, rotate=True) if rotate else _seal_running(data)
+    except NotRunningError:
+        signed, public = _seal_at_rest(data, rotate=False)
+    if out is not None:
+        out.write_bytes(msgspec.json.encode(signed))
+    if json:
+        print_json(
+            {
+                "document": msgspec.Raw(signed.document.encode()),
+                "signature": signed.signature,
+                "next_key": public,
+            }
+        )
+    else:
+        document = msgspec.json.decode(signed.document)
+        pairs = [("group", f"{document['seq']} {document['head']}"), ("key", document["public_key"])]
+        pairs += [
+            (asset["id"], f"{asset['sum']} base units owed to {asset['leaves']}")
+            for asset in document["assets"]
+        ]
+        if rotate:
+            pairs.append(("next key", public))
+        print_pairs(f"Seal {document['number']}", pairs)
+
+
+def _seal_running(data: Path) -> tuple[Signed, str]:
+    """The seal, and the key of the next one. Raises NotRunningError."""
+    from mrmarket.money.ledger.seal import Signed
+    from mrmarket.services.api.money_schema import SealView
+    from mrmarket.services.remote import RemoteInstance
+
+    view = RemoteInstance.of(data).change("admin/seal", SealView)
+    return Signed(view.document, view.signature), view.public_key
+
+
+def _seal_at_rest(data: Path, *, rotate: bool) -> tuple[Signed, str]:
+    """The same of a folder that no instance holds; with `rotate` the next key is a new one."""
     from mrmarket.core.clock import SystemClock
     from mrmarket.money.ledger.ledger import Ledger
     from mrmarket.money.ledger.seal_office import KeyRing, seal_now
@@ -121,26 +161,7 @@ def seal(
                 reader.close()
         finally:
             writer.close()
-    if out is not None:
-        out.write_bytes(msgspec.json.encode(signed))
-    if json:
-        print_json(
-            {
-                "document": msgspec.Raw(signed.document.encode()),
-                "signature": signed.signature,
-                "next_key": key.public,
-            }
-        )
-    else:
-        document = msgspec.json.decode(signed.document)
-        pairs = [("group", f"{document['seq']} {document['head']}"), ("key", document["public_key"])]
-        pairs += [
-            (asset["id"], f"{asset['sum']} base units owed to {asset['leaves']}")
-            for asset in document["assets"]
-        ]
-        if rotate:
-            pairs.append(("next key", key.public))
-        print_pairs(f"Seal {document['number']}", pairs)
+    return signed, key.public
 
 
 def read_seal(path: Path) -> Signed:

@@ -24,7 +24,7 @@ from mrmarket.services.money.world import RAIL, PaymentWorld
 from mrmarket.services.trading_place import TradingPlace
 from mrmarket.store.trading_store import TradingStore
 
-_DEMO_FEES_MS: Final = 60_000
+_DEMO_FEES_MS: Final = 600_000
 _FEES_MS: Final = 3_600_000
 
 

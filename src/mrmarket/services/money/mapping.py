@@ -9,6 +9,7 @@ from typing import Final, Literal
 from mrmarket.core.decimals import format_units
 from mrmarket.money.ledger.chain import Record, canonical
 from mrmarket.money.ledger.history import Entry
+from mrmarket.money.ledger.transfer import Transfer
 from mrmarket.money.payouts.payment import Payment, Standing
 from mrmarket.money.payouts.payout import PayoutRow, PayoutState, Receipt
 from mrmarket.money.payouts.view import QueuedPayout
@@ -321,6 +322,7 @@ def group(record: Record, previous: bytes, decimals: AssetDecimals, own: str | N
         memo="" if names_others else record.memo,
         hash=record.hash.hex(),
         previous_hash=previous.hex(),
+        # What others got in the same group is theirs alone; the places that are left out show that it was.
         entries=[
             money.EntryView(
                 position=place,
@@ -333,9 +335,14 @@ def group(record: Record, previous: bytes, decimals: AssetDecimals, own: str | N
                 phase=transfer.phase.value,
             )
             for place, transfer in enumerate(record.transfers)
+            if own is None or own in (transfer.debit, transfer.credit) or not _is_private(transfer)
         ],
         canonical=None if names_others else text,
     )
+
+
+def _is_private(transfer: Transfer) -> bool:
+    return transfer.debit.startswith("user:") or transfer.credit.startswith("user:")
 
 
 def _names_others(record: Record, text: str, own: str) -> bool:

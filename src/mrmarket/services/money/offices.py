@@ -24,18 +24,16 @@ from mrmarket.money.payouts.move_book import MoveBook
 from mrmarket.money.payouts.outbox import Outbox
 from mrmarket.money.payouts.pursuit import Patience
 from mrmarket.money.pool.deposit import CLAIM_KIND as DEPOSIT_CLAIM
-from mrmarket.money.pool.history import ShareHistory
 from mrmarket.money.pool.plan import ASSET_DECIMALS, PoolPlan
 from mrmarket.money.pool.settlement import FactReader
 from mrmarket.money.pool.treasury import Treasury
 from mrmarket.money.pool.wanted_moves import MovePolicy
 from mrmarket.money.rewards.allocator import Allocator
-from mrmarket.money.rewards.attribution import LpShare
 from mrmarket.money.rewards.claims import CLAIM as REWARD_CLAIM
 from mrmarket.money.rewards.claims import reward_claimer, reward_releaser
 from mrmarket.money.rewards.distribution import Distributor
-from mrmarket.money.rewards.inputs import Sources
 from mrmarket.services.audit import verify_file
+from mrmarket.services.money.sources import reward_sources
 from mrmarket.services.money.world import PaymentWorld
 from mrmarket.store.sql import SqliteReader
 
@@ -81,7 +79,7 @@ class Offices:
         self.deliverer = Deliverer(writer, reader, world.rails, self.clearing)
         self.incoming = IncomingPayments(writer, reader, world.rails, self.intake, patience, jitter)
         self.moves = CustodyMoves(writer, reader, world.rails, world.venues, moves)
-        self.sources = Sources(attributions=(LpShare(ShareHistory()),))
+        self.sources = reward_sources()
         self.allocator = Allocator(writer, reader, self.sources)
         self.distributor = Distributor(writer, self.outbox, self._rail_of)
 

@@ -17,18 +17,18 @@ from mrmarket.money.payouts.payment import Standing
 from mrmarket.money.payouts.payout import PayoutRow, PayoutState
 from mrmarket.money.pool.performance import windows
 from mrmarket.money.pool.plan import OWNER_FEES, SHARE_DECIMALS
-from mrmarket.money.rewards.campaign import Campaign
 from mrmarket.money.rewards.inputs import Draught
 from mrmarket.money.rewards.job_repository import JobRepository
 from mrmarket.money.rewards.replay import replay_day
 from mrmarket.money.rewards.repository import RewardRepository
 from mrmarket.money.rewards.rows import RunRow
-from mrmarket.money.rewards.view import reward_totals, run_state
+from mrmarket.money.rewards.view import reward_totals
 from mrmarket.services.api import money_schema as money
 from mrmarket.services.api.refusals import NotFoundError
 from mrmarket.services.money import mapping
 from mrmarket.services.money.evidence_counter import previous_hash
 from mrmarket.services.money.public_counter import PublicCounter, known_pool
+from mrmarket.services.money.reward_views import cycles_at, draught_view, run_view
 from mrmarket.store.sql import Sql
 
 _MANY: Final = 10_000
@@ -43,7 +43,7 @@ class RewardOfficeCounter(PublicCounter):
         def question(sql: Sql) -> list[money.RewardRunView]:
             rows = RewardRepository(sql).newest_runs(_MANY if before_ms is not None else limit)
             older = [row for row in rows if before_ms is None or row.start_ms < before_ms][:limit]
-            return [self._run_view(sql, row) for row in older]
+            return [run_view(sql, row) for row in older]
 
         return await self._read(question)
 
@@ -58,7 +58,7 @@ class RewardOfficeCounter(PublicCounter):
         draughts = await asyncio.to_thread(preview)
 
         def question(sql: Sql) -> list[money.RewardRunView]:
-            return [self._draught_view(sql, draught) for draught in draughts]
+            return [draught_view(sql, draught) for draught in draughts]
 
         return await self._read(question)
 
@@ -73,7 +73,7 @@ class RewardOfficeCounter(PublicCounter):
         rows = await asyncio.to_thread(allocate)
 
         def question(sql: Sql) -> list[money.RewardRunView]:
-            return [self._run_view(sql, row) for row in rows]
+            return [run_view(sql, row) for row in rows]
 
         return await self._read(question)
 
@@ -85,7 +85,7 @@ class RewardOfficeCounter(PublicCounter):
             views = []
             for name, day in found:
                 for replay in replay_day(sql, self._offices.sources, name, day):
-                    view = self._run_view(sql, replay.run)
+                    view = run_view(sql, replay.run)
                     view.state = "holds" if replay.ok else "; ".join(replay.reasons)
                     views.append(view)
             return views
@@ -103,54 +103,9 @@ class RewardOfficeCounter(PublicCounter):
         return await self._read(question)
 
     async def _cycles(self, pool: str, day_ms: int) -> list[tuple[str, int]]:
-        def question(sql: Sql) -> list[tuple[str, int]]:
-            campaigns: list[Campaign] = RewardRepository(sql).campaigns(pool)
-            days = [(campaign.id, campaign.day_at(day_ms)) for campaign in campaigns]
-            return [(name, day) for name, day in days if day is not None]
-
         if pool not in {plan.name for plan in self._offices.treasury.plans}:
             raise NotFoundError("pool", pool)
-        return await self._read(question)
-
-    def _run_view(self, sql: Sql, row: RunRow) -> money.RewardRunView:
-        decimals = self._decimals(sql)(row.asset)
-        return money.RewardRunView(
-            run=row.id,
-            pool=row.pool,
-            campaign=row.campaign,
-            start_ms=row.start_ms,
-            end_ms=row.end_ms,
-            asset=row.asset,
-            amount=mapping.signed(row.total_units, decimals),
-            allocated=mapping.signed(row.credited_units, decimals),
-            unallocated=mapping.signed(row.unallocated_units, decimals),
-            dust=mapping.signed(row.dust_units, decimals),
-            users=row.rows,
-            kind=row.kind.value,
-            state=run_state(sql, row),
-            inputs_hash=row.input_hash.hex(),
-        )
-
-    def _draught_view(self, sql: Sql, draught: Draught) -> money.RewardRunView:
-        campaign, _, asset = draught.key
-        decimals = self._decimals(sql)(asset)
-        plan = draught.plan
-        return money.RewardRunView(
-            run=draught.id,
-            pool=draught.campaign.pool,
-            campaign=campaign,
-            start_ms=draught.span.start_ms,
-            end_ms=draught.span.end_ms,
-            asset=asset,
-            amount=mapping.signed(draught.money.total, decimals),
-            allocated=mapping.signed(plan.credited, decimals),
-            unallocated=mapping.signed(plan.unallocated, decimals),
-            dust=mapping.signed(plan.dust, decimals),
-            users=len(plan.rows),
-            kind=draught.kind.value,
-            state="preview",
-            inputs_hash=draught.input_hash.hex(),
-        )
+        return await self._read(lambda sql: cycles_at(sql, pool, day_ms))
 
 
 class OwnerCounter(RewardOfficeCounter):

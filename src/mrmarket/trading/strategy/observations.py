@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from mrmarket.core.clock import Clock
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.events import BalanceObserved, MarkObserved
@@ -12,7 +14,10 @@ from mrmarket.trading.execution.risk import MarketTop
 
 
 class Observations:
-    """Marks every few seconds, balances every minute, each only when it differs from the last."""
+    """Marks and balances every few seconds, each only when it differs from the last.
+
+    Of balances the total counts: what is merely locked or free again changes with every order.
+    """
 
     def __init__(
         self,
@@ -34,7 +39,7 @@ class Observations:
         self._marked_ns: int | None = None
         self._balances_ns = wall.monotonic_ns()
         self._last_top: MarketTop | None = None
-        self._last_balances: dict[str, tuple[str, str]] = {}
+        self._last_totals: dict[str, Decimal] = {}
 
     def wanting(self, account: Account) -> str:
         """What keeps the first order back; empty once balances and a price are in the event log for good.
@@ -80,16 +85,15 @@ class Observations:
         """Write what the venue says we hold down."""
         self._balances_ns = self._wall.monotonic_ns()
         for asset, free, locked in account.reported():
-            texts = (format_decimal(free), format_decimal(locked))
-            if self._last_balances.get(asset) != texts:
-                self._last_balances[asset] = texts
+            if self._last_totals.get(asset) != free + locked:
+                self._last_totals[asset] = free + locked
                 self._facts.write(
                     BalanceObserved(
                         venue=self._venue,
                         at_ns=self._wall.now_ns(),
                         asset=asset,
-                        free=texts[0],
-                        locked=texts[1],
+                        free=format_decimal(free),
+                        locked=format_decimal(locked),
                     )
                 )
 

@@ -76,7 +76,7 @@ class StrategyRun:
         observer: RunObserver | None = None,
         history: Iterable[Fact] = (),
         mark_every_ns: int = 2 * NS_PER_S,
-        balances_every_ns: int = 60 * NS_PER_S,
+        balances_every_ns: int = 5 * NS_PER_S,
     ) -> None:
         """Put a run together; nothing is sent before `start`.
 
