@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from money.ledger_samples import ALICE, BOB, BTC, WORLD, ask, move, opened
-from money.sqlite_map import meaning_of
+from money.sqlite_map import Meaning, meaning_of
 from mrmarket.core.clock import ManualClock
 from mrmarket.money.ledger.group import Group, Phase, Transfer, TransferKind
 from mrmarket.money.ledger.seal_key import SealKey
@@ -116,3 +116,34 @@ def test_only_slack_and_counters_may_change_unseen(sound: Path) -> None:
     }
     assert set(range(100)) - live.keys() == {*range(24, 28), *range(40, 44), *range(92, 100)}
     assert b"no 119" in bytes(sound.read_bytes()[place] for place in sorted(live))
+
+
+def test_a_record_that_leaves_a_null_out_is_named(sound: Path, tmp_path: Path) -> None:
+    """A bit that makes a record say fewer columns than it has reads the same, and is found all the same."""
+    data = sound.read_bytes()
+    places = [
+        place
+        for place, meaning in meaning_of(sound).items()
+        if meaning == Meaning("transfers", "record")
+        and data[place : place + 4] == bytes(4)
+        and data[place - 1] > 12
+    ]
+    assert len(places) > 100
+    for place in places[:: len(places) // 8]:
+        check = checked(tmp_path / "money.db", data, place + 2, 7)
+        assert check is not None
+        assert "not written as it was" in (check.reason or "")
+        assert check.first_bad_seq is not None
+
+
+def test_a_second_copy_of_a_rows_number_is_found(sound: Path, tmp_path: Path) -> None:
+    """Nobody reads what stands in the record where the number beside it counts."""
+    data = sound.read_bytes()
+    lives = meaning_of(sound)
+    place = data.index(b"no 119")
+    while lives.get(place) == Meaning("groups", "record"):
+        place -= 1
+    start = place + 1
+    header = start + 3 if data[start] & 0x80 else start + 2
+    check = checked(tmp_path / "money.db", data, header + 1, 3)
+    assert check is None or not check.ok

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,9 +30,10 @@ from mrmarket.money.ledger.seal import (
 from mrmarket.money.ledger.seal import opened as opened_seal
 from mrmarket.money.ledger.seal_claims import claims_at, tree_of
 from mrmarket.money.ledger.seal_key import KEY_FILE, SealKey, SealKeyError, is_signed
-from mrmarket.money.ledger.seal_office import KeyRing, draw_up, seal_now
+from mrmarket.money.ledger.seal_office import CRASH_POINTS, KeyRing, draw_up, seal_now
 from mrmarket.money.ledger.seal_rows import SealRows
 from mrmarket.money.ledger.sqlite_store import SqliteStore
+from mrmarket.money.ledger.verification import verify_ledger
 from mrmarket.money.ledger.writer import LedgerWriter
 from mrmarket.store.sql import SqliteReader
 
@@ -276,3 +281,40 @@ def test_one_asset_cannot_have_two_roots_in_a_seal() -> None:
     with pytest.raises(SealError, match="each once"):
         opened_seal(sign(document(assets=[asset, asset]), KEY))
     assert msgspec.json.encode(opened_seal(sign(document(assets=[asset]), KEY)).at_ms) == b"5"
+
+
+def _crashing_child(path: Path) -> None:
+    books = Books(path)
+    books.seal()
+    books.ring.rotate(books.reader, books.writer, books.clock)
+    books.seal()
+    os._exit(0)
+
+
+@pytest.mark.parametrize("point", [*CRASH_POINTS, "seal.signed:2"])
+def test_a_crash_leaves_a_chain_that_goes_on(path: Path, point: str) -> None:
+    """Killed before a seal is written or in the middle of a hand-over: the right key seals again."""
+    program = (
+        "import sys; from pathlib import Path; from money.ledger.test_seal import _crashing_child;"
+        "_crashing_child(Path(sys.argv[1]))"
+    )
+    tests = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        env={**os.environ, "MRMARKET_CRASH_AT": point, "PYTHONPATH": tests},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    writer = LedgerWriter(Ledger(SqliteStore.open(path, "heir"), ManualClock()))
+    reader, ring = SqliteReader(path), KeyRing(path.parent)
+    with reader.snapshot() as sql:
+        key = ring.key(sql)
+        before = len(SealRows(sql).all())
+    seal_now(reader, writer, key, ManualClock())
+    ring.rotate(reader, writer, ManualClock())
+    with reader.snapshot() as sql:
+        assert follow_all(SealRows(sql).all()).number == before + 2
+        assert not (path.parent / (KEY_FILE + ".next")).exists()
+    reader.close()
+    writer.close()
+    assert verify_ledger(path).ok

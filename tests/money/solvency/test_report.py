@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from money.solvency.solvency_world import World
+from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.seal import Signed
 from mrmarket.money.ledger.seal_key import SealKey
 from mrmarket.money.solvency.audit import faults
@@ -89,3 +91,45 @@ def test_a_document_that_is_not_as_signed_is_refused(world: World, damage: str) 
     }[damage]
     with pytest.raises(ReportError):
         open_report(wrong)
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("UPDATE solvency_reports SET signature = zeroblob(64) WHERE number = 1", "report 1: is not signed"),
+        ("UPDATE solvency_reports SET at_ms = at_ms + 1 WHERE number = 2", "report 2 is missing"),
+        ("DELETE FROM solvency_reports WHERE number = 1", "report 1 is missing"),
+        ("DELETE FROM seals", "refers to a seal that is not there"),
+    ],
+)
+def test_reports_are_held_against_each_other_and_the_seals(world: World, statement: str, fault: str) -> None:
+    """Whoever gets past the triggers is found all the same."""
+    world.see()
+    world.seal()
+    report(world)
+    report(world)
+    assert found(world) == []
+
+    def tamper(draft: Draft) -> None:
+        for table in ("solvency_reports", "seals"):
+            for verb in ("update", "delete"):
+                draft.sql.run(f"DROP TRIGGER {table}_never_{verb}")
+        draft.sql.run(statement)
+
+    world.writer.perform(tamper).result()
+    assert any(fault in sentence for sentence in found(world))
+
+
+def test_a_report_that_follows_another_is_found(world: World) -> None:
+    """Each names the hash of the one before."""
+    world.see()
+    world.seal()
+    report(world)
+    second = report(world)
+    forged = replace(second, number=3)
+    body = msgspec.json.encode(forged, order="sorted")
+    signed = Signed(body.decode(), world.key.sign(body).hex())
+    world.writer.perform(
+        lambda draft: SolvencyRepository(draft.sql).add_report(3, forged.at_ms, signed)
+    ).result()
+    assert found(world) == ["solvency report 3 does not follow the one before it"]
