@@ -46,6 +46,7 @@ class ChildProcess(Generic[Ready]):
         arguments: Sequence[str],
         ready: type[Ready],
         failure: type[ChildProcessFailedError] = ChildProcessFailedError,
+        patience_s: float = _STOP_S,
     ) -> None:
         """Nothing is started yet.
 
@@ -54,11 +55,13 @@ class ChildProcess(Generic[Ready]):
             arguments: of the `mrmarket` command.
             ready: how to read the line that it prints when it is ready.
             failure: the error to raise when it fails.
+            patience_s: how long each way of asking it to end is given.
         """
         self._title = title
         self._arguments = list(arguments)
         self._ready = ready
         self._failure = failure
+        self._patience_s = patience_s
         self._process: asyncio.subprocess.Process | None = None
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._readers: list[asyncio.Task[None]] = []
@@ -113,7 +116,7 @@ class ChildProcess(Generic[Ready]):
             if insist is not None and process.returncode is None:
                 insist()
             try:
-                await asyncio.wait_for(process.wait(), _STOP_S)
+                await asyncio.wait_for(process.wait(), self._patience_s)
                 break
             except TimeoutError:
                 continue

@@ -183,6 +183,19 @@ async def test_a_child_that_says_nothing_readable_is_a_failure(tmp_path: Path) -
     await ChildProcess("nothing", [], RailEndpoints).stop()
 
 
+async def test_a_child_that_does_not_leave_is_made_to(tmp_path: Path) -> None:
+    """One that overlooks the end of its input is terminated, and one that was not ready yet goes too."""
+    arguments = ["rail", "--state", str(tmp_path / "rail"), "--json"]
+    child = ChildProcess("a rail", arguments, RailEndpoints, patience_s=0.5)
+    await child.start()
+    await child.stop()
+    assert child.pid is None
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await child.start()
+    assert child.pid is None
+
+
 def test_people_see_where_it_is(tmp_path: Path) -> None:
     """Without --json: address, tokens and treasury, each on a line of its own."""
     command = [sys.executable, "-m", "mrmarket", "rail", "--state", str(tmp_path / "rail")]
