@@ -34,6 +34,7 @@ class PoolBook:
 
     def __init__(self, plan: PoolPlan) -> None:
         self.plan = plan
+        self._pool = plan.pool.id
 
     def appraise(self, view: BooksView) -> Appraisal:
         """The pool's figures as these books have them."""
@@ -44,7 +45,7 @@ class PoolBook:
     ) -> None:
         """Register assets and open accounts that the books do not know yet."""
         plan = self.plan
-        if draft.account(plan.pool.id) is None:
+        if draft.account(self._pool) is None:
             draft.post(
                 Group(f"open:{plan.name}@{plan.venue}", assets=(plan.share,), accounts=plan.own_accounts)
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from mrmarket.core.errors import InvalidInputError
@@ -37,6 +38,17 @@ class Founder:
 
 
 DEMO_FOUNDERS: Final = (Founder("alice", 50), Founder("bob", 30), Founder("carol", 20))
+
+
+@lru_cache(maxsize=4_096)
+def _account(kind: AccountKind, name: str) -> Account:
+    """Made once: every trade names three of them."""
+    return Account.of(kind, name)
+
+
+@lru_cache(maxsize=4_096)
+def _asset(venue: str, code: str) -> Asset:
+    return Asset(venue, code, ASSET_DECIMALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +86,27 @@ class PoolPlan:
     @property
     def pool(self) -> Account:
         """Where everybody's money is."""
-        return Account.of(AccountKind.POOL, self.name)
+        return _account(AccountKind.POOL, self.name)
 
     @property
     def issuer(self) -> Account:
         """Where shares come from."""
-        return Account.of(AccountKind.ISSUER, self.name)
+        return _account(AccountKind.ISSUER, self.name)
 
     @property
     def counterparty(self) -> Account:
         """The other side of every trade."""
-        return Account.of(AccountKind.VENUE, self._at_venue)
+        return _account(AccountKind.VENUE, self._at_venue)
 
     @property
     def fees(self) -> Account:
         """What the venue charged."""
-        return Account.of(AccountKind.FEES, self._at_venue)
+        return _account(AccountKind.FEES, self._at_venue)
 
     @property
     def outside(self) -> Account:
         """Where deposits come from and withdrawals go to, through the venue account."""
-        return Account.of(AccountKind.EXTERNAL, self.venue)
+        return _account(AccountKind.EXTERNAL, self.venue)
 
     @property
     def own_accounts(self) -> tuple[Account, ...]:
@@ -108,7 +120,7 @@ class PoolPlan:
 
     def asset(self, code: str) -> Asset:
         """An asset held at the venue."""
-        return Asset(self.venue, code, ASSET_DECIMALS)
+        return _asset(self.venue, code)
 
     @property
     def quote_asset(self) -> Asset:
@@ -118,7 +130,7 @@ class PoolPlan:
     @staticmethod
     def depositor(name: str) -> Account:
         """A person's account."""
-        return Account.of(AccountKind.USER, name)
+        return _account(AccountKind.USER, name)
 
     @property
     def _at_venue(self) -> str:

@@ -14,13 +14,13 @@ from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.events import BalanceObserved, Filled, MarkObserved, decode_fact
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.errors import IdempotencyConflictError
-from mrmarket.money.ledger.group import TransferKind
+from mrmarket.money.ledger.group import Group, TransferKind
 from mrmarket.money.pool.book import PoolBook, plain_lot
 from mrmarket.money.pool.errors import StreamBrokenError
-from mrmarket.money.pool.fill_posting import effect, fill_group, fill_key, signed_units
-from mrmarket.money.pool.plan import ASSET_DECIMALS, PoolPlan
+from mrmarket.money.pool.fill_posting import effect, fill_group, fill_key
+from mrmarket.money.pool.plan import PoolPlan
 from mrmarket.money.pool.repository import BalanceRow, Cursor, MarkRow, ParkedFill, PoolRepository
-from mrmarket.money.pool.rows import DayRow, EntryKind
+from mrmarket.money.pool.rows import EntryKind
 from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.stakes import founding_group, founding_shares
 from mrmarket.money.pool.terms import DAY_MS
@@ -63,12 +63,21 @@ class Progress:
 
 
 @dataclass(slots=True)
+class _Day:
+    """What a batch adds to a day's figures."""
+
+    fills: int = 0
+    volume_units: int = 0
+    venue_fee_units: int = 0
+
+
+@dataclass(slots=True)
 class _Batch:
     draft: Draft
     repository: PoolRepository
     progress: Progress = field(default_factory=Progress)
-    days: dict[int, DayRow] = field(default_factory=dict)
-    """What the batch adds to each day's figures."""
+    days: dict[int, _Day] = field(default_factory=dict)
+    """By the time at which a day begins."""
 
 
 class Settlement:
@@ -78,6 +87,7 @@ class Settlement:
         self._book = book
         self._plan = book.plan
         self._stream = stream
+        self._pool = book.plan.pool.id
 
     def apply(self, draft: Draft, facts: Sequence[LoggedFact]) -> Progress:
         """Settle facts that follow the cursor.
@@ -129,7 +139,7 @@ class Settlement:
                     return rejection.code, rejection.message
                 draft.post(group)
                 batch.progress.posted += 1
-                self._count(batch, fill)
+                self._count(batch, fill, group)
             else:
                 draft.post(group)
                 batch.progress.repeated += 1
@@ -152,19 +162,16 @@ class Settlement:
                     still.append(fill)
             waiting = still
 
-    def _count(self, batch: _Batch, fill: Filled) -> None:
+    def _count(self, batch: _Batch, fill: Filled, group: Group) -> None:
         """Add a trade to its day's figures, which are valued in quote at the last known prices."""
         at_ms = fill.at_ns // NS_PER_MS
-        start_ms = at_ms - at_ms % DAY_MS
-        day = batch.days.get(start_ms) or DayRow(self._plan.name, start_ms)
-        volume = parse_units(fill.quote_size, ASSET_DECIMALS)
-        fee = signed_units(fill.fee, ASSET_DECIMALS)
-        batch.days[start_ms] = replace(
-            day,
-            fills=day.fills + 1,
-            volume_units=day.volume_units + self._in_quote(batch, fill.quote, volume),
-            venue_fee_units=day.venue_fee_units + self._in_quote(batch, fill.fee_asset, fee),
-        )
+        day = batch.days.setdefault(at_ms - at_ms % DAY_MS, _Day())
+        day.fills += 1
+        _, quote, *fees = group.transfers
+        day.volume_units += self._in_quote(batch, fill.quote, quote.units)
+        for fee in fees:
+            units = fee.units if fee.debit == self._pool else -fee.units
+            day.venue_fee_units += self._in_quote(batch, fill.fee_asset, units)
 
     def _in_quote(self, batch: _Batch, code: str, units: int) -> int:
         if code == self._plan.quote or units == 0:

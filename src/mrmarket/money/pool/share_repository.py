@@ -68,11 +68,6 @@ class ShareRepository:
         tail = "WHERE pool = ? AND account = ? AND share_units <> '0' ORDER BY opened_ms, id"
         return LOTS.select(self._sql, tail, pool, account)
 
-    def lots_of(self, account: str) -> list[LotRow]:
-        """A user's lots with shares, by pool, oldest first."""
-        tail = "WHERE account = ? AND share_units <> '0' ORDER BY pool, opened_ms, id"
-        return LOTS.select(self._sql, tail, account)
-
     def every_lot(self, pool: str) -> list[LotRow]:
         """Every lot that a pool ever had."""
         return LOTS.select(self._sql, "WHERE pool = ?", pool)
