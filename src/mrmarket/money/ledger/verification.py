@@ -219,7 +219,8 @@ def _check_balances(sql: Sql, derived: Derived) -> None:
         (account, asset): int(units)
         for account, asset, units in sql.rows("SELECT account, asset, units FROM balances")
     }
-    for holding in sorted(stored.keys() | derived.balances.keys()):
+    wrong = () if stored == derived.balances else sorted(stored.keys() | derived.balances.keys())
+    for holding in wrong:
         if stored.get(holding) != derived.balances.get(holding):
             raise Fault(None, f"balance of {holding[0]} in {holding[1]} is not the sum of its entries")
     for asset, total in derived.sums().items():

@@ -93,6 +93,8 @@ def _is_sound(data: mmap.mmap, at: int, columns: int, own_number: int | None, *,
     if own_number is not None and kinds[own_number]:
         return False
     # The last byte of each number, and of nothing else, is below 128; no number begins with 128.
+    if kinds.isascii():
+        return len(kinds) == columns
     return sum(byte < _CONTINUED for byte in kinds) == columns
 
 
@@ -106,6 +108,8 @@ def _first_number(data: mmap.mmap, at: int) -> int | None:
 
 
 def _after_varint(data: mmap.mmap, at: int) -> int:
+    if data[at] < _CONTINUED:
+        return at + 1
     for place in range(at, at + 8):
         if data[place] < _CONTINUED:
             return place + 1
