@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from money.pool_samples import balance, fill
 from mrmarket.core.clock import ManualClock
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.side import Side
+from mrmarket.money.ledger.draft import Draft
+from mrmarket.money.ledger.group import Group, void_hold
 from mrmarket.money.pool import CRASH_POINTS
 from mrmarket.money.pool.audit import verify
 from mrmarket.money.pool.deposit import MOST_INTENTS
@@ -368,3 +371,23 @@ def test_only_what_a_rail_carries_can_be_paid_out(house: PoolHouse) -> None:
     for asset in ("pool:main", "simulated:USDT", "rail:DOGE"):
         with pytest.raises(WithdrawalRefusedError, match="no payment rail"):
             house.treasury.desk.withdraw_balance("user:felix", asset, 1, WALLET)
+
+
+def void(draft: Draft, name: str) -> None:
+    """End a hold behind everybody's back."""
+    hold = draft.hold(name)
+    assert hold is not None
+    draft.post(Group(f"spoil:{name[:20]}", (void_hold(hold),)))
+
+
+def test_one_spoilt_request_keeps_nobody_else_from_theirs(house: PoolHouse) -> None:
+    """What the books refuse is named for the owner; the next deposit and withdrawal are carried out."""
+    house.enter(10 * ONE, BOB)
+    spoilt, sound = house.credit(100 * ONE), house.credit(200 * ONE, BOB)
+    lost, fine = house.leave(SHARE, BOB), house.leave(SHARE, BOB)
+    house.do(partial(void, name=f"credit:deposit:{spoilt.id}#1"))
+    house.do(partial(void, name=f"hold:withdrawal:{lost.id}#0"))
+    report = house.price("60000")
+    assert (report.minted, report.burned) == ([sound.id], [fine.id])
+    assert sorted(report.failed) == sorted([spoilt.id, lost.id])
+    assert "hold_settled" in report.failed[spoilt.id]

@@ -11,9 +11,12 @@ from msgspec.structs import replace
 
 from mrmarket.core.clock import NS_PER_MS, Clock
 from mrmarket.core.crash import reach
+from mrmarket.core.errors import MrMarketError
 from mrmarket.core.ids import uuid7
 from mrmarket.money.ledger.draft import Draft
+from mrmarket.money.ledger.errors import LedgerError, LedgerStoppedError
 from mrmarket.money.ledger.writer import LedgerWriter
+from mrmarket.money.payouts.errors import PayoutsError
 from mrmarket.money.payouts.outbox import Outbox
 from mrmarket.money.payouts.payment import Payment, Verdict
 from mrmarket.money.payouts.payout import Settler, derived_id
@@ -23,6 +26,7 @@ from mrmarket.money.pool.book import PoolBook
 from mrmarket.money.pool.deposit import DepositAsk, Deposits
 from mrmarket.money.pool.errors import (
     NoticeTooShortError,
+    PoolError,
     UnknownPoolError,
     UnknownRequestError,
 )
@@ -211,26 +215,19 @@ class PoolDesk:
     def advance(self) -> AdvanceReport:
         """One round: end what is overdue, mint and burn whatever a net asset value lets through.
 
-        Each step is a commit of its own and safe to repeat. To be called after every settlement.
+        Each step is a commit of its own and safe to repeat. To be called after every settlement. A request
+        that the books refuse is among the report's failures, and everybody else's goes on.
         """
         expired = self._perform(lambda draft: self._deposits.expire(draft, _ROUND))
-        report = AdvanceReport([row.id for row in expired], [], [], {})
+        report = AdvanceReport([row.id for row in expired], [], [], {}, {})
         reach("pool.expired")
         for pool, book in self._books.items():
             for deposit_id in self._perform(partial(_credited, pool=pool)):
-                minted = self._perform(partial(self._deposits.mint, deposit_id=deposit_id))
+                self._mint(report, deposit_id)
                 reach("pool.minted")
-                if minted.state is DepositState.MINTED:
-                    report.minted.append(minted.id)
-                elif minted.state is DepositState.CREDITED:
-                    report.waiting[minted.id] = minted.reason
             for withdrawal_id in self._perform(partial(_ready, pool=pool)):
-                row = self._perform(partial(self._withdrawals.settle, withdrawal_id=withdrawal_id))
+                self._burn(report, withdrawal_id)
                 reach("pool.burned")
-                if row.state in {WithdrawalState.SENDING, WithdrawalState.CONFIRMED}:
-                    report.burned.append(row.id)
-                elif row.state in QUEUED:
-                    report.waiting[row.id] = row.reason
             if book.plan.stream is None:
                 self._add_equity_point(book)
         return report
@@ -258,6 +255,28 @@ class PoolDesk:
                 for move in wanted_moves(draft, book, self._withdrawals, self._moves)
             ]
         )
+
+    def _mint(self, report: AdvanceReport, deposit_id: str) -> None:
+        try:
+            row = self._perform(partial(self._deposits.mint, deposit_id=deposit_id))
+        except (PoolError, LedgerError) as error:
+            _note_failure(report, deposit_id, error)
+            return
+        if row.state is DepositState.MINTED:
+            report.minted.append(row.id)
+        elif row.state is DepositState.CREDITED:
+            report.waiting[row.id] = row.reason
+
+    def _burn(self, report: AdvanceReport, withdrawal_id: str) -> None:
+        try:
+            row = self._perform(partial(self._withdrawals.settle, withdrawal_id=withdrawal_id))
+        except (PoolError, PayoutsError, LedgerError) as error:
+            _note_failure(report, withdrawal_id, error)
+            return
+        if row.state in {WithdrawalState.SENDING, WithdrawalState.CONFIRMED}:
+            report.burned.append(row.id)
+        elif row.state in QUEUED:
+            report.waiting[row.id] = row.reason
 
     def _set_flags(self, pool: str, what: PauseWhat, reason: str) -> FlagsRow:
         book = self._book(pool)
@@ -304,6 +323,13 @@ def own_withdrawal(row: WithdrawalRow | None, withdrawal_id: str, account: str) 
     if row is None or row.account != account:
         raise UnknownRequestError("withdrawal", withdrawal_id)
     return row
+
+
+def _note_failure(report: AdvanceReport, request: str, error: MrMarketError) -> None:
+    """One request that cannot be carried out must not keep everybody else's from it."""
+    if isinstance(error, LedgerStoppedError):
+        raise error
+    report.failed[request] = str(error)
 
 
 def _credited(draft: Draft, pool: str) -> list[str]:

@@ -143,6 +143,8 @@ class AdvanceReport:
     burned: list[str]
     waiting: dict[str, str]
     """What waits, and for what."""
+    failed: dict[str, str]
+    """What could not be carried out, and why: for the owner to look at."""
 
 
 @dataclass(frozen=True, slots=True)
