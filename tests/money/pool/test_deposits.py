@@ -329,3 +329,15 @@ def test_memos_are_unambiguous() -> None:
     codes = {memo_code(str(number)) for number in range(2_000)}
     assert len(codes) == 2_000
     assert all(len(code) == 12 and not set(code) & set("IO01l") for code in codes)
+
+
+def test_requests_are_paged_by_their_time(house: PoolHouse) -> None:
+    """Newest first, and from any moment backwards."""
+    first = house.intend(ONE)
+    house.pass_time(1)
+    second = house.intend(2 * ONE)
+    figures = house.treasury.figures
+    assert [row.id for row in figures.deposits(ALICE)] == [second.id, first.id]
+    assert [row.id for row in figures.deposits(ALICE, 1)] == [second.id]
+    assert [row.id for row in figures.deposits(ALICE, 9, second.created_ms)] == [first.id]
+    assert figures.withdrawals(ALICE, 9, second.created_ms) == []

@@ -110,17 +110,19 @@ class Figures:
         """A deposit, whoever's."""
         return self._ask(lambda view: RequestRepository(view.sql).deposit(deposit_id))
 
-    def deposits(self, account: str, limit: int = 100) -> list[DepositRow]:
-        """A user's deposits, newest first."""
-        return self._ask(lambda view: RequestRepository(view.sql).deposits_of(account, limit))
+    def deposits(self, account: str, limit: int = 100, before_ms: int | None = None) -> list[DepositRow]:
+        """A user's deposits, newest first; with `before_ms` those asked for before that time."""
+        return self._ask(lambda view: RequestRepository(view.sql).deposits_of(account, limit, before_ms))
 
     def withdrawal(self, withdrawal_id: str) -> WithdrawalRow | None:
         """A withdrawal, whoever's."""
         return self._ask(lambda view: RequestRepository(view.sql).withdrawal(withdrawal_id))
 
-    def withdrawals(self, account: str, limit: int = 100) -> list[WithdrawalRow]:
-        """A user's withdrawals, newest first."""
-        return self._ask(lambda view: RequestRepository(view.sql).withdrawals_of(account, limit))
+    def withdrawals(
+        self, account: str, limit: int = 100, before_ms: int | None = None
+    ) -> list[WithdrawalRow]:
+        """A user's withdrawals, newest first; with `before_ms` those asked for before that time."""
+        return self._ask(lambda view: RequestRepository(view.sql).withdrawals_of(account, limit, before_ms))
 
     def preview_deposit(self, ask: DepositAsk) -> DepositQuote:
         """What a deposit would come to now, and why it would be refused, if it would.

@@ -12,6 +12,8 @@ from mrmarket.store.sql import Sql
 DEPOSITS: Final = SealedTable("pool_deposits", DepositRow, ("id",))
 WITHDRAWALS: Final = SealedTable("pool_withdrawals", WithdrawalRow, ("id",))
 
+_EVER: Final = 2**62
+
 
 class RequestRepository:
     """What people have asked for."""
@@ -58,10 +60,10 @@ class RequestRepository:
         tail = "WHERE state = 'waiting' AND expires_ms < ? ORDER BY expires_ms, id LIMIT ?"
         return DEPOSITS.select(self._sql, tail, at_ms, limit)
 
-    def deposits_of(self, account: str, limit: int) -> list[DepositRow]:
-        """A user's deposits, newest first."""
-        tail = "WHERE account = ? ORDER BY created_ms DESC, id DESC LIMIT ?"
-        return DEPOSITS.select(self._sql, tail, account, limit)
+    def deposits_of(self, account: str, limit: int, before_ms: int | None = None) -> list[DepositRow]:
+        """A user's deposits that were asked for before a time, newest first."""
+        tail = "WHERE account = ? AND created_ms < ? ORDER BY created_ms DESC, id DESC LIMIT ?"
+        return DEPOSITS.select(self._sql, tail, account, _EVER if before_ms is None else before_ms, limit)
 
     def withdrawal(self, withdrawal_id: str) -> WithdrawalRow | None:
         """A withdrawal."""
@@ -87,7 +89,7 @@ class RequestRepository:
         """Every withdrawal whose shares are held."""
         return WITHDRAWALS.select(self._sql, "WHERE state IN ('held', 'unwinding')")
 
-    def withdrawals_of(self, account: str, limit: int) -> list[WithdrawalRow]:
-        """A user's withdrawals, newest first."""
-        tail = "WHERE account = ? ORDER BY created_ms DESC, id DESC LIMIT ?"
-        return WITHDRAWALS.select(self._sql, tail, account, limit)
+    def withdrawals_of(self, account: str, limit: int, before_ms: int | None = None) -> list[WithdrawalRow]:
+        """A user's withdrawals that were asked for before a time, newest first."""
+        tail = "WHERE account = ? AND created_ms < ? ORDER BY created_ms DESC, id DESC LIMIT ?"
+        return WITHDRAWALS.select(self._sql, tail, account, _EVER if before_ms is None else before_ms, limit)
