@@ -36,8 +36,8 @@ def arena(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arena]:
 
 
 def last_words(data: Path) -> list[str]:
-    """What the instance said on stderr after it was ready."""
-    return (data.parent / f"{data.name}.log").read_text().splitlines()[1:]
+    """What the instance said on stderr after its address and the link that sets the owner's password."""
+    return (data.parent / f"{data.name}.log").read_text().splitlines()[2:]
 
 
 @contextmanager
