@@ -15,6 +15,7 @@ from mrmarket.services import views
 from mrmarket.services.audit import verify_money
 from mrmarket.services.data_directory import DataDirectory, LedgerBrokenError
 from mrmarket.services.hub import UpdateHub
+from mrmarket.store.migration import MONEY_SCHEMA, prepare
 from mrmarket.store.trading_store import TradingStore
 
 _PATIENCE_S: Final = 2.0
@@ -35,6 +36,8 @@ async def begin_check(directory: DataDirectory) -> asyncio.Task[LedgerCheck] | N
     """
     if not directory.money_db.is_file() or not directory.money_db.stat().st_size:
         return None
+    # Only today's tables can be verified; the steps from older ones are one transaction.
+    await asyncio.to_thread(prepare, directory.money_db, MONEY_SCHEMA)
     check = asyncio.create_task(asyncio.to_thread(verify_money, directory.root))
     await asyncio.wait({check}, timeout=_PATIENCE_S)
     if check.done():

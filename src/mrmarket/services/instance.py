@@ -130,6 +130,7 @@ class Instance:
             steps.push_async_callback(parts.core.close)
             steps.callback(self._hub.close)
             steps.push_async_callback(parts.books.verify)
+            steps.push_async_callback(parts.core.seal)
             steps.push_async_callback(parts.books.settle)
             steps.push_async_callback(self._end_tasks)
             if self._venue_gone:

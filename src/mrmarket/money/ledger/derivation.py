@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+import sys
+from collections.abc import Callable, Collection, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -116,23 +117,36 @@ def derive(stream: Stream, derived: Derived, milestones: Container[int] = ()) ->
         "SELECT seq, key, content_hash, at_ms, epoch, outcome, message, memo, reverses, hash"
         " FROM groups ORDER BY seq"
     )
+    rules = _Rules(derived)
     for seq, key, content_hash, at_ms, epoch, outcome, message, memo, reverses, digest in groups:
         wanted = derived.groups + 1
         if seq != wanted:
             raise Fault(wanted, f"group {wanted} is missing")
-        new_assets, new_accounts, moved = assets.of(seq), accounts.of(seq), transfers.of(seq)
-        forms = (
-            new_assets,
-            [row[:3] if row[3] is None else row for row in new_accounts],
-            [row[:5] if row[5:] == _PLAIN else _form(row) for row in moved],
-        )
+        # Most groups register and open nothing: asking costs as much as the rest of a small group.
+        new_assets = assets.of(seq) if assets.next_seq <= seq else []
+        new_accounts = accounts.of(seq) if accounts.next_seq <= seq else []
+        moved = transfers.of(seq)
         if (
-            link(derived.head, seq, key, content_hash, at_ms, epoch, outcome, message, memo, reverses, *forms)
+            link(
+                derived.head,
+                seq,
+                key,
+                content_hash,
+                at_ms,
+                epoch,
+                outcome,
+                message,
+                memo,
+                reverses,
+                new_assets,
+                [row[:3] if row[3] is None else row for row in new_accounts] if new_accounts else [],
+                [row[:5] if row[5:] == _PLAIN else _form(row) for row in moved],
+            )
             != digest
         ):
             raise Fault(seq, f"group {seq} ({key}): hash does not match the content")
         if outcome == POSTED:
-            _Application(derived, seq, key, at_ms).carry_out(new_assets, new_accounts, moved)
+            rules.carry_out(seq, key, at_ms, new_assets, new_accounts, moved)
             if memo:
                 derived.memos.append(memo)
         elif new_assets or new_accounts or moved:
@@ -157,50 +171,61 @@ class _Members:
                 f"SELECT group_seq, position, {columns} FROM {table} ORDER BY group_seq, position"  # noqa: S608 - constants
             )
         )
-        self._next = next(self._rows, None)
+        self._next: tuple[Any, ...] = ()
+        self.next_seq = 0
+        """Group of the row that comes next; more than any has after the last."""
+        self._turn(next(self._rows, None))
 
     def of(self, seq: int) -> list[tuple[Any, ...]]:
         """Rows of a group, without seq and position."""
-        row = self._next
-        if row is None or row[0] > seq:
+        if self.next_seq > seq:
             return []
-        if row[0] < seq:
-            raise Fault(row[0], f"{self._table} has rows of a group that posted none")
-        found: list[tuple[Any, ...]] = []
-        while row is not None and row[0] == seq:
+        if self.next_seq < seq:
+            raise Fault(self.next_seq, f"{self._table} has rows of a group that posted none")
+        if self._next[1] != 0:
+            raise Fault(seq, f"a row of {self._table} is missing")
+        found = [self._next[2:]]
+        for row in self._rows:
+            if row[0] != seq:
+                self._turn(row)
+                return found
             if row[1] != len(found):
                 raise Fault(seq, f"a row of {self._table} is missing")
             found.append(row[2:])
-            row = next(self._rows, None)
-        self._next = row
+        self._turn(None)
         return found
 
     def end(self) -> None:
         """There must be nothing left."""
-        if self._next is not None:
-            raise Fault(self._next[0], f"{self._table} has rows of a group that does not exist")
+        if self._next:
+            raise Fault(self.next_seq, f"{self._table} has rows of a group that does not exist")
+
+    def _turn(self, row: tuple[Any, ...] | None) -> None:
+        self._next, self.next_seq = (row, row[0]) if row is not None else ((), sys.maxsize)
 
 
-class _Application:
-    """One posted group, applied to the books as the rules would have it."""
+class _Rules:
+    """Applies posted groups to the books, one after the other, as the rules would have it."""
 
-    __slots__ = ("_at_ms", "_books", "_giving", "_key", "_seq", "_taking")
+    __slots__ = ("_at_ms", "_books", "_key", "_seq")
 
-    def __init__(self, derived: Derived, seq: int, key: str, at_ms: int) -> None:
+    def __init__(self, derived: Derived) -> None:
         self._books = derived
-        self._seq = seq
-        self._key = key
-        self._at_ms = at_ms
-        self._giving: set[Holding] = set()
-        self._taking: set[Holding] = set()
+        self._seq = 0
+        self._key = ""
+        self._at_ms = 0
 
     def carry_out(
         self,
+        seq: int,
+        key: str,
+        at_ms: int,
         assets: list[tuple[Any, ...]],
         accounts: list[tuple[Any, ...]],
         transfers: list[tuple[Any, ...]],
     ) -> None:
-        """Apply and check; raises `Fault` where a rule is broken."""
+        """Apply a group and check it; raises `Fault` where a rule is broken."""
+        self._seq, self._key, self._at_ms = seq, key, at_ms
         books = self._books
         if assets:
             books.assets.update(asset[0] for asset in assets)
@@ -210,11 +235,13 @@ class _Application:
             books.floors[account_id] = None if floor is None else int(floor)
             if ceiling is not None:
                 books.ceilings[account_id] = int(ceiling)
-        balances = books.balances
+        balances, known, floors = books.balances, books.assets, books.floors
+        givers: list[Holding] = []
+        takers: list[Holding] = []
         for position, (debit, credit, asset, text, kind, phase, hold, expires_ms, asked) in enumerate(
             transfers
         ):
-            if asset not in books.assets or debit not in books.floors or credit not in books.floors:
+            if asset not in known or debit not in floors or credit not in floors:
                 raise self._fault("moves an asset or names an account that was never opened")
             units = int(text)
             giver, taker = (debit, asset), (credit, asset)
@@ -225,15 +252,17 @@ class _Application:
                 balances[taker] = balances.get(taker, 0) + units
             elif phase == "pending":
                 terms = (debit, credit, asset, kind)
-                self._hold(DerivedHold(self._seq, position, terms, units, expires_ms))
+                self._hold(DerivedHold(seq, position, terms, units, expires_ms))
             else:
                 self._settle(phase, hold, (debit, credit, asset, kind), units)
-                books.entries += 2
                 continue
-            self._giving.add(giver)
-            self._taking.add(taker)
-            books.entries += 2
-        self._check_limits()
+            givers.append(giver)
+            takers.append(taker)
+        books.entries += 2 * len(transfers)
+        if len(givers) > 1:
+            self._check_limits(set(givers), set(takers))
+        else:
+            self._check_limits(givers, takers)
 
     def _check_clamp(self, giver: Holding, units: int, asked: int) -> None:
         floor = self._books.floors[giver[0]]
@@ -274,15 +303,15 @@ class _Application:
         outgoing[debit, asset] = outgoing.get((debit, asset), 0) + units
         incoming[credit, asset] = incoming.get((credit, asset), 0) + units
 
-    def _check_limits(self) -> None:
+    def _check_limits(self, givers: Collection[Holding], takers: Collection[Holding]) -> None:
         books = self._books
         balances, outgoing, incoming = books.balances, books.outgoing, books.incoming
-        for holding in self._giving:
+        for holding in givers:
             floor = books.floors[holding[0]]
             available = balances.get(holding, 0) - outgoing.get(holding, 0)
             if (floor is not None and available < floor) or available <= -MAX_UNITS:
                 raise self._fault(f"takes {holding[0]} below its floor")
-        for holding in self._taking:
+        for holding in takers:
             filled = balances.get(holding, 0) + incoming.get(holding, 0)
             if filled > books.ceilings.get(holding[0], MAX_UNITS - 1):
                 raise self._fault(f"takes {holding[0]} above its ceiling")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -101,7 +103,11 @@ def _verify_file(
 ) -> LedgerCheck:
     derived = Derived(gates=GATES)
     connection = connect(path, read_only=True, at_rest=at_rest)
+    beside = ThreadPoolExecutor(1)
     try:
+        # SQLite checks pages without Python's lock. A file at rest is the same for everybody who reads it;
+        # beside a running instance one thread is enough to take time from.
+        pages = beside.submit(_check_pages_of, path).result if at_rest else partial(check_pages, connection)
         connection.execute("BEGIN")
         if schema != MONEY_SCHEMA.head:
             _check_is_older(path, schema, connection)
@@ -109,7 +115,7 @@ def _verify_file(
         sql = SqliteSql(path, connection)
         try:
             _check_books(partial(_scan, connection), sql, derived, side_checks)
-            _guarded(partial(check_pages, connection))
+            _guarded(pages)
             _guarded(partial(check_catalogue, connection))
             if at_rest:
                 _guarded(partial(check_header, path))
@@ -119,8 +125,14 @@ def _verify_file(
     except Fault as fault:
         return _answer(derived, fault)
     finally:
+        beside.shutdown()
         connection.close()
     return _answer(derived, None)
+
+
+def _check_pages_of(path: Path) -> None:
+    with closing(connect(path, read_only=True, at_rest=True)) as connection:
+        check_pages(connection)
 
 
 class Unreadable(Fault):

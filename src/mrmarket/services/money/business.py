@@ -36,6 +36,7 @@ class BusinessCore:
     world: PaymentWorld
     office: MoneyOffice
     _rounds: Rounds
+    _watch: SolvencyWatch
     _sponsor: Sponsor | None
 
     @classmethod
@@ -102,7 +103,7 @@ class BusinessCore:
         amount = Decimal(config.rewards.demo_amount)
         if world.wallets is not None and config.pool.demo and amount:
             sponsor = Sponsor(offices, plans[0].name, quote, amount, config.rewards.demo_cycle_s * 1_000)
-        return cls(offices, world, office, rounds, sponsor)
+        return cls(offices, world, office, rounds, watch, sponsor)
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """What runs as long as the instance does; each raises what it cannot go on after."""
@@ -110,6 +111,12 @@ class BusinessCore:
         if self._sponsor is not None:
             kept.append(self._sponsor.keep())
         return kept
+
+    async def seal(self) -> None:
+        """Seal the books before a clean end: nothing after the last seal has a witness."""
+        head = await self.office.ledger_head()
+        if head.seq:
+            await asyncio.to_thread(self._watch.seal)
 
     async def close(self) -> None:
         """Finish what is under way, release the books, hang up; closing twice is harmless."""

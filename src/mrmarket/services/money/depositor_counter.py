@@ -169,10 +169,9 @@ class MovementCounter(HoldingsCounter):
     async def deposits(self, user: str, limit: int, before_ms: int | None) -> list[money.DepositView]:
         """The user's deposits, newest first."""
         rows = await asyncio.to_thread(
-            self._offices.treasury.figures.deposits, account_of(user), *_page(limit, before_ms)
+            self._offices.treasury.figures.deposits, account_of(user), limit, before_ms
         )
-        older = [row for row in rows if before_ms is None or row.created_ms < before_ms]
-        return [await self._deposit_view(row) for row in older[:limit]]
+        return [await self._deposit_view(row) for row in rows]
 
     async def deposit_by_id(self, user: str, deposit: str) -> money.DepositView:
         """One of the user's deposits."""
@@ -228,10 +227,9 @@ class MovementCounter(HoldingsCounter):
     async def withdrawals(self, user: str, limit: int, before_ms: int | None) -> list[money.WithdrawalView]:
         """The user's withdrawals, newest first."""
         rows = await asyncio.to_thread(
-            self._offices.treasury.figures.withdrawals, account_of(user), *_page(limit, before_ms)
+            self._offices.treasury.figures.withdrawals, account_of(user), limit, before_ms
         )
-        older = [row for row in rows if before_ms is None or row.created_ms < before_ms]
-        return [await self._withdrawal_view(row) for row in older[:limit]]
+        return [await self._withdrawal_view(row) for row in rows]
 
     async def withdrawal_by_id(self, user: str, withdrawal: str) -> money.WithdrawalView:
         """One of the user's withdrawals."""
@@ -413,8 +411,3 @@ def wallet_of(user: str) -> str | None:
 def negative(text: str) -> str:
     """A decimal string with the other sign."""
     return text[1:] if text.startswith("-") else f"-{text}"
-
-
-def _page(limit: int, before_ms: int | None) -> tuple[int]:
-    # Rows come newest first without a start: to turn the page enough of them are read.
-    return (limit if before_ms is None else 10_000,)

@@ -129,6 +129,9 @@ class Rounds:
                 continue
             self._silent.discard(name)
             await asyncio.to_thread(offices.treasury.observe, name, seen[name], offices.clock.now_ns())
+        if seen:
+            # What arrived before the rail said what it holds must be known when the two are compared.
+            await offices.incoming.step(self._now_ms())
         await asyncio.to_thread(self._watch.look, seen)
 
     def _tell_once(self, rail: str, reason: str) -> None:

@@ -57,3 +57,36 @@ export function sign(value: string): -1 | 0 | 1 {
 export function digits(step: string): number {
 	return (step.split('.')[1] ?? '').replace(/0+$/, '').length;
 }
+
+/** left × right, shortest exact form. */
+export function multiply(left: string, right: string): string {
+	const a = parse(left);
+	const b = parse(right);
+	return text(a.units * b.units, a.scale + b.scale);
+}
+
+/** What somebody typed as a plain decimal, or null: blanks, thousands and a comma for the point are understood. */
+export function typed(input: string): string | null {
+	const compact = input.replace(/[\s\u00a0\u202f_’']/g, '');
+	const grouped = /^\d{1,3}(,\d{3})+(\.\d*)?$/.test(compact) ? compact.replaceAll(',', '') : compact;
+	const plain = grouped.replace(',', '.');
+	if (!/^\d*\.?\d*$/.test(plain) || !/\d/.test(plain)) return null;
+	const [whole = '', fraction = ''] = plain.split('.');
+	return `${whole.replace(/^0+(?=\d)/, '') || '0'}${fraction && `.${fraction}`}`;
+}
+
+/** So many per cent of a decimal, cut off at 18 digits after the point; all of it is exactly all of it. */
+export function share(whole: string, percent: number): string {
+	const { units, scale } = parse(whole);
+	return percent === 100
+		? text(units, scale)
+		: text((units * 10n ** BigInt(Math.max(0, 18 - scale)) * BigInt(percent)) / 100n, Math.max(18, scale));
+}
+
+/** `factor × over ÷ under`, cut off after so many digits; null where nothing can be divided by. */
+export function quotient(over: string, under: string, factor: string, places: number): string | null {
+	const [a, b] = aligned(over, under);
+	if (b === 0n) return null;
+	const { units, scale } = parse(factor);
+	return text((a * units * 10n ** BigInt(places)) / (b * 10n ** BigInt(scale)), places);
+}

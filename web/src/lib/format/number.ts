@@ -3,6 +3,9 @@ import { digits } from './decimal';
 /** A decimal string is formatted exactly; the type says a number because TypeScript's library lags behind. */
 type Exact = Intl.StringNumericLiteral;
 
+/** Assets whose cents are the smallest amount anybody speaks of. */
+const CURRENCIES: ReadonlySet<string> = new Set(['USDT', 'USDC', 'USD', 'EUR', 'DAI']);
+
 /** Number formats of one language. Decimal strings keep every digit: they never become floats. */
 export class Numbers {
 	readonly #formats = new Map<string, Intl.NumberFormat>();
@@ -54,6 +57,48 @@ export class Numbers {
 	/** A decimal string with at most so many digits that count: a tiny fee is not shown as none. */
 	significant(value: string, count: number): string {
 		return this.#format({ maximumSignificantDigits: count }).format(value as Exact);
+	}
+
+	/**
+	 * An amount of money: two digits after the point where the asset is a currency, six elsewhere, cut off rather
+	 * than rounded up, so that nobody reads more than there is; what is smaller still shows two digits that count.
+	 */
+	amount(value: string, asset: string, sign = false): string {
+		const places = CURRENCIES.has(asset) ? 2 : 6;
+		const shown = { roundingMode: 'trunc', ...(sign ? { signDisplay: 'exceptZero' } : {}) } as const;
+		const tiny = /^[+-]?0*(\.(0*))?[1-9]/.exec(value);
+		const small = tiny?.[1] !== undefined && !/[1-9]/.test(value.split('.')[0] ?? '');
+		if (small && (tiny?.[2]?.length ?? 0) >= places)
+			return this.#format({ maximumSignificantDigits: 2, ...shown }).format(value as Exact);
+		return this.#format({ minimumFractionDigits: 2, maximumFractionDigits: places, ...shown }).format(
+			value as Exact
+		);
+	}
+
+	/** A fraction given as decimal text, as per cent, with the digits it has. */
+	rate(fraction: string): string {
+		return this.#format({ style: 'percent', maximumFractionDigits: 4 }).format(fraction as Exact);
+	}
+
+	/** A part as per cent, with its sign. */
+	signedPercent(fraction: number, places = 2): string {
+		return this.#format({
+			style: 'percent',
+			minimumFractionDigits: places,
+			maximumFractionDigits: places,
+			signDisplay: 'exceptZero'
+		}).format(fraction);
+	}
+
+	/** So many days, hours or minutes, spelled out. */
+	span(seconds: number): string {
+		const [value, unit] =
+			seconds >= 86_400
+				? [seconds / 86_400, 'day']
+				: seconds >= 3600
+					? [seconds / 3600, 'hour']
+					: [seconds / 60, 'minute'];
+		return this.#format({ style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 }).format(value);
 	}
 
 	/** A whole number. */

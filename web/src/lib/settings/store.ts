@@ -1,5 +1,5 @@
 /** What the reader chose, kept in this browser alone. Storage may be forbidden; nothing is kept then. */
-export type Setting = 'theme' | 'language';
+export type Setting = 'theme' | 'language' | 'sealkey';
 
 /** The stored choice, if there is one. */
 export function recall(setting: Setting): string | null {

@@ -108,7 +108,7 @@ export async function checkProof(proof: Proof, trustedKey?: string): Promise<Pro
 }
 
 /** A signed document, if the key that it names signed it. */
-async function opened(signed: Signed): Promise<{ public_key: string; new_public_key?: string }> {
+export async function opened(signed: Signed): Promise<{ public_key: string; new_public_key?: string }> {
 	let document: { public_key: string };
 	try {
 		document = JSON.parse(signed.document) as { public_key: string };
