@@ -65,7 +65,10 @@ export class Numbers {
 	 */
 	amount(value: string, asset: string, sign = false): string {
 		const places = CURRENCIES.has(asset) ? 2 : 6;
-		const shown = { roundingMode: 'trunc', ...(sign ? { signDisplay: 'exceptZero' } : {}) } as const;
+		const shown: Intl.NumberFormatOptions = {
+			roundingMode: 'trunc',
+			signDisplay: sign ? 'exceptZero' : 'auto'
+		};
 		const tiny = /^[+-]?0*(\.(0*))?[1-9]/.exec(value);
 		const small = tiny?.[1] !== undefined && !/[1-9]/.test(value.split('.')[0] ?? '');
 		if (small && (tiny?.[2]?.length ?? 0) >= places)
