@@ -229,12 +229,8 @@ class _Rules:
         books = self._books
         if assets:
             books.assets.update(asset[0] for asset in assets)
-        for account_id, kind, floor, ceiling in accounts:
-            if kind in books.gates:
-                books.doors.append(account_id)
-            books.floors[account_id] = None if floor is None else int(floor)
-            if ceiling is not None:
-                books.ceilings[account_id] = int(ceiling)
+        if accounts:
+            self._open(accounts)
         balances, known, floors = books.balances, books.assets, books.floors
         givers: list[Holding] = []
         takers: list[Holding] = []
@@ -263,6 +259,15 @@ class _Rules:
             self._check_limits(set(givers), set(takers))
         else:
             self._check_limits(givers, takers)
+
+    def _open(self, accounts: list[tuple[Any, ...]]) -> None:
+        books = self._books
+        for account_id, kind, floor, ceiling in accounts:
+            if kind in books.gates:
+                books.doors.append(account_id)
+            books.floors[account_id] = None if floor is None else int(floor)
+            if ceiling is not None:
+                books.ceilings[account_id] = int(ceiling)
 
     def _check_clamp(self, giver: Holding, units: int, asked: int) -> None:
         floor = self._books.floors[giver[0]]
