@@ -19,6 +19,7 @@ from mrmarket.money.ledger.ledger import Ledger
 from mrmarket.money.ledger.memory_store import MemoryStore
 from mrmarket.money.ledger.sqlite_store import SqliteStore
 from mrmarket.money.ledger.verification import verify_ledger
+from mrmarket.store.migration import MONEY_SCHEMA, prepare
 
 
 def first_version(path: Path) -> list[Record]:
@@ -53,6 +54,7 @@ def first_version(path: Path) -> list[Record]:
         "INSERT INTO balances VALUES (?, ?, ?)",
         [(*holding, str(units)) for holding, units in ledger.state.balances.items()],
     )
+    file.execute("INSERT INTO leases VALUES ('ledger-writer', 3, 'treasury', 0)")
     file.commit()
     file.close()
     return records
@@ -71,3 +73,12 @@ def test_old_books_are_upgraded_and_go_on(tmp_path: Path) -> None:
     ledger.close()
     check = verify_ledger(path)
     assert (check.ok, check.groups, check.reason) == (True, 3, None)
+
+
+def test_old_books_verify_as_soon_as_they_are_upgraded(tmp_path: Path) -> None:
+    """An instance verifies before it takes the lease: the old row is brought to today's form as well."""
+    path = tmp_path / "money.db"
+    first_version(path)
+    prepare(path, MONEY_SCHEMA)
+    check = verify_ledger(path)
+    assert (check.ok, check.reason) == (True, None)

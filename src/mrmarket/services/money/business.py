@@ -116,6 +116,7 @@ class BusinessCore:
         """Seal the books before a clean end: nothing after the last seal has a witness."""
         head = await self.office.ledger_head()
         if head.seq:
+            await self._rounds.look()
             await asyncio.to_thread(self._watch.seal)
 
     async def close(self) -> None:
