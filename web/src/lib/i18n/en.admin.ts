@@ -123,6 +123,7 @@ export const en = {
 	'fees.withdraw.of': 'Withdraw {asset}',
 	'fees.empty': 'No fee has been earned yet.',
 	'fees.all': 'All',
+	'fees.deposit': 'Deposit fees, {asset}',
 	'fees.ask': 'Withdraw earned fees',
 	'fees.body':
 		'The amount leaves the owner’s account at once and is paid to this address. Fee shares are redeemed first, like anybody’s. A payment cannot be called back.',
@@ -165,7 +166,7 @@ export const en = {
 	'runs.inputs': 'Inputs',
 	'jobs.title': 'Recurring work',
 	'jobs.empty': 'No recurring work has been due yet.',
-	'jobs.end': 'To',
+	'jobs.end': 'To (UTC)',
 	'jobs.job': 'Job',
 	'jobs.scope': 'For',
 

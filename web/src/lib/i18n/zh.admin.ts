@@ -125,6 +125,7 @@ export const zh = {
 	'fees.withdraw.of': '提取 {asset}',
 	'fees.empty': '还没有费用收入。',
 	'fees.all': '全部',
+	'fees.deposit': '存入费，{asset}',
 	'fees.ask': '提取费用收入',
 	'fees.body': '金额会立即从所有者账户划出并付到此地址。费用份额会像普通份额一样先赎回。付款无法撤回。',
 	'fees.confirm': '付出 {amount} {asset}',
@@ -165,7 +166,7 @@ export const zh = {
 	'runs.inputs': '输入摘要',
 	'jobs.title': '定期任务',
 	'jobs.empty': '还没有到期的定期任务。',
-	'jobs.end': '截止',
+	'jobs.end': '截止（UTC）',
 	'jobs.job': '任务',
 	'jobs.scope': '对象',
 
