@@ -145,8 +145,11 @@ class RecordedConnection:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path) -> Iterator[tuple[Self, Recording]]:
-        """A database at rest, opened as the ledger opens it; every write is recorded from here on."""
+    def open(cls, path: Path, synchronous: int) -> Iterator[tuple[Self, Recording]]:
+        """A database at rest, opened as the ledger opens it; every write is recorded from here on.
+
+        `synchronous` is what the ledger's own connection says of itself, as SQLite's number.
+        """
         recording = Recording({path.name: path.read_bytes()})
         name = f"recorded-{id(recording)}"
         disk = _Disk(name, recording)
@@ -155,7 +158,7 @@ class RecordedConnection:
             # Without other processes SQLite keeps the log's index in memory, which a shim cannot share.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA wal_autocheckpoint = 20")
             yield cls(connection), recording

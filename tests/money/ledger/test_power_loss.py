@@ -26,9 +26,10 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     store = SqliteStore.open(path, "test")
     opened(store)
     epoch = store.epoch
+    (synchronous,) = store.connection.execute("PRAGMA synchronous").fetchone()
     store.close()
     rng = random.Random(7)  # noqa: S311 - a seeded choice of what is lost
-    with RecordedConnection.open(path) as (connection, recording):
+    with RecordedConnection.open(path, synchronous) as (connection, recording):
         store = SqliteStore(path, cast("Any", connection), epoch)
         ledger = Ledger(store, ManualClock())
         for number in range(_ROUNDS):

@@ -14,6 +14,7 @@ import pytest
 
 from money.ledger_samples import ALICE, BOB, BTC, WORLD, ask, deposit, move, opened
 from mrmarket.core.clock import ManualClock
+from mrmarket.money.ledger import seal_office
 from mrmarket.money.ledger.group import Group, Phase, Transfer, TransferKind
 from mrmarket.money.ledger.ledger import Ledger
 from mrmarket.money.ledger.merkle import NegativeClaimError
@@ -213,11 +214,14 @@ def test_a_rotation_that_was_cut_short_is_finished_or_forgotten(
 
 
 def test_two_seals_at_once_leave_one(books: Books) -> None:
-    """A seal that was drawn up before another was written does not follow any more."""
+    """A seal that was drawn up before another was written does not follow any more, and is not appended."""
     key = books.key
     with books.reader.snapshot() as sql:
-        late = sign(draw_up(sql, key, 1), key)
+        document = draw_up(sql, key, 1)
+    late = sign(document, key)
     books.seal()
+    with pytest.raises(SealError, match="came in between; seal again"):
+        books.writer.perform(lambda draft: seal_office._append(draft.sql, late, document)).result()
     rows = books.writer.perform(lambda draft: SealRows(draft.sql).all()).result()
     assert len(rows) == 1
     chain = SealChain()

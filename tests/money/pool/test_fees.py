@@ -181,6 +181,21 @@ def test_gains_before_a_performance_fee_existed_are_free(build: HouseBuilder) ->
     assert later.value_units < 10 * SHARE
 
 
+def test_a_fall_before_a_performance_fee_existed_does_not_lower_the_mark(build: HouseBuilder) -> None:
+    """Who was there at the top pays nothing for coming back to it, whenever the fee was introduced."""
+    house = build([plan(Terms(management_fee_bps=1))])
+    house.found()
+    for price in ("90000", "60000"):
+        house.price(price)
+        house.treasury.desk.accrue_fees("main")
+    house.treasury.desk.change_terms("main", Terms(performance_fee_bps=5_000))
+    for price in ("60000", "89000"):
+        house.price(price)
+        row = house.treasury.desk.accrue_fees("main")
+        assert row is not None
+        assert row.performance_units == 0
+
+
 def test_a_pool_without_fees_charges_nothing(house: PoolHouse) -> None:
     """No window, no posting, no owner's account."""
     house.pass_time(YEAR_MS / 1_000)
