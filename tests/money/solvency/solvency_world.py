@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mrmarket.core.clock import NS_PER_MS, ManualClock
@@ -73,10 +73,10 @@ class World:
         ]
         self.writer.perform(lambda draft: observe(draft, words)).result()
 
-    def look(self, more: Iterable[Span] = ()) -> Look:
+    def look(self, more: Iterable[Span] = (), places: Mapping[str, Place] = PLACES) -> Look:
         """Look at everything."""
         spans = list(more)
-        return self.writer.perform(lambda draft: look(draft, PLACES, spans)).result()
+        return self.writer.perform(lambda draft: look(draft, places, spans)).result()
 
     def release(self, incident: str, reason: str = "counted by hand") -> IncidentRow:
         """The owner takes a difference as it is."""

@@ -31,7 +31,7 @@ from mrmarket.money.ledger.sqlite_store import SqliteStore
 from mrmarket.money.ledger.verification import verify_ledger
 from mrmarket.money.payouts.outbox import Outbox
 from mrmarket.money.solvency.audit import faults
-from mrmarket.money.solvency.comparison import Span, Standing
+from mrmarket.money.solvency.comparison import Place, Span, Standing
 from mrmarket.money.solvency.errors import UnknownIncidentError
 from mrmarket.money.solvency.repository import Observation, SolvencyRepository
 from mrmarket.money.solvency.view import asset_figures, incidents
@@ -103,6 +103,18 @@ def test_it_is_over_after_two_looks_at_something_newer(world: World) -> None:
     world.see()
     (closed,) = world.look().closed
     assert (closed.state, closed.closed_by) == ("closed", "reconciliation")
+    assert blocks(world) == {}
+
+
+def test_a_theft_while_nothing_trades_is_an_incident_until_it_is_given_back(world: World) -> None:
+    """A venue that tells changes only says it once; after its slack the same word counts again."""
+    patient = {**PLACES, "sim": Place("sim", 60_000, slack_ms=500, looks_to_open=3)}
+    for venue, ended in ((50 * 10**18 - 1, "opened"), (50 * 10**18, "closed")):
+        world.see(venue=venue)
+        assert [getattr(world.look(places=patient), ended) for _ in range(5)] == [[]] * 5
+        world.wait(501)
+        found = [row.asset for _ in range(2) for row in getattr(world.look(places=patient), ended)]
+        assert found == ["sim:USDT"]
     assert blocks(world) == {}
 
 

@@ -45,7 +45,7 @@ class Place:
     slack_ms: int = 0
     """How long a place takes to show what has happened, and how far its clock may be from ours."""
     looks_to_open: int = 1
-    """Looks in a row, each at something newer, until a difference is an incident."""
+    """Looks in a row until a difference is an incident; at something newer, or older than `slack_ms`."""
     looks_to_close: int = 2
     """Looks in a row that add up until the incident is over."""
 

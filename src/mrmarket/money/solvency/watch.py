@@ -76,14 +76,15 @@ def look(draft: Draft, places: Mapping[str, Place], more: Iterable[Span] = ()) -
     """Compare, and act on what does not add up. To be carried out by the ledger's writer, by itself.
 
     An asset that does not add up has an incident and its payouts are blocked, by its code, until it has
-    added up `looks_to_close` times in a row, each time by something newer that was seen.
+    added up `looks_to_close` times in a row, each time by something newer that was seen, or by a last word
+    that has had `slack_ms` to be followed by another.
     """
     repository = SolvencyRepository(draft.sql)
     found = Look(lines_of(draft.sql, places, draft.at_ms, more))
     open_by_asset = {row.asset: row for row in repository.open_incidents()}
     for line in found.lines:
         place = places.get(line.place) or Place(line.place, 0)
-        fared = _counted(repository.look(line.asset), line)
+        fared = _counted(repository.look(line.asset), line, draft.at_ms - place.slack_ms)
         repository.put_look(fared)
         incident = open_by_asset.get(line.asset)
         if incident is None and _is_serious(repository, fared, line, place):
@@ -115,14 +116,19 @@ def _foreign(line: Line) -> Line:
     return replace(line, standing=Standing.FOREIGN, why="")
 
 
-def _counted(before: LookRow, line: Line) -> LookRow:
-    """Count a look that saw something newer; where nothing is to be seen, every look counts."""
+def _counted(before: LookRow, line: Line, settled_ms: int) -> LookRow:
+    """Count a look that saw something newer; where nothing is to be seen, every look counts.
+
+    A word from before `settled_ms` counts again as well: what moved with it is in the books by now, and a
+    place that tells changes only has nothing newer to say while nothing changes.
+    """
     seen_at_ms = line.seen_at_ms or 0
+    repeated = seen_at_ms == before.at_ms and seen_at_ms >= settled_ms
     if line.is_sound:
-        if seen_at_ms == before.at_ms and before.good:
+        if repeated and before.good:
             return before
         return LookRow(line.asset, before.good + 1, 0, seen_at_ms, "")
-    if line.standing is Standing.DIFFERS and seen_at_ms == before.at_ms and before.bad:
+    if line.standing is Standing.DIFFERS and repeated and before.bad:
         return before
     return LookRow(line.asset, 0, before.bad + 1, seen_at_ms, line.why)
 
