@@ -12,7 +12,7 @@ from mrmarket.core.clock import SystemClock
 from mrmarket.money.ledger.verification import LedgerCheck
 from mrmarket.money.pool.plan import DEMO_FOUNDERS, PoolPlan
 from mrmarket.money.pool.treasury import Treasury
-from mrmarket.services.books import Books, begin_check
+from mrmarket.services.books import Books, begin_check, verify_pause_s
 from mrmarket.services.data_directory import DataDirectory, LedgerBrokenError
 from mrmarket.services.hub import UpdateHub
 from mrmarket.store.trading_store import TradingStore
@@ -86,3 +86,10 @@ async def test_a_check_that_ends_badly_later_stops_the_run_before_anything_is_se
     finally:
         treasury.close()
         store.close()
+
+
+def test_a_long_ledger_is_verified_less_often() -> None:
+    """Once a minute, unless that would be more than two percent of the time."""
+    assert verify_pause_s(0.01) == 60.0
+    assert verify_pause_s(1.2) == 60.0
+    assert verify_pause_s(6.0) == pytest.approx(300.0)

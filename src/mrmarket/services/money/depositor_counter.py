@@ -41,6 +41,7 @@ class HoldingsCounter(Counter):
     def __init__(self, *parameters: object, **named: object) -> None:
         super().__init__(*parameters, **named)  # type: ignore[arg-type] # passed on as they are
         self._ready: dict[str, tuple[int, bytes]] = {}
+        self._preparing: dict[str, asyncio.Task[bytes]] = {}
 
     async def positions(self, user: str) -> money.PositionsView:
         """Everything the user owns here."""
@@ -85,7 +86,17 @@ class HoldingsCounter(Counter):
         kept = self._ready.get(user)
         if kept is not None and now_ns - kept[0] < _KEEP_NS:
             return kept[1]
-        text = _encode(await self.positions(user))
+        under_way = self._preparing.get(user)
+        if under_way is None:
+            under_way = self._preparing[user] = asyncio.create_task(self._prepare(user, now_ns))
+        # Whoever asks meanwhile waits for the same answer; one who hangs up takes it from nobody else.
+        return await asyncio.shield(under_way)
+
+    async def _prepare(self, user: str, now_ns: int) -> bytes:
+        try:
+            text = _encode(await self.positions(user))
+        finally:
+            del self._preparing[user]
         if len(self._ready) >= _MOST_KEPT:
             self._ready.clear()
         self._ready[user] = (now_ns, text)
