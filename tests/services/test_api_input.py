@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litestar.testing import TestClient
 
+from mrmarket.money.ledger.errors import LedgerStoppedError
 from mrmarket.services.access.buckets import Rate
 from mrmarket.services.access.settings import AccessSettings, Rates
 from mrmarket.services.api import money_schema
@@ -247,7 +248,11 @@ class BrokenMoney(FakeMoney):
 
 @pytest.mark.parametrize(
     ("failure", "status", "code"),
-    [(MoneyNotReadyError(), 503, "money_not_ready"), (RuntimeError("boom"), 500, "internal")],
+    [
+        (MoneyNotReadyError(), 503, "money_not_ready"),
+        (LedgerStoppedError("closed"), 503, "ledger_stopped"),
+        (RuntimeError("boom"), 500, "internal"),
+    ],
 )
 def test_the_shortest_way_fails_like_every_other(failure: Exception, status: int, code: str) -> None:
     """Positions are answered past the framework; refusals and faults look the same all the same."""
@@ -255,6 +260,7 @@ def test_the_shortest_way_fails_like_every_other(failure: Exception, status: int
         sign_in(browser, "alice")
         answer = browser.get("/api/v1/me/positions")
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.json()["retryable"] is (status == 503)
     assert "boom" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
 

@@ -12,6 +12,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from mrmarket.core.errors import InvalidInputError, MrMarketError
+from mrmarket.money.ledger.errors import LedgerStoppedError
 from mrmarket.services.access import errors as access
 from mrmarket.services.api import refusals
 from mrmarket.services.api.browser_rules import OF_API
@@ -23,6 +24,7 @@ _log = structlog.get_logger("mrmarket.api")
 _STATUS: Final[Mapping[type[MrMarketError], int]] = MappingProxyType(
     {
         InvalidInputError: _BAD_REQUEST,
+        LedgerStoppedError: _UNAVAILABLE,  # the instance is leaving; the next one takes the request
         access.PasswordRefusedError: _BAD_REQUEST,
         access.SignInRefusedError: 401,
         access.TokenRefusedError: 401,
@@ -50,11 +52,13 @@ def status_of(error: MrMarketError) -> int:
 
 def problem_of(error: MrMarketError) -> tuple[int, dict[str, str], bytes]:
     """(status, headers, body) of an error of ours."""
-    problem = Problem(code=error.code, message=str(error), retryable=error.retryable)
+    status = status_of(error)
+    retryable = error.retryable or status == _UNAVAILABLE
+    problem = Problem(code=error.code, message=str(error), retryable=retryable)
     headers = {}
     if isinstance(error, access.TooManyRequestsError):
         headers["retry-after"] = str(error.retry_after_s)
-    return status_of(error), headers, msgspec.json.encode(problem)
+    return status, headers, msgspec.json.encode(problem)
 
 
 def answer_error(_: Request[Any, Any, Any], error: MrMarketError) -> Response[bytes]:

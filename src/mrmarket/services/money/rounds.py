@@ -13,6 +13,7 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.core.ids import uuid7
 from mrmarket.money.payouts.move import Move
 from mrmarket.money.rewards.campaign import Campaign
+from mrmarket.money.rewards.errors import RewardsError
 from mrmarket.money.rewards.jobs import Job, JobRunner, Window
 from mrmarket.money.rewards.repository import RewardRepository
 from mrmarket.services.money.offices import Offices
@@ -45,6 +46,7 @@ class Rounds:
         self._began_ms = self._beginning()
         self._round = 0
         self._silent: set[str] = set()
+        self._trouble = ""
 
     async def keep(self) -> None:
         """One round after the other until cancelled; a failure of the books stops it and is raised."""
@@ -83,9 +85,21 @@ class Rounds:
         offices = self._offices
         JobRunner(offices.treasury.writer, offices.clock, self._jobs()).step()
         if self._round % _ALLOCATE_EVERY == 0:
-            offices.allocator.allocate_due()
+            self._allocate_due()
         if offices.world.rails:
             offices.distributor.step()
+
+    def _allocate_due(self) -> None:
+        """What came in after its day. A campaign in trouble stops neither the others nor the instance."""
+        try:
+            self._offices.allocator.allocate_due()
+        except RewardsError as error:
+            # The window of its day says so too; here it is told whenever it is something else.
+            if str(error) != self._trouble:
+                _log.warning("rewards wait", reason=str(error), code=error.code)
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
 
     def _jobs(self) -> list[Job]:
         offices = self._offices
