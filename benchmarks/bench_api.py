@@ -80,7 +80,11 @@ def main() -> int:
     with bare(size) as url:
         results["bare uvicorn"] = load(url, "")
     measured = results.get("positions", results["session"])
-    ratios = {"requests, to bare uvicorn": measured["per_s"] / results["bare uvicorn"]["per_s"]}
+    yardstick = results["bare uvicorn"]
+    ratios = {
+        "requests, to bare uvicorn": measured["per_s"] / yardstick["per_s"],
+        "p99, to bare uvicorn": measured["p99_ms"] / yardstick["p99_ms"],
+    }
     if chosen.json:
         rows = [
             {"name": f"{name}, {figure}", "value": value, "unit": unit}

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -184,19 +184,28 @@ def main() -> int:
         print(json.dumps(result))
         return 0
     with tempfile.TemporaryDirectory(dir=arguments.dir) as folder:
-        found: dict[str, Any] = {
-            f"{arguments.users:,} users": apart("pure", arguments.users, Path(folder)),
-            f"a day of {arguments.day_users:,} users in SQLite": apart(
-                "day", arguments.day_users, Path(folder)
+        rows = [
+            *named(f"{arguments.users:,} users", apart("pure", arguments.users, Path(folder))),
+            *named(
+                f"a day of {arguments.day_users:,} users in SQLite",
+                apart("day", arguments.day_users, Path(folder)),
             ),
-        }
+        ]
     if arguments.json:
-        print(json.dumps({"python": platform.python_version(), **found}))
+        print(json.dumps({"python": platform.python_version(), "rows": rows}))
         return 0
-    for name, table in found.items():
-        for key, value in table.items():
-            print(f"{name + ', ' + key.replace('_', ' '):<64} {value:>12,.2f}")
+    for row in rows:
+        print(f"{row['name']:<64} {row['value']:>12,.2f} {row['unit']}")
     return 0
+
+
+def named(of: str, table: dict[str, float]) -> Iterator[dict[str, Any]]:
+    """A part's figures as rows; the end of a key is the unit."""
+    for key, value in table.items():
+        words, _, unit = key.rpartition("_")
+        words, unit = (words.removesuffix("_per"), "/s") if words.endswith("_per") else (words, unit)
+        unit = "MB" if unit == "mb" else unit
+        yield {"name": f"{of}, {words.replace('_', ' ')}", "value": value, "unit": unit}
 
 
 if __name__ == "__main__":
