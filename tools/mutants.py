@@ -5,6 +5,7 @@
 `tests/mutants.toml` lists the faults: a name that says what was forgotten, the file, the text that is
 replaced, what it is replaced by, and the tests that must notice. The checkout itself is never changed.
 A fault whose text is no longer there, or a list of tests that cannot run, fails as loudly as a survivor.
+What a test reads outside `src`, `tests` and `docs` is not in the copy.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -54,32 +57,42 @@ def catalogue(path: Path = CATALOGUE) -> list[Mutant]:
     return mutants
 
 
-def judge(mutant: Mutant) -> tuple[Verdict, str]:
-    """Plant one fault and run its tests; the verdict and the last line that pytest said."""
-    original = (ROOT / mutant.file).read_text(encoding="utf-8")
+def copy_project(home: Path) -> None:
+    """Make a copy that faults can be planted in, compiled so that a changed file is noticed by its content.
+
+    By their times alone a fault of the same length, planted within the same second, would go unseen.
+    """
+    for part in ("src", "tests", "docs"):
+        shutil.copytree(ROOT / part, home / part, ignore=shutil.ignore_patterns("__pycache__", "web"))
+    shutil.copy2(ROOT / "pyproject.toml", home)
+    compiling = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash"]
+    subprocess.run([*compiling, str(home / "src")], check=True)
+
+
+def judge(mutant: Mutant, home: Path) -> tuple[Verdict, str]:
+    """Plant one fault in a copy and run its tests; the verdict and the last line that pytest said."""
+    place = home / mutant.file
+    original = place.read_text(encoding="utf-8")
     if original.count(mutant.find) != 1:
         return "stale", f"{mutant.file} has the text {original.count(mutant.find)} times, not once"
-    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        home = Path(folder)
-        for part in ("src", "tests"):
-            shutil.copytree(ROOT / part, home / part, ignore=shutil.ignore_patterns("__pycache__", "web"))
-        shutil.copy2(ROOT / "pyproject.toml", home)
-        (home / mutant.file).write_text(original.replace(mutant.find, mutant.replace), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutant.tests]
-        environment = {**os.environ, "PYTHONPATH": str(home / "src"), "NUMBA_DISABLE_JIT": "1"}
-        environment.pop("COVERAGE_PROCESS_START", None)
-        try:
-            done = subprocess.run(
-                command,
-                cwd=home,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return "killed", "the tests did not come to an end"
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutant.tests]
+    environment = {**os.environ, "PYTHONPATH": str(home / "src"), "NUMBA_DISABLE_JIT": "1"}
+    environment.pop("COVERAGE_PROCESS_START", None)
+    place.write_text(original.replace(mutant.find, mutant.replace), encoding="utf-8")
+    try:
+        done = subprocess.run(
+            command,
+            cwd=home,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "killed", "the tests did not come to an end"
+    finally:
+        place.write_text(original, encoding="utf-8")
     said = (done.stdout.strip() or done.stderr.strip() or "nothing").splitlines()[-1]
     if done.returncode == 0:
         return "survived", said
@@ -97,17 +110,40 @@ def main() -> int:
     if not mutants:
         print("no fault of that name; see tests/mutants.toml", file=sys.stderr)
         return 2
-    verdicts: dict[str, Verdict] = {}
-    with ThreadPoolExecutor(chosen.jobs) as pool:
-        for mutant, (verdict, said) in zip(mutants, pool.map(judge, mutants), strict=True):
-            verdicts[mutant.name] = verdict
-            print(f"{verdict:9} {mutant.name}: {said}", file=sys.stderr, flush=True)
+    verdicts = _judge_all(mutants, max(1, min(chosen.jobs, len(mutants))))
     alive = [name for name, verdict in verdicts.items() if verdict != "killed"]
     if chosen.json:
         print(json.dumps({"mutants": len(verdicts), "killed": len(verdicts) - len(alive), "alive": alive}))
     else:
         print(f"{len(verdicts) - len(alive)} of {len(verdicts)} planted faults were found")
     return 1 if alive else 0
+
+
+def _judge_all(mutants: list[Mutant], jobs: int) -> dict[str, Verdict]:
+    """Judge in as many copies as there are jobs, and say of each fault what became of it."""
+    verdicts: dict[str, Verdict] = {}
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
+        first, *others = (Path(folder) / str(number) for number in range(jobs))
+        copy_project(first)
+        for other in others:
+            shutil.copytree(first, other)
+        homes: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        for home in (first, *others):
+            homes.put(home)
+
+        def work(mutant: Mutant) -> tuple[Verdict, str]:
+            home = homes.get()
+            began = time.monotonic()
+            try:
+                verdict, said = judge(mutant, home)
+            finally:
+                homes.put(home)
+            return verdict, f"{said} [{time.monotonic() - began:.1f} s]"
+
+        for mutant, (verdict, said) in zip(mutants, pool.map(work, mutants), strict=True):
+            verdicts[mutant.name] = verdict
+            print(f"{verdict:9} {mutant.name}: {said}", file=sys.stderr, flush=True)
+    return verdicts
 
 
 if __name__ == "__main__":

@@ -62,6 +62,17 @@ def test_the_set_up_link_sets_the_first_password_once(door: Door) -> None:
     assert door.access.setup_token() is None
 
 
+async def test_of_two_who_use_the_link_at_once_one_is_let_in(door: Door) -> None:
+    """Both were right when they asked; the link sets one password."""
+    token = door.access.setup_token()
+    assert token is not None
+    tries = (
+        door.access.set_up_admin(token, f"{PASSWORD} {number}", "127.0.0.1", VISITOR) for number in range(2)
+    )
+    came = await asyncio.gather(*tries, return_exceptions=True)
+    assert [isinstance(each, SignInRefusedError) for each in came].count(True) == 1
+
+
 def test_a_set_up_link_lives_an_hour_and_until_the_next(door: Door) -> None:
     """Expired, superseded and made-up tokens are refused; a password that is too easy does not use one up."""
     old, token = door.access.setup_token(), door.access.setup_token()
