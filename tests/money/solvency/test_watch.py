@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,6 +117,25 @@ def test_a_theft_while_nothing_trades_is_an_incident_until_it_is_given_back(worl
         found = [row.asset for _ in range(2) for row in getattr(world.look(places=patient), ended)]
         assert found == ["sim:USDT"]
     assert blocks(world) == {}
+
+
+def test_a_payment_on_its_way_ends_no_incident_and_hides_no_theft(world: World) -> None:
+    """What it may explain counts for neither side; only a look without any difference puts things right."""
+    patient = {name: replace(place, looks_to_open=2) for name, place in PLACES.items()}
+    on_its_way = [Span("rail:USDT", -50, 0, "a payment")]
+    short = 100 * 10**8 - 50
+    opened = []
+    for more in ([], on_its_way, []):
+        world.see(rail=short)
+        opened += world.look(more, patient).opened
+    assert [row.asset for row in opened] == ["rail:USDT"]
+    for _ in range(3):
+        world.see(rail=short)
+        assert world.look(on_its_way, patient).closed == []
+    for _ in range(2):
+        world.see()
+        found = world.look(on_its_way, patient)
+    assert [row.asset for row in found.closed] == ["rail:USDT"]
 
 
 def test_a_relapse_starts_the_count_again(world: World) -> None:

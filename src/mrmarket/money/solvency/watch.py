@@ -76,8 +76,8 @@ def look(draft: Draft, places: Mapping[str, Place], more: Iterable[Span] = ()) -
     """Compare, and act on what does not add up. To be carried out by the ledger's writer, by itself.
 
     An asset that does not add up has an incident and its payouts are blocked, by its code, until it has
-    added up `looks_to_close` times in a row, each time by something newer that was seen, or by a last word
-    that has had `slack_ms` to be followed by another.
+    added up to the unit `looks_to_close` times in a row, each time by something newer that was seen, or by a
+    last word that has had `slack_ms` to be followed by another.
     """
     repository = SolvencyRepository(draft.sql)
     found = Look(lines_of(draft.sql, places, draft.at_ms, more))
@@ -120,8 +120,11 @@ def _counted(before: LookRow, line: Line, settled_ms: int) -> LookRow:
     """Count a look that saw something newer; where nothing is to be seen, every look counts.
 
     A word from before `settled_ms` counts again as well: what moved with it is in the books by now, and a
-    place that tells changes only has nothing newer to say while nothing changes.
+    place that tells changes only has nothing newer to say while nothing changes. A difference that something
+    on its way may explain counts for neither side: who takes money could else hide it behind a payment.
     """
+    if line.standing is Standing.EXPLAINED:
+        return before
     seen_at_ms = line.seen_at_ms or 0
     repeated = seen_at_ms == before.at_ms and seen_at_ms >= settled_ms
     if line.is_sound:
