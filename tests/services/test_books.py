@@ -6,13 +6,14 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mrmarket.core.clock import SystemClock
 from mrmarket.money.ledger.verification import LedgerCheck
 from mrmarket.money.pool.plan import DEMO_FOUNDERS, PoolPlan
 from mrmarket.money.pool.treasury import Treasury
-from mrmarket.services.books import Books, begin_check, verify_pause_s
+from mrmarket.services.books import Books, begin_check, verify_pause_s, when_sound
 from mrmarket.services.data_directory import DataDirectory, LedgerBrokenError
 from mrmarket.services.hub import UpdateHub
 from mrmarket.store.trading_store import TradingStore
@@ -86,6 +87,46 @@ async def test_a_check_that_ends_badly_later_stops_the_run_before_anything_is_se
     finally:
         treasury.close()
         store.close()
+
+
+@pytest.mark.parametrize("sound", [True, False])
+async def test_no_money_moves_before_the_books_are_known_to_add_up(*, sound: bool) -> None:
+    """What pays waits for the first check, begins when it is good, and never begins when it is not."""
+    over, begun = asyncio.Event(), []
+
+    async def check() -> LedgerCheck:
+        await over.wait()
+        return msgspec.structs.replace(BROKEN, ok=sound)
+
+    async def pay() -> None:
+        begun.append(True)
+
+    first = asyncio.create_task(check())
+    waiting = asyncio.create_task(when_sound(first, pay()))
+    await asyncio.sleep(0)
+    assert not begun
+    over.set()
+    await waiting
+    assert bool(begun) is sound
+
+
+async def test_without_earlier_books_money_moves_at_once() -> None:
+    """A new folder has nothing to check; a stop before the check is over leaves nothing behind."""
+    begun = []
+
+    async def pay() -> None:
+        begun.append(True)
+
+    await when_sound(None, pay())
+    assert begun
+    check = asyncio.create_task(asyncio.sleep(60, BROKEN))
+    waiting = asyncio.create_task(when_sound(check, pay()))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert not check.done()
+    check.cancel()
+    assert len(begun) == 1
 
 
 def test_a_long_ledger_is_verified_less_often() -> None:

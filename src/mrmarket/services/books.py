@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -19,7 +20,8 @@ from mrmarket.store.migration import MONEY_SCHEMA, prepare
 from mrmarket.store.trading_store import TradingStore
 
 _PATIENCE_S: Final = 2.0
-"""How long a start waits for the books to be verified; a longer ledger is verified while it trades."""
+"""How long a start waits for the books to be verified; a longer ledger is verified while it trades; until
+that is over no money moves."""
 _SETTLE_EVERY_S: Final = 0.5
 _VERIFY_EVERY_S: Final = 60.0
 _VERIFY_SHARE: Final = 0.02
@@ -51,6 +53,18 @@ def require_sound(path: Path, check: LedgerCheck) -> None:
     """Raise LedgerBrokenError if a ledger did not verify."""
     if not check.ok:
         raise LedgerBrokenError(path, check.reason or "no reason given")
+
+
+async def when_sound(check: asyncio.Task[LedgerCheck] | None, work: Coroutine[Any, Any, None]) -> None:
+    """Carry out what moves money once the first check is over; never where the books do not add up.
+
+    That they do not is raised by whoever settles.
+    """
+    try:
+        if check is None or (await asyncio.shield(check)).ok:
+            await work
+    finally:
+        work.close()  # it may not have begun
 
 
 def verify_pause_s(took_s: float) -> float:

@@ -22,7 +22,7 @@ from mrmarket.money.ledger.verification import LedgerCheck
 from mrmarket.services import views
 from mrmarket.services.api import schema
 from mrmarket.services.api.face import Update
-from mrmarket.services.books import Books, begin_check
+from mrmarket.services.books import Books, begin_check, when_sound
 from mrmarket.services.candles import CandleStore
 from mrmarket.services.config import LoadedConfig
 from mrmarket.services.data_directory import DataDirectory, ForeignFolderError
@@ -349,7 +349,7 @@ class Instance:
         self._keep(watch.publish(readers))
         self._keep(parts.books.keep())
         for work in parts.core.tasks():
-            self._keep(work)
+            self._keep(when_sound(self._first_check, work))
         self._keep(self._renew_lease())
         self._keep(self._watch_run())
         if parts.place.process is not None:
