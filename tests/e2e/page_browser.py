@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,17 +45,31 @@ def chromium() -> Iterator[Browser]:
 
 
 class Desk:
-    """The open page; `complaints` collects what the console and the scripts complain about."""
+    """The open page.
+
+    `complaints` collects what the console and the scripts complain about, `scripts` the paths of all scripts
+    that were asked for.
+    """
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.url = url
         self.complaints: list[str] = []
+        self.scripts: set[str] = set()
+        page.on("request", lambda request: self._note(request.url))
         page.on(
             "console",
             lambda said: self.complaints.append(said.text) if said.type in {"error", "warning"} else None,
         )
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _note(self, address: str) -> None:
+        if address.endswith(".js"):
+            self.scripts.add(address.removeprefix(f"{self.url}/"))
+
+    def script_bytes(self) -> int:
+        """Size of all scripts that were asked for, compressed."""
+        return sum(len(gzip.compress((WEB_ROOT / one).read_bytes())) for one in self.scripts)
 
     def load(self, section: str = "market", live: str = "live") -> None:
         """Open a section and wait until the data is as old as expected."""
@@ -108,8 +123,9 @@ def desk(
     width: int = 1440,
     locale: str = "en-GB",
     owner: bool = True,
+    person: str | None = None,
 ) -> Iterator[Desk]:
-    """Open a fresh browser profile on an instance, signed in as its owner or as nobody."""
+    """Open a fresh browser profile on an instance, signed in as its owner, as a demo person or as nobody."""
     context = browser.new_context(
         viewport={"width": width, "height": 900 if width > 500 else 844},
         color_scheme="dark" if theme == "dark" else "light",
@@ -117,7 +133,10 @@ def desk(
         timezone_id="UTC",
         accept_downloads=True,
     )
-    if owner:
+    if person is not None:
+        answer = context.request.post(f"{url}/api/v1/auth/demo", data={"name": person})
+        assert answer.ok, answer.text()
+    elif owner:
         name, value = owner_cookie(url)
         context.add_cookies([{"name": name, "value": value, "url": url}])
     try:

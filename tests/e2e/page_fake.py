@@ -28,6 +28,7 @@ from mrmarket.services.access.settings import AccessSettings
 from mrmarket.services.api import schema
 from mrmarket.services.api.app import create_app
 from mrmarket.services.api.face import Update
+from mrmarket.services.api.money_face import MoneyFace
 
 Scenario = Literal["trading", "empty", "broken", "stale"]
 
@@ -425,10 +426,12 @@ def _door() -> Access:
 
 
 @contextmanager
-def serving(instance: MadeUpInstance, port: int = 0) -> Iterator[str]:
+def serving(
+    instance: MadeUpInstance, port: int = 0, money: MoneyFace | None = None, access: Access | None = None
+) -> Iterator[str]:
     """Serve the pages and the API over a made-up instance; yields the address."""
     config = uvicorn.Config(
-        create_app(instance, access=_door()),
+        create_app(instance, money, access or _door()),
         host="127.0.0.1",
         port=port,
         log_level="error",

@@ -185,11 +185,11 @@ export const enMoney = {
 	'pay.title': 'Pay',
 	'pay.now': 'Pay from the play wallet',
 	'pay.exact': 'Amount, exactly',
-	'pay.address': 'Address on {rail}',
+	'pay.address': 'Address ({rail})',
 	'pay.memo': 'Memo (needed)',
 	'pay.uri': 'Payment link',
 	'pay.warning':
-		'Send only {asset}, only on {rail}, and with the memo. Anything else cannot be told apart and waits for the owner.',
+		'Send only {asset}, only over this rail ({rail}), and with the memo. Anything else cannot be told apart and waits for the owner.',
 	'pay.until': 'Good until {until}',
 	'withdraw.title': 'Withdraw from {pool}',
 	'withdraw.shares': 'Shares',
@@ -362,6 +362,21 @@ export const enMoney = {
 	'proof.failed.owner': 'The proof claims what is somebody else’s',
 	'proof.failed.root': 'The proof does not lead to the sealed total',
 	'problem.proof_refused': 'There is no proof yet: the first seal is made within a day.',
+
+	'pool.private': 'Who holds the shares is shown to the owner alone.',
+	'how.title': 'How it works',
+	'how.shares': 'You bring money and get shares',
+	'how.shares.body':
+		'A deposit buys shares at the pool’s price of that moment. The fees and locks are stated before you agree.',
+	'how.market': 'The pool quotes both sides of the market',
+	'how.market.body':
+		'It earns the spread when others trade with it, and can lose when prices move against what it holds.',
+	'how.rewards': 'Campaigns reward the pool',
+	'how.rewards.body':
+		'Rewards are divided by shares and time, and every step is shown with your own numbers.',
+	'how.check': 'You can check everything',
+	'how.check.body':
+		'Every entry is hashed and every day is sealed. Your browser verifies both without trusting us.',
 
 	'problem.unreachable': 'The instance does not answer. Check that it runs, then try again.',
 	'problem.sign_in_needed': 'Sign in first.',

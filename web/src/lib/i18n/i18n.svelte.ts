@@ -3,23 +3,17 @@ import { createContext } from 'svelte';
 import { Numbers } from '../format/number';
 import { Times } from '../format/time';
 import type { ApiError } from '../api/client';
-import { en as enDesk } from './en';
-import { enMoney } from './en.money';
-import { zh as zhDesk } from './zh';
-import { zhMoney } from './zh.money';
+import type { texts as english } from './texts.en';
 
-/** Every text of the users' pages. */
-export const en = { ...enDesk, ...enMoney };
-export const zh: Record<Key, string> = { ...zhDesk, ...zhMoney };
+export type Key = keyof typeof english;
 
-export type Key = keyof typeof en;
+export type Texts = Record<Key, string>;
 
 /** The languages of the page, each under its own name. */
 export const LANGUAGES = { en: 'English', zh: '中文' } as const;
 
 export type Language = keyof typeof LANGUAGES;
 
-const TEXTS: Record<Language, Record<Key, string>> = { en, zh };
 const LOCALES: Record<Language, string> = { en: 'en-GB', zh: 'zh-CN' };
 
 /** Words that the instance says and the page translates. */
@@ -39,6 +33,12 @@ export function chooseLanguage(stored: string | null, preferred: readonly string
 	return 'en';
 }
 
+/** The texts of one language; a reader loads no other. */
+export async function loadTexts(language: Language): Promise<Texts> {
+	const { texts } = language === 'zh' ? await import('./texts.zh') : await import('./texts.en');
+	return texts;
+}
+
 /** Texts and formats of the chosen language. */
 export class I18n {
 	language = $state<Language>('en');
@@ -46,24 +46,33 @@ export class I18n {
 	readonly numbers = $derived(new Numbers(this.locale));
 	readonly times = $derived(new Times(this.locale));
 
-	constructor(language: Language) {
+	#texts = $state.raw<Partial<Texts>>({});
+
+	constructor(language: Language, texts: Partial<Texts> = {}) {
+		this.language = language;
+		this.#texts = texts;
+	}
+
+	/** Speak another language from now on. */
+	async choose(language: Language): Promise<void> {
+		this.#texts = await loadTexts(language);
 		this.language = language;
 	}
 
 	/** A text, its places filled. */
 	readonly t = (key: Key, values: Record<string, string | number> = {}): string =>
-		fill(TEXTS[this.language][key], values);
+		fill(this.#texts[key] ?? key, values);
 
 	/** The text of a word from the instance, or the word itself, made readable, where it is a new one. */
 	readonly word = (group: WordGroup, word: string): string => {
 		const key = `${group}.${word.replaceAll(' ', '_')}`;
-		return key in en ? this.t(key as Key) : word.replaceAll('_', ' ');
+		return key in this.#texts ? this.t(key as Key) : word.replaceAll('_', ' ');
 	};
 
 	/** Why the instance refused: in the reader's language where the page knows the code, else in its own words. */
 	readonly problem = (error: ApiError): string => {
 		const key = `problem.${error.code}`;
-		return key in en ? this.t(key as Key) : error.message;
+		return key in this.#texts ? this.t(key as Key) : error.message;
 	};
 }
 

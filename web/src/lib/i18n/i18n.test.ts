@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { chooseLanguage, en, fill, I18n, zh } from './i18n.svelte';
+import { chooseLanguage, fill, I18n } from './i18n.svelte';
+import { texts as en } from './texts.en';
+import { texts as zh } from './texts.zh';
 
 const places = (text: string): string[] => [...text.matchAll(/\{\w+\}/g)].map(([place]) => place).sort();
 
@@ -21,16 +23,16 @@ describe('the language', () => {
 		expect(chooseLanguage('xx', ['fr'])).toBe('en');
 	});
 
-	it('changes texts and formats together', () => {
-		const i18n = new I18n('en');
+	it('changes texts and formats together', async () => {
+		const i18n = new I18n('en', en);
 		expect(i18n.t('side.buy')).toBe('Buy');
-		i18n.language = 'zh';
+		await i18n.choose('zh');
 		expect(i18n.t('side.buy')).toBe('买入');
 		expect(i18n.numbers.locale).toBe('zh-CN');
 	});
 
 	it('leaves a word it does not know readable', () => {
-		const i18n = new I18n('zh');
+		const i18n = new I18n('zh', zh);
 		expect(i18n.word('order', 'acked')).toBe('挂单中');
 		expect(i18n.word('term', 'queue_value')).toBe('queue value');
 	});

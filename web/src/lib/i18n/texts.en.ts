@@ -1,0 +1,5 @@
+import { en as enDesk } from './en';
+import { enMoney } from './en.money';
+
+/** Every English text of the users' pages. */
+export const texts = { ...enDesk, ...enMoney };
