@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 from e2e.admin_books import NOW_MS
 from e2e.admin_fake import GROUPS, TroubledMoney, serving
 from e2e.page_browser import Desk, chromium, desk, needs_chromium, needs_pages
+from e2e.running import RunningInstance
 from mrmarket.services.api import money_schema as money
 
 pytestmark = [pytest.mark.e2e, needs_pages, needs_chromium]
@@ -301,6 +302,21 @@ def test_an_entry_is_checked_in_the_browser(browser: Browser, troubled: str) -> 
         expect(pages.panel("Entry 5")).to_contain_text("what is shown is not what was recorded")
         visit(pages, f"ledger/{GROUPS + 1}")
         expect(pages.panel(f"Entry {GROUPS + 1}").get_by_role("alert")).to_be_visible()
+
+
+def test_real_books_hold_in_the_browser(browser: Browser, instance: RunningInstance) -> None:
+    """A real instance's new seal and its newest entries are found sound by the page's own arithmetic."""
+    with desk(browser, instance.url) as pages:
+        visit(pages, "ledger")
+        seals = pages.panel("Seals")
+        seals.get_by_role("button", name="Seal now").click()
+        pages.page.get_by_role("dialog").get_by_role("button", name="Seal now").click()
+        expect(seals.get_by_text("signature holds").first).to_be_visible()
+        sealed = pages.answer("/ledger/seals?limit=1")[0]["seq"]
+        for seq in (1, sealed):
+            visit(pages, f"ledger/{seq}")
+            expect(pages.panel(f"Entry {seq}")).to_contain_text("hash holds")
+        assert pages.complaints == []
 
 
 def test_the_ledger_is_filtered_by_its_address(browser: Browser, troubled: str) -> None:
