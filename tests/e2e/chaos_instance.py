@@ -149,6 +149,15 @@ class ChaosInstance:
             self.process.kill()
             self.process.wait(10)
 
+    def kill_everything(self) -> None:
+        """`kill -9` for the instance, its exchange and its rail at once, as when a machine goes down."""
+        assert self.process is not None
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        for process in (*children, psutil.Process(self.process.pid)):
+            process.kill()
+        psutil.wait_procs(children, timeout=10)
+        self.process.wait(10)
+
     def last_words(self) -> str:
         """The end of what it has said."""
         return self.log.read_text(errors="replace")[-3000:]
