@@ -137,9 +137,12 @@ class OwnerCounter(RewardOfficeCounter):
         return await self._read(question)
 
     async def retry_payout(self, payout: str) -> money.OutboxView:
-        """Try a payment again that was refused or given up."""
+        """Try a payment again that was refused, or that a rail took on and then knew nothing of."""
 
         def work(draft: Draft) -> PayoutRow | Rejection:
+            row = self._offices.outbox.payout(draft, payout)
+            if row is not None and row.state is PayoutState.UNKNOWN:
+                return self._offices.clearing.resend(draft, payout)
             return self._offices.clearing.retry(draft, payout)
 
         def retry() -> PayoutRow | Rejection:
@@ -200,12 +203,14 @@ class OwnerCounter(RewardOfficeCounter):
 
         def rows() -> list[money.UserRow]:
             accounts = sorted({account for plan in plans for account in figures.accounts(plan.name)})
+            quotes = {plan.quote for plan in plans}
             with self._offices.treasury.reader.snapshot() as sql:
                 decimals = self._decimals(sql)
                 rewards = {
                     account: mapping.decimal_sum(
                         format_units(total.credited, decimals(total.asset))
                         for total in reward_totals(sql, account)
+                        if total.asset.partition(":")[2] in quotes
                     )
                     for account in accounts
                 }
@@ -275,7 +280,16 @@ class OwnerCounter(RewardOfficeCounter):
         spans = windows(period, self._now_ms(), limit)
 
         def rows() -> list[money.PeriodFigures]:
-            pools = [figures.periods(plan.name, period, limit) for plan in self._offices.treasury.plans]
+            plans = self._offices.treasury.plans
+            pools = [figures.periods(plan.name, period, limit) for plan in plans]
+            quotes = {plan.quote for plan in plans}
+            with self._offices.treasury.reader.snapshot() as sql:
+                decimals = self._decimals(sql)
+                paid = [
+                    (run.start_ms, mapping.signed(run.credited_units, decimals(run.asset)))
+                    for run in RewardRepository(sql).all_runs()
+                    if run.asset.partition(":")[2] in quotes
+                ]
             found = []
             for place, span in enumerate(spans):
                 own = [each[place] for each in pools if place < len(each)]
@@ -287,7 +301,9 @@ class OwnerCounter(RewardOfficeCounter):
                         fills=sum(each.fills for each in own),
                         venue_fees=mapping.decimal_sum(each.venue_fees for each in own),
                         pool_fees=mapping.decimal_sum(each.pool_fees for each in own),
-                        rewards="0",
+                        rewards=mapping.decimal_sum(
+                            text for at_ms, text in paid if span.start_ms <= at_ms < span.end_ms
+                        ),
                         result=mapping.decimal_sum(each.result for each in own),
                         return_fraction=own[0].return_fraction if len(own) == 1 else None,
                     )
