@@ -13,9 +13,13 @@ from money.pool.pool_house import plan
 from money.pool_samples import balance, mark
 from mrmarket.core.clock import NS_PER_MS, ManualClock
 from mrmarket.core.events import Fact
+from mrmarket.money.ledger.account import Account, AccountKind
 from mrmarket.money.ledger.draft import Draft
+from mrmarket.money.ledger.group import Group
 from mrmarket.money.pool.plan import Founder
 from mrmarket.money.pool.terms import Terms
+from mrmarket.money.rewards.campaign import Campaign
+from mrmarket.money.rewards.receipts import Receipt, receive, register
 from mrmarket.services.money.face import MoneyOffice
 from mrmarket.services.money.offices import Limits, Offices
 from mrmarket.services.money.rounds import Rhythm, Rounds
@@ -67,6 +71,19 @@ class CounterHouse:
     def do(self, work: Callable[[Draft], T]) -> T:
         """A unit of work."""
         return self.offices.treasury.writer.perform(work).result(30)
+
+    def reward(self, *campaigns: Campaign) -> None:
+        """Somebody outside pays 100 units for the first day of each campaign."""
+
+        def begin(draft: Draft) -> None:
+            sponsor = Account.of(AccountKind.EXTERNAL, "sponsor")
+            draft.post(Group("sponsor", (), (), (sponsor,)))
+            for each in campaigns:
+                register(draft, each)
+                receipt = Receipt("test", each.id, each.id, 0, "rail:USDT", 100, self.now_ms)
+                receive(draft, receipt, sponsor)
+
+        self.do(begin)
 
     @property
     def now_ms(self) -> int:

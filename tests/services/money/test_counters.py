@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from mrmarket.money.rewards.campaign import Campaign
 from mrmarket.services.access.buckets import Rate
 from mrmarket.services.access.settings import AccessSettings, Rates
 from services.doors import Door, sign_in
@@ -113,6 +114,19 @@ async def test_no_answer_names_anybody_else(house: CounterHouse, alice: Person, 
     assert mine - common
     for seq in mine - common:
         assert bob.get(f"me/ledger/{seq}").status_code == 404
+
+
+async def test_nobody_follows_the_reward_of_another(house: CounterHouse, alice: Person, bob: Person) -> None:
+    """Each has half of it, each can follow their own half to the unit, and only that."""
+    start_ms = house.now_ms
+    house.reward(Campaign("camp", "main", start_ms, start_ms + 60_000, cycle_ms=10_000))
+    await house.live(16)
+    (day,) = alice.get("me/rewards").json()["days"]
+    (his,) = bob.get("me/rewards").json()["days"]
+    assert (day["amount"], his["amount"]) == ("0.0000005", "0.0000005")
+    assert alice.get(f"me/rewards/{day['allocation']}").json()["amount"] == day["amount"]
+    refused = bob.get(f"me/rewards/{day['allocation']}")
+    assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
 
 
 AMOUNTS = [

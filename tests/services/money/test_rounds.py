@@ -5,14 +5,10 @@ from __future__ import annotations
 import pytest
 
 from money.payouts.payments_outside import Trick
-from mrmarket.money.ledger.account import Account, AccountKind
-from mrmarket.money.ledger.draft import Draft
-from mrmarket.money.ledger.group import Group
 from mrmarket.money.ledger.seal import opened
 from mrmarket.money.ledger.seal_rows import SealRows
 from mrmarket.money.payouts.port import SendRequest
 from mrmarket.money.rewards.campaign import Campaign
-from mrmarket.money.rewards.receipts import Receipt, receive, register
 from mrmarket.money.rewards.view import reward_days
 from mrmarket.services.api import money_schema as money
 from services.money.counter_house import RHYTHM, WHOLE, CounterHouse
@@ -72,15 +68,7 @@ async def test_a_campaign_that_cannot_be_allocated_stops_nobody_else(house: Coun
     start_ms = house.now_ms
     wrong = Campaign("wrong", "main", start_ms, start_ms + 60_000, cycle_ms=10_000, attribution="per_fill")
     right = Campaign("right", "main", start_ms, start_ms + 60_000, cycle_ms=10_000)
-
-    def begin(draft: Draft) -> None:
-        world = Account.of(AccountKind.EXTERNAL, "sponsor")
-        draft.post(Group("open", (), (), (world,)))
-        for campaign in (wrong, right):
-            register(draft, campaign)
-            receive(draft, Receipt("test", campaign.id, campaign.id, 0, "rail:USDT", 100, start_ms), world)
-
-    house.do(begin)
+    house.reward(wrong, right)
     await house.live(16)
     jobs = {
         (job.scope, job.state): job.reason
