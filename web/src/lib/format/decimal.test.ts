@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { add, compare, digits, sign, subtract } from './decimal';
+import { add, compare, digits, quotient, share, sign, subtract, typed } from './decimal';
 
 describe('decimal strings', () => {
 	it('add and subtract exactly where floating point does not', () => {
@@ -23,6 +23,26 @@ describe('decimal strings', () => {
 		expect(digits('0.01')).toBe(2);
 		expect(digits('0.0100')).toBe(2);
 		expect(digits('1')).toBe(0);
+	});
+
+	it('are read as people type them, or not at all', () => {
+		expect(typed(' 1 250,50 ')).toBe('1250.50');
+		expect(typed('1,250,000.5')).toBe('1250000.5');
+		expect(typed('007')).toBe('7');
+		expect(typed('.5')).toBe('0.5');
+		for (const text of ['', '.', '-1', '1e5', 'abc', '1.2.3', '1,2,3']) expect(typed(text)).toBeNull();
+	});
+
+	it('give a part of themselves without a remainder that nobody has', () => {
+		expect(share('100.000000000000000001', 100)).toBe('100.000000000000000001');
+		expect(share('0.000000000000000003', 50)).toBe('0.000000000000000001');
+		expect(share('809065.625', 25)).toBe('202266.40625');
+	});
+
+	it('are divided exactly and cut off', () => {
+		expect(quotient('123', '369', '100', 12)).toBe('33.333333333333');
+		expect(quotient('2', '3', '0.5', 4)).toBe('0.3333');
+		expect(quotient('1', '0', '1', 4)).toBeNull();
 	});
 
 	it('refuse what is no plain decimal', () => {

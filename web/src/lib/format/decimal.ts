@@ -58,13 +58,6 @@ export function digits(step: string): number {
 	return (step.split('.')[1] ?? '').replace(/0+$/, '').length;
 }
 
-/** left × right, shortest exact form. */
-export function multiply(left: string, right: string): string {
-	const a = parse(left);
-	const b = parse(right);
-	return text(a.units * b.units, a.scale + b.scale);
-}
-
 /** What somebody typed as a plain decimal, or null: blanks, thousands and a comma for the point are understood. */
 export function typed(input: string): string | null {
 	const compact = input.replace(/[\s\u00a0\u202f_’']/g, '');

@@ -34,6 +34,15 @@ describe('numbers', () => {
 		expect(english.significant('0.500', 4)).toBe('0.5');
 	});
 
+	it('show an amount cut off, never more than there is, and never as none', () => {
+		expect(english.amount('1250.129999999999999999', 'USDT')).toBe('1,250.12');
+		expect(english.amount('0.00001234', 'USDT')).toBe('0.000012');
+		expect(english.amount('-0.05', 'USDT')).toBe('-0.05');
+		expect(english.amount('0', 'USDT')).toBe('0.00');
+		expect(english.amount('0.12345678', 'BTC')).toBe('0.123456');
+		expect(english.amount('12.5', 'USDT', true)).toBe('+12.50');
+	});
+
 	it('change from microseconds to milliseconds', () => {
 		expect(english.latency(212)).toBe('212 µs');
 		expect(english.latency(1430)).toBe('1.43 ms');
