@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from typing import Final, Literal
 ROOT: Final = Path(__file__).resolve().parents[1]
 CATALOGUE: Final = ROOT / "tests" / "mutants.toml"
 _TIMEOUT_S: Final = 600
+_SOUND_TIMEOUT_S: Final = 3_000
+"""All tests of the list, where nothing is planted."""
 _TESTS_FAILED: Final = 1
 
 Verdict = Literal["killed", "survived", "stale", "broken"]
@@ -75,10 +78,18 @@ def judge(mutant: Mutant, home: Path) -> tuple[Verdict, str]:
     original = place.read_text(encoding="utf-8")
     if original.count(mutant.find) != 1:
         return "stale", f"{mutant.file} has the text {original.count(mutant.find)} times, not once"
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutant.tests]
+    place.write_text(original.replace(mutant.find, mutant.replace), encoding="utf-8")
+    try:
+        return run_tests(mutant.tests, home)
+    finally:
+        place.write_text(original, encoding="utf-8")
+
+
+def run_tests(tests: Iterable[str], home: Path, timeout_s: float = _TIMEOUT_S) -> tuple[Verdict, str]:
+    """Run tests in a copy as it stands: `survived` where all of them pass."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     environment = {**os.environ, "PYTHONPATH": str(home / "src"), "NUMBA_DISABLE_JIT": "1"}
     environment.pop("COVERAGE_PROCESS_START", None)
-    place.write_text(original.replace(mutant.find, mutant.replace), encoding="utf-8")
     try:
         done = subprocess.run(
             command,
@@ -86,13 +97,11 @@ def judge(mutant: Mutant, home: Path) -> tuple[Verdict, str]:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=_TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
         )
     except subprocess.TimeoutExpired:
         return "killed", "the tests did not come to an end"
-    finally:
-        place.write_text(original, encoding="utf-8")
     said = (done.stdout.strip() or done.stderr.strip() or "nothing").splitlines()[-1]
     if done.returncode == 0:
         return "survived", said
@@ -131,18 +140,28 @@ def _judge_all(mutants: list[Mutant], jobs: int) -> dict[str, Verdict]:
         for home in (first, *others):
             homes.put(home)
 
-        def work(mutant: Mutant) -> tuple[Verdict, str]:
+        def work(mutant: Mutant | None) -> tuple[Verdict, str]:
             home = homes.get()
             began = time.monotonic()
             try:
-                verdict, said = judge(mutant, home)
+                if mutant is None:
+                    verdict, said = run_tests(every_test, home, _SOUND_TIMEOUT_S)
+                else:
+                    verdict, said = judge(mutant, home)
             finally:
                 homes.put(home)
             return verdict, f"{said} [{time.monotonic() - began:.1f} s]"
 
+        # Where the tests fail without a fault, every fault would seem to be found.
+        every_test = sorted({test for mutant in mutants for test in mutant.tests})
+        sound = pool.submit(work, None)
         for mutant, (verdict, said) in zip(mutants, pool.map(work, mutants), strict=True):
             verdicts[mutant.name] = verdict
             print(f"{verdict:9} {mutant.name}: {said}", file=sys.stderr, flush=True)
+        verdict, said = sound.result()
+        print(f"{verdict:9} (nothing planted): {said}", file=sys.stderr, flush=True)
+        if verdict != "survived":
+            verdicts = dict.fromkeys(verdicts, "broken")
     return verdicts
 
 
