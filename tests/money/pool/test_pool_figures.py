@@ -264,7 +264,13 @@ def test_a_card_says_what_anybody_may_know(build: HouseBuilder) -> None:
         ("UPDATE share_entries SET at_ms = 1", "share_entries"),
         ("DELETE FROM share_entries WHERE account = 'user:alice'", "user:alice"),
         ("DELETE FROM pool_lots WHERE account = 'user:alice'", "user:alice"),
+        ("DELETE FROM share_entries", "share_entries"),
         ("DELETE FROM pool_withdrawals", "pool_lots"),
+        ("DELETE FROM pool_withdrawals WHERE state = 'cancelled'", "posted hold:withdrawal:"),
+        ("DELETE FROM pool_withdrawals WHERE pool = ''", "pays a withdrawal, and its row is missing"),
+        ("DELETE FROM pool_deposits", "posted credit:deposit:"),
+        ("DELETE FROM fee_windows", "posted fees:main:"),
+        ("DELETE FROM pool_terms", "the terms of main is missing"),
     ],
 )
 def test_an_altered_row_is_found(build: HouseBuilder, tmp_path: Path, statement: str, told: str) -> None:
@@ -274,9 +280,13 @@ def test_an_altered_row_is_found(build: HouseBuilder, tmp_path: Path, statement:
     house.treasury.desk.accrue_fees("main")
     house.write(fill("t1", Side.BUY, "0.1", "6000", "3"), balance("BTC", "10.1"))
     house.enter(100 * ONE)
+    late = house.credit(ONE)
     house.treasury.desk.add_member("main", ALICE)
     house.treasury.desk.pause("main", "deposits", "a look")
+    house.treasury.desk.cancel_withdrawal(house.leave(SHARE).id, ALICE)
     house.leave(SHARE)
+    house.treasury.desk.cancel_deposit(late.id, ALICE)
+    house.treasury.desk.withdraw_balance(ALICE, "rail:USDT", ONE, WALLET)
     house.close()
     assert verify(tmp_path / "money.db").ok
     connection = sqlite3.connect(tmp_path / "money.db")

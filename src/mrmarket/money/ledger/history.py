@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from mrmarket.money.ledger.archive import SELECT_GROUP, records_of
-from mrmarket.money.ledger.chain import Record
+from mrmarket.money.ledger.chain import POSTED, Record
 from mrmarket.money.ledger.group import TransferKind
 from mrmarket.store.sql import Sql
 
@@ -131,6 +131,17 @@ def entries(
             )
         )
     return told[::-1] if newest_first else told
+
+
+def posted_keys(sql: Sql, *beginnings: str) -> list[str]:
+    """Keys of posted groups that begin in one of these ways, in order: what must have a row elsewhere."""
+    wanted = " OR ".join(["key LIKE ?"] * len(beginnings))
+    rows = sql.rows(
+        f"SELECT key FROM groups WHERE ({wanted}) AND outcome = ? ORDER BY seq",  # noqa: S608 - marks only
+        *(f"{beginning}%" for beginning in beginnings),
+        POSTED,
+    )
+    return [key for (key,) in rows]
 
 
 def group(sql: Sql, seq: int) -> Record | None:

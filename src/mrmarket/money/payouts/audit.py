@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from mrmarket.money.ledger.history import posted_keys
 from mrmarket.money.payouts.move import MOVES_PENDING, MoveRow, MoveState
 from mrmarket.money.payouts.payment import Payment, Standing
 from mrmarket.money.payouts.payout import PENDING, PayoutRow, PayoutState
@@ -36,6 +37,24 @@ def faults(sql: Sql) -> Iterator[str]:
     yield from _payment_faults(sql)
     yield from _payout_faults(sql)
     yield from _move_faults(sql)
+    yield from _missing_rows(sql)
+
+
+def _missing_rows(sql: Sql) -> Iterator[str]:
+    """What the ledger has posted for payouts and payments that no row tells of."""
+    told = {
+        f"payout:{row.id}{part}" for row in PayoutRepository(sql).every() for part in _parts(row.round, ":")
+    }
+    for payment in PaymentRepository(sql).every():
+        name = f"receive:{payment.rail}:{payment.id}"
+        told.update(f"{name}{part}" for part in _parts(payment.receipts, "~"))
+    for key in posted_keys(sql, "payout:", "receive:"):
+        if key not in told:
+            yield f"the ledger has posted {key}, and its row is missing"
+
+
+def _parts(count: int, mark: str) -> list[str]:
+    return ["", *(f"{mark}{number}" for number in range(1, count + 1))]
 
 
 def _payment_faults(sql: Sql) -> Iterator[str]:

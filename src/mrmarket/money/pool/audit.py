@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from mrmarket.money.ledger.history import posted_keys
 from mrmarket.money.ledger.verification import Derived, Fault, LedgerCheck, SideCheck, verify_ledger
 from mrmarket.money.payouts.sealed_table import SealedTable
 from mrmarket.money.pool.lots import decode_parts
@@ -22,6 +23,7 @@ from mrmarket.money.pool.share_repository import (
     ShareRepository,
 )
 from mrmarket.money.pool.stakes import read_memo
+from mrmarket.money.pool.withdrawal import CAUSES
 from mrmarket.store.sql import Sql
 
 
@@ -42,6 +44,8 @@ def faults(sql: Sql) -> Iterator[str]:
         yield from table.altered(sql)
     yield from _share_faults(sql)
     yield from _held_faults(sql)
+    yield from _missing_rows(sql)
+    yield from _terms_faults(sql)
 
 
 def check_tables(sql: Sql, derived: Derived) -> None:  # noqa: ARG001 - the shape of a side check
@@ -75,6 +79,8 @@ _SEALED: Final[tuple[SealedTable[Any], ...]] = (
     DAYS,
 )
 
+_REQUEST_KEYS: Final = ("credit:deposit:", "hold:withdrawal:")
+
 SIDE_CHECKS: Final[tuple[SideCheck, ...]] = (check_tables, check_stakes)
 """For whoever verifies a ledger with a pool beside it."""
 
@@ -82,7 +88,7 @@ SIDE_CHECKS: Final[tuple[SideCheck, ...]] = (check_tables, check_stakes)
 def _share_faults(sql: Sql) -> Iterator[str]:
     entries, lots = ShareRepository(sql).entry_sums(), ShareRepository(sql).lot_sums()
     # Shares from before there was a history get one when an instance starts.
-    pools = {pool for pool, _ in entries}
+    pools = {pool for pool, _ in entries.keys() | lots.keys()}
     balances = {
         (asset.partition(":")[2], account): int(units)
         for account, asset, units in sql.rows("SELECT account, asset, units FROM balances")
@@ -106,3 +112,39 @@ def _held_faults(sql: Sql) -> Iterator[str]:
             yield f"pool_lots: what lot {lot} holds is not what withdrawals ask for"
     for lot in held:
         yield f"pool_lots: lot {lot} holds nothing of what withdrawals ask for"
+
+
+def _missing_rows(sql: Sql) -> Iterator[str]:
+    """What the ledger has posted for requests and fees that no row tells of."""
+    told = {
+        "deposit": {row_id for (row_id,) in sql.rows("SELECT id FROM pool_deposits")},
+        "withdrawal": {row_id for (row_id,) in sql.rows("SELECT id FROM pool_withdrawals")},
+        "fees": {
+            f"{pool}:{start_ms}-{end_ms}"
+            for pool, start_ms, end_ms in sql.rows("SELECT pool, start_ms, end_ms FROM fee_windows")
+        },
+    }
+    for key in posted_keys(sql, *_REQUEST_KEYS, "fees:"):
+        what, _, name = key.removeprefix("credit:").removeprefix("hold:").partition(":")
+        if name not in told[what]:
+            yield f"the ledger has posted {key}, and its row is missing"
+    for payout, cause_key in sql.rows(
+        "SELECT id, cause_key FROM payouts WHERE cause IN (?, ?) ORDER BY id", *CAUSES
+    ):
+        # Money that is in no pool leaves without shares; sent again elsewhere, the number is in the key.
+        if cause_key.partition("~")[0] not in told["withdrawal"]:
+            yield f"payout {payout} pays a withdrawal, and its row is missing"
+
+
+def _terms_faults(sql: Sql) -> Iterator[str]:
+    """Versions count from 1 without a gap, and every version that somebody agreed to is there."""
+    versions: dict[str, list[int]] = {}
+    for pool, version in sql.rows("SELECT pool, version FROM pool_terms ORDER BY pool, version"):
+        versions.setdefault(pool, []).append(version)
+    needed = {pool: 1 for (pool,) in sql.rows("SELECT DISTINCT pool FROM share_entries")} | dict(
+        sql.rows("SELECT pool, max(terms_version) FROM pool_deposits GROUP BY pool")
+    )
+    for pool in sorted(versions.keys() | needed.keys()):
+        known = versions.get(pool, [])
+        if known != list(range(1, len(known) + 1)) or len(known) < needed.get(pool, 0):
+            yield f"pool_terms: a version of the terms of {pool} is missing"
