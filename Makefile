@@ -50,7 +50,7 @@ test-web: setup ## the page's own checks
 # Coverage is counted with compiling off, so that every line of the kernel is seen.
 test-python: setup ## the test suite with coverage, then the compiled kernel
 	rm -f .coverage .coverage.*
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -m "not compiled"
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile -m "not compiled"
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --fail-under=85
 	$(BIN)/python -m coverage report --include='src/mrmarket/trading/*,src/mrmarket/money/*' --fail-under=90 --format=total
