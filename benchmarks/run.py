@@ -54,8 +54,8 @@ def main() -> int:
         print(f"  {time.perf_counter() - begun:.0f} s", file=sys.stderr)
     table = markdown(ratios, limits)
     print(table)
-    if not chosen.no_write and not failed and len(chosen.only) == len(scripts):
-        write(ratios, limits, table)
+    if not chosen.no_write and not failed:
+        write(chosen.only, ratios, limits)
     return int(failed)
 
 
@@ -94,19 +94,30 @@ def markdown(ratios: dict[str, float], limits: dict[str, dict[str, Any]]) -> str
     return "\n".join(lines)
 
 
-def write(ratios: dict[str, float], limits: dict[str, dict[str, Any]], table: str) -> None:
-    """Keep the figures with what they were measured on."""
+def write(names: list[str], ratios: dict[str, float], limits: dict[str, dict[str, Any]]) -> None:
+    """Keep the figures with what they were measured on; those of benchmarks that did not run stay."""
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=HERE, text=True).strip()  # noqa: S607 - the developer's own git
     about = {
         "commit": commit,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
     }
-    latest = {**about, "ratios": ratios, "limits": limits}
+    before = json.loads((HERE / "latest.json").read_text(encoding="utf-8"))
+
+    def merged(kind: str, found: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in before[kind].items() if name.split(":")[0] not in names}
+        return dict(sorted({**kept, **found}.items()))
+
+    ratios, limits = merged("ratios", ratios), merged("limits", limits)
+    commits = {name: when for name, when in before.get("runs", {}).items() if name not in names}
+    commits |= dict.fromkeys(names, f"{about['date']} {commit[:12]}")
+    latest = {**about, "runs": dict(sorted(commits.items())), "ratios": ratios, "limits": limits}
+    table = markdown(ratios, limits)
     (HERE / "latest.json").write_text(json.dumps(latest, indent=2, ensure_ascii=False) + "\n")
     text = DOCUMENT.read_text(encoding="utf-8")
     head, tail = text.split(START)[0], text.split(END)[1]
-    stamp = f"Measured on {about['date']} at commit `{commit[:12]}`: {about['machine']}."
+    runs = ", ".join(f"{name} {when.split()[1]}" for name, when in latest["runs"].items())
+    stamp = f"Measured on {about['machine']}; newest on {about['date']}. At commits: {runs or commit[:12]}."
     DOCUMENT.write_text(f"{head}{START}\n\n{stamp}\n\n{table}\n\n{END}{tail}", encoding="utf-8")
 
 
