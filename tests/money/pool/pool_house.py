@@ -160,9 +160,17 @@ class PoolHouse:
 
     # People.
 
-    def intend(self, units: int, account: str = ALICE, *, pool: str = "main", tier: str = "") -> DepositRow:
-        """Announce a deposit of USDT."""
-        ask = DepositAsk(account, pool, "rail:USDT", units, tier)
+    def intend(
+        self,
+        units: int,
+        account: str = ALICE,
+        *,
+        pool: str = "main",
+        tier: str = "",
+        asset: str = "rail:USDT",
+    ) -> DepositRow:
+        """Announce a deposit."""
+        ask = DepositAsk(account, pool, asset, units, tier)
         return self.treasury.desk.open_deposit(ask, self._key())
 
     def pay(  # what a payment says

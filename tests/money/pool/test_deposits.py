@@ -253,6 +253,28 @@ def test_the_instance_has_a_capacity_over_all_pools(build: HouseBuilder) -> None
     assert house.treasury.figures.card("main").capacity_left == "40"
 
 
+def test_a_pool_that_does_not_trade_takes_the_quote_alone(build: HouseBuilder) -> None:
+    """It could never pay for anything else: whoever leaves is paid in the quote that others brought."""
+    side = plan(name="side", stream=None, founders=())
+    house = build([plan(), side])
+    house.found()
+    with pytest.raises(DepositRefusedError, match="rail:BTC cannot be deposited"):
+        house.intend(ONE, asset="rail:BTC", pool="side")
+    assert house.treasury.figures.card("side").deposit_assets == ["rail:USDT"]
+    assert house.intend(ONE, asset="rail:BTC").state is DepositState.WAITING
+
+
+def test_a_payment_for_a_pool_that_is_gone_goes_back(build: HouseBuilder) -> None:
+    """Announced while the pool was configured, paid when it is not."""
+    house = build([plan(), plan(name="side", stream=None, founders=())])
+    house.found()
+    row = house.intend(5 * ONE, pool="side")
+    house = build([plan()])
+    house.pay(row)
+    house.settle_down(2)
+    assert house.paid() == [(5 * ONE, WALLET)]
+
+
 def test_a_permissioned_pool_takes_members_only(build: HouseBuilder) -> None:
     """Strangers are refused, and refunded if they were removed before they paid."""
     house = build([plan(Terms(permissioned=True))])

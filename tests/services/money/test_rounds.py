@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from money.payouts.payments_outside import Trick
+from money.pool.pool_house import plan
 from mrmarket.money.ledger.seal import opened
 from mrmarket.money.ledger.seal_rows import SealRows
 from mrmarket.money.payouts.port import SendRequest
+from mrmarket.money.pool.errors import PoolLeftOutError
 from mrmarket.money.rewards.campaign import Campaign
 from mrmarket.money.rewards.view import reward_days
 from mrmarket.services.api import money_schema as money
+from mrmarket.services.money.offices import Limits, Offices
+from mrmarket.services.money.world import PaymentWorld
+from mrmarket.store.trading_store import TradingStore
 from services.money.counter_house import RHYTHM, WHOLE, CounterHouse
 
 
@@ -35,6 +42,17 @@ async def test_a_deposit_is_taken_in_minted_paid_back_out_and_adds_up(house: Cou
     assert (on_rail.observed, on_rail.expected, on_rail.difference) == ("300", "300", "0")
     check = house.offices.treasury.verify()
     assert (check.ok, check.reason) == (True, None)
+
+
+def test_no_pool_is_left_out_that_people_own(house: CounterHouse, tmp_path: Path) -> None:
+    """A renamed or forgotten pool would hide its owners' money from them, and found another with it."""
+    house.close()
+    other = plan(name="other", stream=None, founders=())
+    log = TradingStore.open(tmp_path / "trading.db")
+    with pytest.raises(PoolLeftOutError, match="main"):
+        Offices.open(tmp_path, log, [other], house.clock, PaymentWorld.none(), Limits())
+    Offices.open(tmp_path, log, [plan(), other], house.clock, PaymentWorld.none(), Limits()).close()
+    log.close()
 
 
 async def test_money_that_is_not_on_the_rail_stops_its_payouts(house: CounterHouse) -> None:

@@ -84,7 +84,12 @@ class Admission:
 
     def _value(self, view: BooksView, book: PoolBook, asset_id: str, units: int) -> int:
         asset = view.asset(asset_id)
-        if asset is None or asset.namespace != book.plan.rail or asset.decimals > ASSET_DECIMALS:
+        if (
+            asset is None
+            or asset.namespace != book.plan.rail
+            or asset.decimals > ASSET_DECIMALS
+            or not book.plan.takes(asset.code)
+        ):
             raise DepositRefusedError(
                 book.plan.name, "asset", f"{asset_id} cannot be deposited; see the pool's deposit assets"
             )

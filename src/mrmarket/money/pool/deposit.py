@@ -162,6 +162,8 @@ class Deposits:
         row = repository.deposit_by_memo(payment.memo.strip())
         if row is None:
             return None
+        if row.pool not in self._books:
+            return Decline(f"there is no pool {row.pool} any more")
         reason = _misfit(row, payment) or self._closed(draft, row)
         if reason is not None:
             return Decline(reason)

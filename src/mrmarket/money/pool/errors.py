@@ -59,6 +59,19 @@ class UnknownPoolError(PoolError):
         super().__init__(f"there is no pool {pool!r}; name one of {', '.join(known)}")
 
 
+class PoolLeftOutError(PoolError):
+    """Somebody owns a part of a pool that is not configured: nobody could see it or leave it."""
+
+    code = "pool_left_out"
+
+    def __init__(self, pools: Sequence[str]) -> None:
+        self.pools = list(pools)
+        super().__init__(
+            f"the books hold money of people in {', '.join(pools)}; give the configuration pools of these"
+            " names again, and drop one only when everybody has left it"
+        )
+
+
 class UnknownTierError(PoolError):
     """A pool offers no lock tier of that name."""
 

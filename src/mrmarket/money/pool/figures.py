@@ -163,7 +163,9 @@ class Figures:
             deposits_paused=flags.deposits_paused or None,
             withdrawals_paused=flags.withdrawals_paused or None,
             deposit_assets=[
-                f"{plan.rail}:{code}" for code in sorted(now.marks) if view.asset(f"{plan.rail}:{code}")
+                f"{plan.rail}:{code}"
+                for code in sorted(now.marks)
+                if plan.takes(code) and view.asset(f"{plan.rail}:{code}")
             ],
             return_day=returns["day"],
             return_week=returns["week"],

@@ -127,6 +127,14 @@ class PoolPlan:
         """The asset that value is counted in, at the venue."""
         return self.asset(self.quote)
 
+    def takes(self, code: str) -> bool:
+        """Whether an asset may be deposited.
+
+        Everybody is paid in the quote, and who does not trade never turns anything else into it: one
+        depositor would leave with what another has brought.
+        """
+        return self.stream is not None or code == self.quote
+
     @staticmethod
     def depositor(name: str) -> Account:
         """A person's account."""

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from mrmarket.money.ledger.account import AccountKind
 from mrmarket.money.payouts.sealed_table import SealedTable
-from mrmarket.money.pool.rows import DayRow, EntryRow, FeeRow, FlagsRow, LotRow, MemberRow, TermsRow
+from mrmarket.money.pool.rows import (
+    DayRow,
+    DepositState,
+    EntryRow,
+    FeeRow,
+    FlagsRow,
+    LotRow,
+    MemberRow,
+    TermsRow,
+)
 from mrmarket.store.sql import Sql
 
 TERMS: Final = SealedTable("pool_terms", TermsRow, ("pool", "version"))
@@ -85,6 +95,20 @@ class ShareRepository:
         for pool, account, units in self._sql.rows("SELECT pool, account, share_units FROM pool_lots"):
             sums[pool, account] = sums.get((pool, account), 0) + int(units)
         return sums
+
+    def inhabited(self) -> list[str]:
+        """Pools that somebody has shares in, or has paid into, by name."""
+        owned = self._sql.rows(
+            "SELECT DISTINCT b.asset FROM balances AS b JOIN accounts AS a ON a.id = b.account"
+            " WHERE a.kind = ? AND b.units <> '0'",
+            AccountKind.ISSUER.value,
+        )
+        coming = self._sql.rows(
+            "SELECT DISTINCT pool FROM pool_deposits WHERE state IN (?, ?)",
+            DepositState.SEEN.value,
+            DepositState.CREDITED.value,
+        )
+        return sorted({asset.partition(":")[2] for (asset,) in owned} | {pool for (pool,) in coming})
 
     def last_entry(self, pool: str) -> EntryRow | None:
         """The newest change of shares."""

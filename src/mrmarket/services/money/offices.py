@@ -24,8 +24,10 @@ from mrmarket.money.payouts.move_book import MoveBook
 from mrmarket.money.payouts.outbox import Outbox
 from mrmarket.money.payouts.pursuit import Patience
 from mrmarket.money.pool.deposit import CLAIM_KIND as DEPOSIT_CLAIM
+from mrmarket.money.pool.errors import PoolLeftOutError
 from mrmarket.money.pool.plan import ASSET_DECIMALS, PoolPlan
 from mrmarket.money.pool.settlement import FactReader
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.treasury import Treasury
 from mrmarket.money.pool.wanted_moves import MovePolicy
 from mrmarket.money.rewards.allocator import Allocator
@@ -98,6 +100,7 @@ class Offices:
         Raises:
             DatabaseTooNewError: if a newer version wrote it; nothing is changed.
             InvalidInputError: if the limits are no exact decimals.
+            PoolLeftOutError: if people have money in a pool that is not among the plans.
         """
         path = folder / "money.db"
         capacity = None
@@ -105,11 +108,18 @@ class Offices:
             capacity = parse_units(limits.capacity, ASSET_DECIMALS, field="capacity")
         buffer = parse_units(limits.idle_buffer, ASSET_DECIMALS, field="idle_buffer")
         store = SqliteStore.open(path, "instance")
+        reader = SqliteReader.open(path)
+        try:
+            _require_every_pool(reader, plans)
+        except BaseException:
+            reader.close()
+            store.close()
+            raise
         treasury = Treasury(
             plans,
             facts,
             store,
-            SqliteReader.open(path),
+            reader,
             clock,
             instance_capacity=capacity,
             moves=MovePolicy(idle_buffer=buffer),
@@ -147,3 +157,10 @@ class Offices:
     def _rail_of(self, asset: str) -> str | None:
         namespace = asset.partition(":")[0]
         return namespace if namespace in self.world.rails else None
+
+
+def _require_every_pool(reader: SqliteReader, plans: Sequence[PoolPlan]) -> None:
+    with reader.snapshot() as sql:
+        missing = sorted(set(ShareRepository(sql).inhabited()) - {plan.name for plan in plans})
+    if missing:
+        raise PoolLeftOutError(missing)
