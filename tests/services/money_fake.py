@@ -216,6 +216,10 @@ class FakeMoney:
         """None."""
         return []
 
+    async def release_incident(self, incident: str, request: money.ReleaseRequest) -> money.TreasuryView:
+        """There is none."""
+        raise NotFoundError("open incident", incident)
+
     async def outbox(self, state: str | None, limit: int, before_ms: int | None) -> money.OutboxView:
         """Empty."""
         return money.OutboxView(rows=[], counts={}, oldest_age_s=None, parked=[])
@@ -223,6 +227,14 @@ class FakeMoney:
     async def retry_payout(self, payout: str) -> money.OutboxView:
         """There is none."""
         raise NotFoundError("payout", payout)
+
+    async def reconsider_payment(self, payment: str) -> money.OutboxView:
+        """There is none."""
+        raise NotFoundError("payment", payment)
+
+    async def send_back_payment(self, payment: str, request: money.SendBackRequest) -> money.OutboxView:
+        """There is none."""
+        raise NotFoundError("payment", payment)
 
     async def fees(self, pool: str) -> money.FeesView:
         """None."""

@@ -8,6 +8,7 @@ import pytest
 
 from money.payouts.payments_outside import Trick
 from money.pool.pool_house import plan
+from mrmarket.core.errors import InvalidInputError
 from mrmarket.money.ledger.seal import opened
 from mrmarket.money.ledger.seal_rows import SealRows
 from mrmarket.money.payouts.port import SendRequest
@@ -15,6 +16,7 @@ from mrmarket.money.pool.errors import PoolLeftOutError
 from mrmarket.money.rewards.campaign import Campaign
 from mrmarket.money.rewards.view import reward_days
 from mrmarket.services.api import money_schema as money
+from mrmarket.services.api.refusals import NotFoundError
 from mrmarket.services.money.offices import Limits, Offices
 from mrmarket.services.money.world import PaymentWorld
 from mrmarket.store.trading_store import TradingStore
@@ -68,6 +70,47 @@ async def test_money_that_is_not_on_the_rail_stops_its_payouts(house: CounterHou
     await house.rail.send(SendRequest("nobody-asked", "USDT", 7, "0x" + "ee" * 20, ""))
     await house.live(60)
     assert "USDT" in (await house.office.treasury()).blocked
+
+
+async def test_the_owner_takes_a_loss_as_it_is(house: CounterHouse) -> None:
+    """With a reason the incident is closed, payouts go on, and the same difference opens no other one."""
+    house.offices.world.venues.clear()
+    ask = money.DepositRequest(pool="main", asset="USDT", amount="500", key="one")
+    row = await house.office.deposit("alice", ask)
+    assert row.pay is not None
+    house.rail.tell("p1", 500 * WHOLE, memo=row.pay.memo)
+    await house.live(8)
+    await house.rail.send(SendRequest("nobody-asked", "USDT", 7, "0x" + "ee" * 20, ""))
+    await house.live(60)
+    (incident,) = await house.office.incidents(10, None)
+    with pytest.raises(InvalidInputError, match="reason"):
+        await house.office.release_incident(incident.id, money.ReleaseRequest(reason=" "))
+    with pytest.raises(NotFoundError):
+        await house.office.release_incident("none", money.ReleaseRequest(reason="written off"))
+    after = await house.office.release_incident(incident.id, money.ReleaseRequest(reason="written off"))
+    assert after.blocked == {}
+    await house.live(60)
+    (closed,) = await house.office.incidents(10, None)
+    assert closed.closed_at_ms is not None
+    assert closed.reason.endswith("written off")
+
+
+async def test_the_owner_decides_what_becomes_of_a_parked_payment(house: CounterHouse) -> None:
+    """It can be looked at again, or sent to an address of the rail; one that is unknown is not found."""
+    house.rail.tell("p9", 5 * WHOLE, memo="for nobody", sender="")
+    await house.live(8)
+    (parked,) = (await house.office.outbox(None, 10, None)).parked
+    await house.office.reconsider_payment(parked.id)
+    await house.live(8)
+    (parked,) = (await house.office.outbox(None, 10, None)).parked
+    with pytest.raises(NotFoundError):
+        await house.office.reconsider_payment("rail:nothing")
+    with pytest.raises(InvalidInputError, match="address"):
+        await house.office.send_back_payment(parked.id, money.SendBackRequest(destination="venue:simulated"))
+    to = money.SendBackRequest(destination="0x" + "ab" * 20)
+    after = await house.office.send_back_payment(parked.id, to)
+    assert after.parked == []
+    assert [row.cause for row in after.rows] == ["refund"]
 
 
 async def test_a_downtime_is_sealed_once(house: CounterHouse) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,13 +21,20 @@ def reconcile(
     max_age: Annotated[
         int, typer.Option("--max-age", min=1, help="Seconds after which what was seen says nothing.")
     ] = _FOREVER_S,
+    release: Annotated[
+        str | None, typer.Option("--release", help="Take this incident's difference as it is.", metavar="ID")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, with --release; kept in the books.")] = "",
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> int:
     """Compare what is owed with what venue and rail last said they hold. Exit status 1 if it differs.
 
-    Changes nothing. The instance itself looks all the time and blocks payouts of what does not add up.
+    Changes nothing but with --release. The instance itself looks all the time and blocks payouts of what does
+    not add up.
     """
+    if release is not None:
+        _release(data, release, reason)
     from mrmarket.money.solvency.comparison import Place
     from mrmarket.money.solvency.repository import SolvencyRepository
     from mrmarket.money.solvency.view import asset_figures, latest_report
@@ -62,3 +70,13 @@ def reconcile(
             if line.why:
                 print_error("does_not_add_up", line.why, as_json=False)
     return ExitCode.OK if is_sound else ExitCode.CHECK_FAILED
+
+
+def _release(data: Path, incident: str, reason: str) -> None:
+    from urllib.parse import quote
+
+    from mrmarket.services.api.money_schema import ReleaseRequest, TreasuryView
+    from mrmarket.services.remote import RemoteInstance
+
+    path = f"admin/incidents/{quote(incident, safe='')}/release"
+    RemoteInstance.of(data).change(path, TreasuryView, ReleaseRequest(reason=reason))

@@ -49,6 +49,13 @@ class TreasuryRoutes(Controller):
         """What did not add up, newest first."""
         return await money_face.incidents(limit, before_ms)
 
+    @post("/incidents/{incident:str}/release", operation_id="release_incident", status_code=200)
+    async def release_incident(
+        self, money_face: Money, incident: Id, data: JSONBody[money.ReleaseRequest]
+    ) -> money.TreasuryView:
+        """Take a difference as it is, with a reason: the incident is closed and payouts go on."""
+        return await money_face.release_incident(incident, data)
+
     @get("/outbox", operation_id="outbox")
     async def outbox(
         self,
@@ -64,6 +71,18 @@ class TreasuryRoutes(Controller):
     async def retry_payout(self, money_face: Money, payout: Id) -> money.OutboxView:
         """Try a payment again."""
         return await money_face.retry_payout(payout)
+
+    @post("/parked/{payment:str}/reconsider", operation_id="reconsider_payment", status_code=200)
+    async def reconsider_payment(self, money_face: Money, payment: Id) -> money.OutboxView:
+        """Let a parked payment be claimed again."""
+        return await money_face.reconsider_payment(payment)
+
+    @post("/parked/{payment:str}/send-back", operation_id="send_back_payment", status_code=200)
+    async def send_back_payment(
+        self, money_face: Money, payment: Id, data: JSONBody[money.SendBackRequest]
+    ) -> money.OutboxView:
+        """Send a parked payment back, to its sender or elsewhere."""
+        return await money_face.send_back_payment(payment, data)
 
     @get("/users", operation_id="users")
     async def users(self, money_face: Money) -> list[money.UserRow]:
@@ -88,7 +107,7 @@ class TreasuryRoutes(Controller):
     async def periods(
         self, money_face: Money, period: PeriodChoice = "day", limit: Limit = 30
     ) -> list[money.PeriodFigures]:
-        """Volume, fees and result of the whole instance by day, week or month, newest first."""
+        """Volume, fees and result of the whole instance by day, week or month, oldest first."""
         return await money_face.periods(period, limit)
 
 

@@ -168,12 +168,24 @@ class MoneyFace(Protocol):
         """What did not add up."""
         ...
 
+    async def release_incident(self, incident: str, request: money.ReleaseRequest) -> money.TreasuryView:
+        """Take a difference as it is: the incident is closed and payouts go on."""
+        ...
+
     async def outbox(self, state: str | None, limit: int, before_ms: int | None) -> money.OutboxView:
         """Payments out and in; `state` keeps the rows in that state."""
         ...
 
     async def retry_payout(self, payout: str) -> money.OutboxView:
         """Try a payment again that was refused or given up."""
+        ...
+
+    async def reconsider_payment(self, payment: str) -> money.OutboxView:
+        """Let a parked payment be claimed again."""
+        ...
+
+    async def send_back_payment(self, payment: str, request: money.SendBackRequest) -> money.OutboxView:
+        """Send a parked payment back."""
         ...
 
     async def fees(self, pool: str) -> money.FeesView:

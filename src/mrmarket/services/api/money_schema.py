@@ -596,6 +596,19 @@ class PauseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     reason: Remark = ""
 
 
+class ReleaseRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The owner takes a difference as it is."""
+
+    reason: str
+
+
+class SendBackRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Where a parked payment goes back to."""
+
+    destination: str = ""
+    """Empty: to its sender."""
+
+
 class IncidentView(msgspec.Struct, kw_only=True):
     """Something that did not add up."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from mrmarket.core.decimals import format_units, parse_units
@@ -12,8 +13,8 @@ from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.group import TransferKind
 from mrmarket.money.ledger.rules import Rejection
 from mrmarket.money.payouts import view as payouts
-from mrmarket.money.payouts.errors import UnknownPayoutError
-from mrmarket.money.payouts.payment import Standing
+from mrmarket.money.payouts.errors import UnknownPaymentError, UnknownPayoutError
+from mrmarket.money.payouts.payment import Payment, Standing
 from mrmarket.money.payouts.payout import PayoutRow, PayoutState
 from mrmarket.money.pool.performance import windows
 from mrmarket.money.pool.plan import OWNER_FEES, SHARE_DECIMALS
@@ -156,6 +157,43 @@ class OwnerCounter(RewardOfficeCounter):
             raise InvalidInputError("payout", payout, f"money to pay it with: {answer.message}")
         return await self.outbox(None, 100, None)
 
+    async def reconsider_payment(self, payment: str) -> money.OutboxView:
+        """Let a parked payment be claimed again."""
+        return await self._parked(payment, self._offices.intake.reconsider)
+
+    async def send_back_payment(self, payment: str, request: money.SendBackRequest) -> money.OutboxView:
+        """Send a parked payment back, to its sender or elsewhere."""
+        to = self._payable(request.destination) if request.destination else None
+
+        def send_back(draft: Draft, rail: str, payment_id: str) -> Payment:
+            return self._offices.intake.send_back(draft, rail, payment_id, to)
+
+        return await self._parked(payment, send_back)
+
+    async def _parked(self, payment: str, decide: Callable[[Draft, str, str], Payment]) -> money.OutboxView:
+        rail, _, name = payment.partition(":")
+        payment_id = name.partition("~")[0]
+
+        def work(draft: Draft) -> Payment:
+            return decide(draft, rail, payment_id)
+
+        def carry_out() -> Payment:
+            return self._offices.treasury.writer.perform(work).result()
+
+        try:
+            await asyncio.to_thread(carry_out)
+        except UnknownPaymentError:
+            raise NotFoundError("payment", payment) from None
+        return await self.outbox(None, 100, None)
+
+    def _payable(self, destination: str) -> str:
+        """An address that a rail pays to; the venue's are for custody moves alone."""
+        for rail in self._offices.world.rails.values():
+            known = rail.valid_destination(destination)
+            if known is not None and not known.startswith("venue:"):
+                return known
+        raise InvalidInputError("destination", destination, "an address of the payment rail")
+
     async def fees(self, pool: str) -> money.FeesView:
         """What the owner has earned with a pool."""
         figures = self._offices.treasury.figures
@@ -173,16 +211,7 @@ class OwnerCounter(RewardOfficeCounter):
 
     async def withdraw_fees(self, pool: str, request: money.FeeWithdrawal) -> money.OutboxView:
         """Pay earned fees out: fee shares are redeemed like anybody's, other assets are paid as they are."""
-        destination = next(
-            (
-                known
-                for rail in self._offices.world.rails.values()
-                if (known := rail.valid_destination(request.destination)) and not known.startswith("venue:")
-            ),
-            None,
-        )
-        if destination is None:
-            raise InvalidInputError("destination", request.destination, "an address of the payment rail")
+        destination = self._payable(request.destination)
         desk = self._offices.treasury.desk
         if request.asset == f"pool:{pool}":
             units = parse_units(request.amount, SHARE_DECIMALS)

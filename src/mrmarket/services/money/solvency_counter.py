@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.payouts.repository import PayoutRepository
 from mrmarket.money.solvency import view as solvency
+from mrmarket.money.solvency.errors import UnknownIncidentError
 from mrmarket.money.solvency.repository import SolvencyRepository
-from mrmarket.money.solvency.watch import lines_of
+from mrmarket.money.solvency.watch import lines_of, release
 from mrmarket.services.api import money_schema as money
+from mrmarket.services.api.refusals import NotFoundError
 from mrmarket.services.money import mapping
 from mrmarket.services.money.public_counter import Counter, seal_view
 from mrmarket.services.money.watch import SolvencyWatch
@@ -92,6 +95,21 @@ class SolvencyCounter(Counter):
             ]
 
         return await self._read(question)
+
+    async def release_incident(self, incident: str, request: money.ReleaseRequest) -> money.TreasuryView:
+        """Take a difference as it is: the incident is closed and payouts go on."""
+
+        def work(draft: Draft) -> None:
+            release(draft, incident, "owner", request.reason)
+
+        def carry_out() -> None:
+            self._offices.treasury.writer.perform(work).result()
+
+        try:
+            await asyncio.to_thread(carry_out)
+        except UnknownIncidentError:
+            raise NotFoundError("open incident", incident) from None
+        return await self.treasury()
 
     async def reconcile(self) -> money.TreasuryView:
         """Compare what is held with what is owed, now."""
