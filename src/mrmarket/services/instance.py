@@ -27,8 +27,9 @@ from mrmarket.services.candles import CandleStore
 from mrmarket.services.config import LoadedConfig
 from mrmarket.services.data_directory import DataDirectory, ForeignFolderError
 from mrmarket.services.hub import UpdateHub
-from mrmarket.services.money.business import BusinessCore
+from mrmarket.services.money.business import BusinessCore, open_world
 from mrmarket.services.money.face import MoneyOffice
+from mrmarket.services.money.world import PaymentWorld
 from mrmarket.services.run_figures import RunFigures
 from mrmarket.services.trading_place import TradingPlace, open_trading_place, simulated_market
 from mrmarket.services.watch import Reader, RunWatch
@@ -103,11 +104,16 @@ class Instance:
                 market := await asyncio.to_thread(simulated_market, config, pair)
             ):
                 _require_own(directory, held, market)
-            place = await open_trading_place(config, pair, directory)
+            world = await open_world(config, directory)
             try:
-                self._parts = await self._assemble(place, store)
+                place = await open_trading_place(config, pair, directory)
+                try:
+                    self._parts = await self._assemble(place, world, store)
+                except BaseException:
+                    await place.close()
+                    raise
             except BaseException:
-                await place.close()
+                await world.close()
                 raise
         except BaseException:
             store.close()
@@ -290,7 +296,7 @@ class Instance:
             raise RuntimeError("the instance is not open")
         return self._parts
 
-    async def _assemble(self, place: TradingPlace, store: TradingStore) -> _Parts:
+    async def _assemble(self, place: TradingPlace, world: PaymentWorld, store: TradingStore) -> _Parts:
         config, directory, wall = self._loaded.config, self._directory, SystemClock()
         instrument = place.venue.instrument(place.symbol)
         stream = f"{place.venue.name}.{instrument.venue_symbol}"
@@ -315,6 +321,7 @@ class Instance:
             directory,
             store,
             place,
+            world,
             stream,
             wall,
             RunFigures(run, place.symbol),

@@ -28,6 +28,19 @@ _DEMO_FEES_MS: Final = 600_000
 _FEES_MS: Final = 3_600_000
 
 
+async def open_world(config: Config, directory: DataDirectory) -> PaymentWorld:
+    """The payment rail that the configuration names, before there is anything to pay for.
+
+    It is up before the market is: a tape plays from the moment its venue starts, and waits for nobody.
+
+    Raises:
+        RailProcessError: it did not start.
+    """
+    if config.rail.kind == "simulated" and config.play_money:
+        return await PaymentWorld.simulated(directory.root / RAIL)
+    return PaymentWorld.none()
+
+
 @dataclass(slots=True)
 class BusinessCore:
     """Offices, the world they pay into, and what time brings to both."""
@@ -46,18 +59,20 @@ class BusinessCore:
         directory: DataDirectory,
         store: TradingStore,
         place: TradingPlace,
+        world: PaymentWorld,
         stream: str,
         clock: Clock,
         trading: TradingFigures,
         check: Callable[[], LedgerCheck | None],
     ) -> Self:
-        """Start the payment rail, open the books, and let nothing move yet.
+        """Join rail and venue, open the books, and let nothing move yet.
 
         Args:
             config: the instance's.
             directory: where its databases are.
             store: the trading log.
             place: where it trades.
+            world: where people pay; closed with the core, and by the caller where this fails.
             stream: the run's facts.
             clock: the wall's.
             trading: what the money pages show of the run.
@@ -67,25 +82,17 @@ class BusinessCore:
             MrMarketError: with what to do; nothing is left open.
         """
         venue = place.venue.name
-        world = PaymentWorld.none()
-        if config.rail.kind == "simulated" and config.play_money:
-            world = await PaymentWorld.simulated(directory.root / RAIL, place.funding, venue)
-        try:
-            rail = next(iter(world.rails), None)
-            quote = place.venue.instrument(place.symbol).quote
-            plans = pool_plans(config, stream, venue, quote, rail)
-            limits = Limits(config.rail.capacity, config.pool.idle_buffer)
-            offices = await asyncio.to_thread(
-                Offices.open, directory.root, store, plans, clock, world, limits
-            )
-        except BaseException:
-            await world.close()
-            raise
+        if world.rails and place.funding is not None:
+            await world.link(place.funding, venue)
+        rail = next(iter(world.rails), None)
+        quote = place.venue.instrument(place.symbol).quote
+        plans = pool_plans(config, stream, venue, quote, rail)
+        limits = Limits(config.rail.capacity, config.pool.idle_buffer)
+        offices = await asyncio.to_thread(Offices.open, directory.root, store, plans, clock, world, limits)
         try:
             await asyncio.to_thread(offices.prepare, members(config))
         except BaseException:
             offices.close()
-            await world.close()
             raise
 
         def fills(limit: int) -> list[Filled]:

@@ -11,6 +11,7 @@ from mrmarket.services.child_process import ChildProcessFailedError
 from mrmarket.services.rail.client import RailClient
 from mrmarket.services.rail.config import RailConfig, VenueLink
 from mrmarket.services.rail.funding import RailVenueFunding
+from mrmarket.services.rail.messages import RailEndpoints
 from mrmarket.services.rail.process import RailProcess
 from mrmarket.services.rail.wallet_client import WalletClient
 
@@ -36,6 +37,8 @@ class PaymentWorld:
     """Of the simulated rail; None where the rail is a real one."""
     process: RailProcess | None = None
     lines: tuple[Closable, ...] = ()
+    endpoints: RailEndpoints | None = None
+    """Of the embedded rail."""
 
     @classmethod
     def none(cls) -> PaymentWorld:
@@ -43,27 +46,37 @@ class PaymentWorld:
         return cls({}, {})
 
     @classmethod
-    async def simulated(cls, state: Path, link: VenueLink | None, venue: str) -> PaymentWorld:
-        """Start the embedded rail.
-
-        Args:
-            state: where it keeps its journal.
-            link: how it reaches the trading venue; None where that takes no deposits.
-            venue: namespace of the venue's assets.
+    async def simulated(cls, state: Path) -> PaymentWorld:
+        """Start the embedded rail, which keeps its journal in a folder.
 
         Raises:
             RailProcessError: it did not start.
         """
-        process = RailProcess(RailConfig(state_dir=str(state), venue=link))
+        process = RailProcess(RailConfig(state_dir=str(state)))
         endpoints = await process.start()
         rail, wallets = RailClient(endpoints), WalletClient(endpoints)
-        lines: list[Closable] = [rail, wallets]
-        venues: dict[str, VenueFunding] = {}
-        if link is not None:
-            funding = RailVenueFunding(endpoints, venue, link.account)
-            venues[venue] = funding
-            lines.append(funding)
-        return cls({rail.name: rail}, venues, wallets, process, tuple(lines))
+        return cls({rail.name: rail}, {}, wallets, process, (rail, wallets), endpoints)
+
+    async def link(self, link: VenueLink, venue: str) -> None:
+        """Open the way between the embedded rail and a trading account.
+
+        Args:
+            link: how the rail reaches the venue.
+            venue: namespace of the venue's assets.
+
+        Raises:
+            RailRefusedError, RailUnclearError: by what the rail says.
+        """
+        if self.endpoints is None:
+            raise RuntimeError("there is no embedded rail to link")
+        rail = RailClient(self.endpoints)
+        try:
+            await rail.link_venue(link)
+        finally:
+            await rail.close()
+        funding = RailVenueFunding(self.endpoints, venue, link.account)
+        self.venues[venue] = funding
+        self.lines = (*self.lines, funding)
 
     async def ended(self) -> ChildProcessFailedError:
         """Wait until the rail's process ends by itself; for ever where there is none."""
