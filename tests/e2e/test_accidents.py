@@ -137,11 +137,12 @@ def embedded_exchange(running: RunningInstance) -> int:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (folder / "cmdline").read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if parent == running.process.pid:
+        if parent == running.process.pid and b"venue" in words:
             return int(folder.name)
-    raise AssertionError("it has no child")
+    raise AssertionError("it has no such child")
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the exchange's process by /proc")

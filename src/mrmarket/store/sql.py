@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from mrmarket.store.errors import DatabaseDisconnectedError
 from mrmarket.store.sqlite import connect, store_error
 
 
@@ -80,6 +81,7 @@ class SqliteReader:
         self._path = path
         self._lock = threading.Lock()
         self._connection = connect(path, read_only=True)
+        self._closed = False
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -90,6 +92,8 @@ class SqliteReader:
     def snapshot(self) -> Iterator[Sql]:
         """A block that sees one moment of the database."""
         with self._lock:
+            if self._closed:
+                raise DatabaseDisconnectedError(self._path, "it is closed")
             try:
                 self._connection.execute("BEGIN")
                 try:
@@ -102,4 +106,5 @@ class SqliteReader:
     def close(self) -> None:
         """Release the connection."""
         with self._lock:
+            self._closed = True
             self._connection.close()
