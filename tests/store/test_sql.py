@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mrmarket.store.errors import DatabaseMissingError, DatabaseUnavailableError
+from mrmarket.store.errors import DatabaseDisconnectedError, DatabaseMissingError, DatabaseUnavailableError
 from mrmarket.store.sql import SqliteReader, SqliteSql
 from mrmarket.store.sqlite import connect
 
@@ -65,7 +65,7 @@ def test_a_closed_reader_says_so(file: Path) -> None:
     """Reading after the end is an error of ours, and there is no reader of a file that is not there."""
     reader = SqliteReader.open(file)
     reader.close()
-    with pytest.raises(DatabaseUnavailableError, match="closed"), reader.snapshot():
+    with pytest.raises(DatabaseDisconnectedError, match="closed"), reader.snapshot():
         pass
     with pytest.raises(DatabaseMissingError):
         SqliteReader.open(file.with_name("absent.db"))
