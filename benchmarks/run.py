@@ -111,7 +111,12 @@ def write(names: list[str], ratios: dict[str, float], limits: dict[str, dict[str
     ratios, limits = merged("ratios", ratios), merged("limits", limits)
     commits = {name: when for name, when in before.get("runs", {}).items() if name not in names}
     commits |= dict.fromkeys(names, f"{about['date']} {commit[:12]}")
-    latest: dict[str, Any] = {**about, "runs": dict(sorted(commits.items())), "ratios": ratios, "limits": limits}
+    latest: dict[str, Any] = {
+        **about,
+        "runs": dict(sorted(commits.items())),
+        "ratios": ratios,
+        "limits": limits,
+    }
     table = markdown(ratios, limits)
     (HERE / "latest.json").write_text(json.dumps(latest, indent=2, ensure_ascii=False) + "\n")
     text = DOCUMENT.read_text(encoding="utf-8")
