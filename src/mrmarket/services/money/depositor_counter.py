@@ -17,8 +17,9 @@ from mrmarket.money.pool.deposit import DepositAsk
 from mrmarket.money.pool.desk import own_deposit, own_withdrawal
 from mrmarket.money.pool.errors import UnknownPoolError, UnknownRequestError
 from mrmarket.money.pool.performance import windows
-from mrmarket.money.pool.plan import SHARE_DECIMALS, PoolPlan
+from mrmarket.money.pool.plan import ASSET_DECIMALS, SHARE_DECIMALS, PoolPlan
 from mrmarket.money.pool.rows import DepositRow, DepositState, WithdrawalRow
+from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.pool.withdrawal import WithdrawalAsk
 from mrmarket.money.rewards.view import RewardState, reward_days, reward_totals
 from mrmarket.services.access.demo import DEMO_WALLETS
@@ -126,6 +127,7 @@ class HoldingsCounter(Counter):
             decimals = self._decimals(sql)
             quotes = {plan.quote for plan in self._offices.treasury.plans}
             days = reward_days(sql, account, times[0], times[-1] + 1) if times else []
+            entries = ShareRepository(sql).entries_of(account)
             rows = []
             for span, before, after in zip(spans, points, points[1:], strict=False):
                 rewards = [
@@ -146,7 +148,11 @@ class HoldingsCounter(Counter):
                         volume="0",
                         fills=0,
                         venue_fees="0",
-                        pool_fees="0",
+                        pool_fees=mapping.decimal_sum(
+                            format_units(entry.fee_units, ASSET_DECIMALS)
+                            for entry in entries
+                            if span.start_ms <= entry.at_ms < span.end_ms
+                        ),
                         rewards=mapping.decimal_sum(rewards),
                         result=result,
                         return_fraction=float(result) / base if base > 0 else None,
