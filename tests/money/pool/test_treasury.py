@@ -20,7 +20,7 @@ from mrmarket.money.pool.audit import verify
 from mrmarket.money.pool.errors import NoPriceError, UnknownDepositorError
 from mrmarket.money.pool.treasury import Treasury
 from mrmarket.money.pool.view import DepositorFigures
-from mrmarket.store.errors import DatabaseTooNewError, DatabaseUnavailableError
+from mrmarket.store.errors import DatabaseTooNewError, DatabaseDisconnectedError
 from mrmarket.store.trading_store import TradingStore
 
 
@@ -242,7 +242,7 @@ def test_a_closed_treasury_says_so(founded: Treasury) -> None:
     """Closing twice is harmless; using it afterwards is an error of ours."""
     founded.close()
     founded.close()
-    with pytest.raises(DatabaseUnavailableError):
+    with pytest.raises(DatabaseDisconnectedError):
         founded.pool_view()
     with pytest.raises(LedgerStoppedError):
         founded.deposit("dave", {"USDT": "1"}, "d1")
