@@ -20,7 +20,7 @@ from mrmarket.money.pool.audit import verify
 from mrmarket.money.pool.errors import NoPriceError, UnknownDepositorError
 from mrmarket.money.pool.treasury import Treasury
 from mrmarket.money.pool.view import DepositorFigures
-from mrmarket.store.errors import DatabaseTooNewError, DatabaseDisconnectedError
+from mrmarket.store.errors import DatabaseDisconnectedError, DatabaseTooNewError
 from mrmarket.store.trading_store import TradingStore
 
 
