@@ -19,7 +19,9 @@ from mrmarket.store.order_journal import NEW_STATE, OrderIntent, OrderRecord
 from mrmarket.trading.market.event import EventKind, Level, MarketEvent
 from mrmarket.trading.venue.port import (
     BalanceReport,
+    Capability,
     FillReport,
+    KeyPermissions,
     NewOrder,
     OrderKind,
     OrderRefusedError,
@@ -27,6 +29,7 @@ from mrmarket.trading.venue.port import (
     OrderStatus,
     OutcomeUnknownError,
     StreamState,
+    TransferReport,
     UnknownOrderError,
     UserEvent,
     VenueError,
@@ -208,6 +211,23 @@ class FakeVenue:
             BalanceReport(asset="BTC", free=str(self.exchange.base), locked="0"),
             BalanceReport(asset="USDT", free=str(self.exchange.quote), locked="0"),
         ]
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What else it can do: nothing."""
+        return frozenset()
+
+    async def permissions(self) -> KeyPermissions:
+        """What our key may do."""
+        return KeyPermissions(read=True, trade=True, withdraw=False)
+
+    async def cancel_all_after(self, symbol: str, countdown_s: float) -> None:
+        """Not offered."""
+        raise VenueError(self.name, f"arm the dead man's switch of {symbol}", "this venue has none")
+
+    async def transfers_since(self, since_ns: int) -> list[TransferReport]:
+        """Not offered."""
+        raise VenueError(self.name, "read transfers", "this venue does not list them")
 
     async def market_events(self, symbol: str) -> AsyncIterator[MarketEvent]:
         """What the test puts into `market`."""

@@ -10,11 +10,15 @@ from mrmarket.core.instrument import Instrument
 from mrmarket.trading.market.event import MarketEvent
 from mrmarket.trading.venue.port import (
     BalanceReport,
+    Capability,
     FillReport,
+    KeyPermissions,
     NewOrder,
     OrderReport,
+    TransferReport,
     UnknownSymbolError,
     UserEvent,
+    VenueError,
 )
 
 GRID = Instrument(
@@ -64,6 +68,23 @@ class FakeFeed:
         if symbol != GRID.symbol:
             raise UnknownSymbolError(self.name, symbol, [GRID.symbol])
         return GRID
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What else it can do: nothing."""
+        return frozenset()
+
+    async def permissions(self) -> KeyPermissions:
+        """What our key may do."""
+        return KeyPermissions(read=True, trade=True, withdraw=False)
+
+    async def cancel_all_after(self, symbol: str, countdown_s: float) -> None:
+        """Not offered."""
+        raise VenueError(self.name, f"arm the dead man's switch of {symbol}", "this venue has none")
+
+    async def transfers_since(self, since_ns: int) -> list[TransferReport]:
+        """Not offered."""
+        raise VenueError(self.name, "read transfers", "this venue does not list them")
 
     async def market_events(self, symbol: str) -> AsyncIterator[MarketEvent]:
         """What was put in."""

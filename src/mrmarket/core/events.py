@@ -111,6 +111,41 @@ class RunStateChanged(_Fact, frozen=True, tag="run_state_changed"):
     reason: str
 
 
+class RiskChanged(_Fact, frozen=True, tag="risk_changed"):
+    """What a run may do became less or more, and why."""
+
+    symbol: str
+    scope: str
+    """`run:<id>`, `venue:<name>` or `instance`."""
+    state: str
+    """`active`, `reduce`, `cancel_only` or `halt`: of all causes together."""
+    cause: str
+    """What was added or lifted."""
+    detail: str = ""
+
+
+class DifferenceFound(_Fact, frozen=True, tag="difference_found"):
+    """The venue says something else than we know. An observation; nothing is made up to hide it."""
+
+    symbol: str
+    kind: str
+    """`stray_order`, `order_missing`, `fill_missing`, `balance`, `off_grid` …"""
+    subject: str
+    """An order, a trade or an asset."""
+    ours: str
+    theirs: str
+    detail: str = ""
+
+
+class DifferenceClosed(_Fact, frozen=True, tag="difference_closed"):
+    """A difference is gone, and what explained it."""
+
+    symbol: str
+    kind: str
+    subject: str
+    detail: str = ""
+
+
 Fact = (
     OrderCreated
     | OrderAccepted
@@ -121,6 +156,9 @@ Fact = (
     | MarkObserved
     | BalanceObserved
     | RunStateChanged
+    | RiskChanged
+    | DifferenceFound
+    | DifferenceClosed
 )
 
 _encoder = msgspec.json.Encoder(order="deterministic")

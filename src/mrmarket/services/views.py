@@ -9,6 +9,8 @@ from mrmarket.core.clock import NS_PER_MS
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.events import (
     BalanceObserved,
+    DifferenceClosed,
+    DifferenceFound,
     Fact,
     Filled,
     MarkObserved,
@@ -17,6 +19,7 @@ from mrmarket.core.events import (
     OrderCreated,
     OrderDoubted,
     OrderRejected,
+    RiskChanged,
     RunStateChanged,
 )
 from mrmarket.core.instrument import Instrument
@@ -183,7 +186,7 @@ def event_view(logged: LoggedFact) -> schema.EventView:
     )
 
 
-def summarise(fact: Fact) -> str:  # noqa: PLR0911 - one sentence for each kind
+def summarise(fact: Fact) -> str:  # noqa: C901, PLR0911 - one sentence for each kind
     """One sentence for people."""
     match fact:
         case OrderCreated():
@@ -208,6 +211,14 @@ def summarise(fact: Fact) -> str:  # noqa: PLR0911 - one sentence for each kind
             return f"{fact.venue} holds {fact.free} {fact.asset} free and {fact.locked} locked"
         case RunStateChanged():
             return f"{fact.symbol} {fact.state}" + (f": {fact.reason}" if fact.reason else "")
+        case RiskChanged():
+            return f"{fact.scope} is {fact.state} ({fact.cause})" + (
+                f": {fact.detail}" if fact.detail else ""
+            )
+        case DifferenceFound():
+            return f"{fact.kind} {fact.subject}: we know {fact.ours}, {fact.venue} says {fact.theirs}"
+        case DifferenceClosed():
+            return f"{fact.kind} {fact.subject} is explained" + (f": {fact.detail}" if fact.detail else "")
     assert_never(fact)
 
 

@@ -16,11 +16,14 @@ from mrmarket.trading.venue.event_queue import EventQueue, QueueClosedError
 from mrmarket.trading.venue.paper_memory import PaperMemory
 from mrmarket.trading.venue.port import (
     BalanceReport,
+    Capability,
     FillReport,
+    KeyPermissions,
     NewOrder,
     OrderRefusedError,
     OrderReport,
     StreamState,
+    TransferReport,
     UnknownOrderError,
     UserEvent,
     Venue,
@@ -202,6 +205,23 @@ class PaperVenue:
         """Every asset with a balance."""
         held = self._exchange.balances(self._account)
         return [_balance(asset, *held[asset]) for asset in sorted(held) if any(held[asset])]
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What else it can do: nothing."""
+        return frozenset()
+
+    async def permissions(self) -> KeyPermissions:
+        """What our key may do."""
+        return KeyPermissions(read=True, trade=True, withdraw=False)
+
+    async def cancel_all_after(self, symbol: str, countdown_s: float) -> None:  # noqa: ARG002 - the port's
+        """Not offered."""
+        raise VenueError(self.name, f"arm the dead man's switch of {symbol}", "this venue has none")
+
+    async def transfers_since(self, since_ns: int) -> list[TransferReport]:  # noqa: ARG002 - the port's
+        """Not offered."""
+        raise VenueError(self.name, "read transfers", "this venue does not list them")
 
     async def market_events(self, symbol: str) -> AsyncGenerator[MarketEvent, None]:
         """The live market with our orders in it; an empty SNAPSHOT tells that the feed is lost."""

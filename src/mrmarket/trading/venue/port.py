@@ -101,6 +101,34 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Capability(StrEnum):
+    """Something that only some venues can do."""
+
+    DEAD_MAN_SWITCH = "dead_man_switch"
+    """`cancel_all_after` works."""
+    TRANSFERS = "transfers"
+    """`transfers_since` works."""
+
+
+class KeyPermissions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the venue lets our key do; None where it does not say."""
+
+    read: bool | None = None
+    trade: bool | None = None
+    withdraw: bool | None = None
+    ip_restricted: bool | None = None
+
+
+class TransferReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that entered or left the account, by the venue's own books."""
+
+    transfer_id: str
+    asset: str
+    amount: str
+    """Decimal string; negative left the account."""
+    venue_ns: int
+
+
 UserEvent = OrderReport | FillReport | BalanceReport | StreamState
 
 
@@ -207,6 +235,26 @@ class Venue(Protocol):
 
     async def balances(self) -> list[BalanceReport]:
         """Every asset with a balance."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What else it can do."""
+        ...
+
+    async def permissions(self) -> KeyPermissions:
+        """What our key may do."""
+        ...
+
+    async def cancel_all_after(self, symbol: str, countdown_s: float) -> None:
+        """Have the venue cancel our orders of a pair unless we say so again in time; 0 takes it back.
+
+        Only with `Capability.DEAD_MAN_SWITCH`.
+        """
+        ...
+
+    async def transfers_since(self, since_ns: int) -> list[TransferReport]:
+        """Deposits and withdrawals from a time on, oldest first. Only with `Capability.TRANSFERS`."""
         ...
 
     def market_events(self, symbol: str) -> AsyncIterator[MarketEvent]:

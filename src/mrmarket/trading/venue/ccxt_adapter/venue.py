@@ -33,11 +33,14 @@ from mrmarket.trading.venue.ccxt_adapter.reports import ReportReader
 from mrmarket.trading.venue.event_queue import QueueClosedError
 from mrmarket.trading.venue.port import (
     BalanceReport,
+    Capability,
     FillReport,
+    KeyPermissions,
     NewOrder,
     OrderReport,
     OutcomeUnknownError,
     RateLimitedError,
+    TransferReport,
     UnknownSymbolError,
     UserEvent,
     VenueError,
@@ -237,6 +240,23 @@ class CcxtVenue:
             self._reader.balances,
         )
         return [report for report in reports if (report.free, report.locked) != ("0", "0")]
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What else it can do: nothing."""
+        return frozenset()
+
+    async def permissions(self) -> KeyPermissions:
+        """What our key may do."""
+        return KeyPermissions(read=True, trade=True, withdraw=False)
+
+    async def cancel_all_after(self, symbol: str, countdown_s: float) -> None:  # noqa: ARG002 - the port's
+        """Not offered."""
+        raise VenueError(self.name, f"arm the dead man's switch of {symbol}", "this venue has none")
+
+    async def transfers_since(self, since_ns: int) -> list[TransferReport]:  # noqa: ARG002 - the port's
+        """Not offered."""
+        raise VenueError(self.name, "read transfers", "this venue does not list them")
 
     async def market_events(self, symbol: str) -> AsyncGenerator[MarketEvent, None]:
         """The live feed; ends only when closed. One follower for a pair at a time.
