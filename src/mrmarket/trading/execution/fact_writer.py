@@ -37,6 +37,8 @@ class FactWriter:
     def __init__(self, journal: OrderJournal, stream: str, on_failure: Callable[[Exception], None]) -> None:
         self.written = 0
         """Facts appended so far."""
+        self.told: Callable[[Fact], None] | None = None
+        """Hears of each fact when it is queued; must return at once and never raise."""
         self.failure: Exception | None = None
         self._journal = journal
         self._stream = stream
@@ -60,6 +62,8 @@ class FactWriter:
         if self.failure is not None:
             return
         self._queue.append(_Entry(fact, urgent, then))
+        if self.told is not None:
+            self.told(fact)
         self._urgent += urgent
         self._idle.clear()
         if self._task is None:
