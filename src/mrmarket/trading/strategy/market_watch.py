@@ -11,8 +11,8 @@ from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.risk import MarketTop
 from mrmarket.trading.market.event import EventKind, Level, MarketEvent
+from mrmarket.trading.market.signals import MarkoutTracker, VolatilityEstimator
 from mrmarket.trading.strategy.port import MarketView
-from mrmarket.trading.strategy.signals import MarkoutTracker, VolatilityEstimator
 from mrmarket.trading.venue.book_tracker import BookTracker
 
 

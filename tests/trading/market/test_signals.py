@@ -9,7 +9,7 @@ import pytest
 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.side import Side
-from mrmarket.trading.strategy.signals import MarkoutTracker, VolatilityEstimator
+from mrmarket.trading.market.signals import MarkoutTracker, VolatilityEstimator
 
 
 def test_volatility_needs_ten_changes() -> None:
