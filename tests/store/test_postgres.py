@@ -19,7 +19,13 @@ from mrmarket.store.errors import (
     DatabaseUnavailableError,
     StoreError,
 )
-from mrmarket.store.migration import MONEY_SCHEMA, TRADING_SCHEMA, SchemaFamily, prepare_postgres
+from mrmarket.store.migration import (
+    CONTROL_SCHEMA,
+    MONEY_SCHEMA,
+    TRADING_SCHEMA,
+    SchemaFamily,
+    prepare_postgres,
+)
 from mrmarket.store.migration import check_postgres_version as version
 from mrmarket.store.postgres import (
     Connection,
@@ -31,6 +37,7 @@ from mrmarket.store.postgres import (
     shown,
     translated,
 )
+from mrmarket.store.schema.control import CONTROL
 from mrmarket.store.schema.money import MONEY
 from mrmarket.store.schema.trading import TRADING
 from postgres_server import PostgresServer, postgres, postgres_server
@@ -71,7 +78,9 @@ def definitions(connection: Connection, schema: str) -> set[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("family", "metadata"), [(MONEY_SCHEMA, MONEY), (TRADING_SCHEMA, TRADING)], ids=["money", "trading"]
+    ("family", "metadata"),
+    [(MONEY_SCHEMA, MONEY), (TRADING_SCHEMA, TRADING), (CONTROL_SCHEMA, CONTROL)],
+    ids=["money", "trading", "control"],
 )
 def test_migrations_end_at_the_one_definition(
     postgres: str, family: SchemaFamily, metadata: MetaData

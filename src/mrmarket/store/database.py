@@ -1,4 +1,4 @@
-"""One SQLite file shared by the threads of one process: one writer, one reader, durability on demand."""
+"""One SQLite file shared by threads and processes: one writer, one reader, durability on demand."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from mrmarket.store.errors import DatabaseUnavailableError
 from mrmarket.store.sqlite import connect, store_error, sync_file
 
 _CHECKPOINT_BYTES: Final = 8 * 2**20
+_BUSY_TIMEOUT_MS: Final = 500
+"""How long another process's write is waited for: longer, and the caller had better know."""
 
 
 class Database:
@@ -32,8 +34,8 @@ class Database:
         self._read_lock = threading.Lock()
         self._sync_lock = threading.Lock()
         self._broken: str | None = None
-        self._writer = connect(path)
-        self._reader = connect(path)
+        self._writer = connect(path, busy_timeout_ms=_BUSY_TIMEOUT_MS)
+        self._reader = connect(path, busy_timeout_ms=_BUSY_TIMEOUT_MS)
         self._log = -1
         try:
             self._writer.execute("PRAGMA wal_autocheckpoint = 0")
@@ -137,6 +139,11 @@ class Database:
                 self.require_sound()
             if os.fstat(self._log).st_size > _CHECKPOINT_BYTES:
                 self._checkpoint("PASSIVE")
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the disk has kept every write so far."""
+        return self._broken is None
 
     def require_sound(self) -> None:
         """Refuse to go on after the disk has lost a write.

@@ -174,3 +174,16 @@ class UnknownIntentError(StoreError):
     def __init__(self, path: Place, client_order_id: str) -> None:
         self.client_order_id = client_order_id
         super().__init__(path, f"order {client_order_id!r} is not in the journal; record its intent first")
+
+
+class StaleRevisionError(StoreError):
+    """A run's specification is there already in this revision or a later one."""
+
+    code = "stale_revision"
+
+    def __init__(self, path: Place, run: str, revision: int) -> None:
+        self.run = run
+        self.revision = revision
+        super().__init__(
+            path, f"run {run!r} has revision {revision} already; read it again and change what is there now"
+        )

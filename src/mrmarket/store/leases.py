@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from mrmarket.store.database import Database
 from mrmarket.store.errors import LeaseHeldError, StaleFenceError
+from mrmarket.store.lease_row import LeaseRow
 
 UNFENCED: Final = "coalesce((SELECT fence FROM leases WHERE name = {0}), 0) <> held_fence({0})"
 """SQL condition: somebody else holds the lease of the stream named by an expression."""
+
+_EXPIRE: Final = "UPDATE leases SET expires_ns = ? WHERE name = ? AND fence = ?"
+_SELECT: Final = "SELECT name, fence, owner, expires_ns FROM leases"
 
 
 class Leases:
@@ -33,22 +38,22 @@ class Leases:
         Raises:
             LeaseHeldError: while another owner's lease runs.
         """
+        return self._take(name, owner, ttl_ns, now_ns, seize=False)
+
+    def seize(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
+        """Take a lease whoever holds it."""
+        return self._take(name, owner, ttl_ns, now_ns, seize=True)
+
+    def renew_all(self, names: Sequence[str], ttl_ns: int, now_ns: int) -> list[str]:
+        """Hold on to several leases, as one commit; the names of those that somebody took over."""
+        if not names:
+            return []
         with self._database.writing() as connection:
-            row = connection.execute(
-                "SELECT fence, owner, expires_ns FROM leases WHERE name = ?", (name,)
-            ).fetchone()
-            if row is not None and row[1] != owner and row[2] > now_ns:
-                raise LeaseHeldError(self._database.path, name, row[1], row[2])
-            fence = (row[0] if row else 0) + 1
-            connection.execute(
-                "INSERT INTO leases (name, fence, owner, expires_ns) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (name) DO UPDATE"
-                " SET fence = excluded.fence, owner = excluded.owner, expires_ns = excluded.expires_ns",
-                (name, fence, owner, now_ns + ttl_ns),
-            )
-        self._database.make_durable()
-        self._held[name] = fence
-        return fence
+            return [
+                name
+                for name in names
+                if not connection.execute(_EXPIRE, (now_ns + ttl_ns, name, self.held(name))).rowcount
+            ]
 
     def renew(self, name: str, ttl_ns: int, now_ns: int) -> None:
         """Hold on to a lease for another `ttl_ns`.
@@ -66,10 +71,38 @@ class Leases:
         """
         self._expire(name, 0)
 
+    def row(self, name: str) -> LeaseRow | None:
+        """One lease; None if nobody ever took it."""
+        rows = self._database.read(_SELECT + " WHERE name = ?", (name,))
+        return _lease(rows[0]) if rows else None
+
+    def rows(self) -> list[LeaseRow]:
+        """Every lease, by name."""
+        return [_lease(row) for row in self._database.read(_SELECT + " ORDER BY name")]
+
     def _expire(self, name: str, expires_ns: int) -> None:
         fence = self.held(name)
-        changed = self._database.write_one(
-            "UPDATE leases SET expires_ns = ? WHERE name = ? AND fence = ?", (expires_ns, name, fence)
-        )
-        if not changed:
+        if not self._database.write_one(_EXPIRE, (expires_ns, name, fence)):
             raise StaleFenceError(self._database.path, name, fence)
+
+    def _take(self, name: str, owner: str, ttl_ns: int, now_ns: int, *, seize: bool) -> int:
+        with self._database.writing() as connection:
+            row = connection.execute(
+                "SELECT fence, owner, expires_ns FROM leases WHERE name = ?", (name,)
+            ).fetchone()
+            if row is not None and not seize and row[1] != owner and row[2] > now_ns:
+                raise LeaseHeldError(self._database.path, name, row[1], row[2])
+            fence = (row[0] if row else 0) + 1
+            connection.execute(
+                "INSERT INTO leases (name, fence, owner, expires_ns) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (name) DO UPDATE"
+                " SET fence = excluded.fence, owner = excluded.owner, expires_ns = excluded.expires_ns",
+                (name, fence, owner, now_ns + ttl_ns),
+            )
+        self._database.make_durable()
+        self._held[name] = fence
+        return fence
+
+
+def _lease(row: tuple[str, int, str, int]) -> LeaseRow:
+    return LeaseRow(name=row[0], fence=row[1], owner=row[2], expires_ns=row[3])

@@ -38,9 +38,9 @@ class SchemaFamily:
         return int(match[1]) if match else None
 
 
-TRADING_SCHEMA: Final = SchemaFamily("trading", 1)
+TRADING_SCHEMA: Final = SchemaFamily("trading", 2)
 MONEY_SCHEMA: Final = SchemaFamily("money", 6)
-CONTROL_SCHEMA: Final = SchemaFamily("control", 1)
+CONTROL_SCHEMA: Final = SchemaFamily("control", 2)
 
 
 def prepare(path: Path, family: SchemaFamily) -> None:

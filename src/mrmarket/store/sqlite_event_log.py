@@ -21,6 +21,7 @@ _INSERT: Final = (
 )
 _SELECT: Final = "SELECT stream, epoch, seq, at_ns, payload, hash FROM events WHERE stream = ? "
 _HEAD: Final = "SELECT seq, epoch, hash FROM events WHERE stream = ? ORDER BY seq DESC LIMIT 1"
+_LENGTH: Final = "SELECT max(seq) FROM events WHERE stream = ?"
 
 
 class SqliteEventLog:
@@ -48,7 +49,7 @@ class SqliteEventLog:
         """Facts of a stream in order, those on the disk only."""
         rows = self._database.read(
             _SELECT + "AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
-            (stream, after_seq, self._durable_seq.get(stream, 0), limit),
+            (stream, after_seq, self._durable(stream), limit),
         )
         return [self._logged(row) for row in rows]
 
@@ -57,7 +58,7 @@ class SqliteEventLog:
         among = f"AND kind IN ({', '.join('?' * len(kinds))}) " if kinds else ""
         rows = self._database.read(
             _SELECT + among + "AND seq <= ? ORDER BY seq DESC LIMIT ?",
-            (stream, *kinds, self._durable_seq.get(stream, 0), limit),
+            (stream, *kinds, self._durable(stream), limit),
         )
         return [self._logged(row) for row in rows]
 
@@ -65,7 +66,7 @@ class SqliteEventLog:
         """Where a stream ends, on the disk."""
         rows = self._database.read(
             "SELECT seq, epoch, hash FROM events WHERE stream = ? AND seq = ?",
-            (stream, self._durable_seq.get(stream, 0)),
+            (stream, self._durable(stream)),
         )
         return LogHead(seq=rows[0][0], epoch=rows[0][1], hash=rows[0][2]) if rows else _empty(stream)
 
@@ -134,6 +135,22 @@ class SqliteEventLog:
                     )
                 )
         return logged
+
+    def _durable(self, stream: str) -> int:
+        """The last fact that is on the disk.
+
+        Another process may have written since, and only it knows how far its sync has come: then we sync
+        for ourselves. While a thread of ours appends, its facts must wait for its own sync.
+        """
+        if self._database.is_sound and self._append_lock.acquire(blocking=False):
+            try:
+                rows = self._database.read(_LENGTH, (stream,))
+                if (rows[0][0] or 0) > self._durable_seq.get(stream, 0):
+                    self._database.make_durable()
+                    self._durable_seq[stream] = rows[0][0]
+            finally:
+                self._append_lock.release()
+        return self._durable_seq.get(stream, 0)
 
     def _lengths(self) -> list[tuple[str, int]]:
         return [

@@ -9,15 +9,18 @@ from typing import Self
 from mrmarket.core.events import Fact
 from mrmarket.store.database import Database
 from mrmarket.store.event_log import LogCheck, LoggedFact, LogHead
+from mrmarket.store.lease_row import LeaseRow
 from mrmarket.store.leases import Leases
 from mrmarket.store.migration import TRADING_SCHEMA, prepare
 from mrmarket.store.order_journal import OrderIntent, OrderRecord
+from mrmarket.store.run_fold import RunFold
 from mrmarket.store.sqlite_event_log import SqliteEventLog
 from mrmarket.store.sqlite_order_journal import SqliteOrderJournal
+from mrmarket.store.sqlite_run_folds import SqliteRunFolds
 
 
 class TradingStore:
-    """Order journal and event log of the execution core. Every method may be called from any thread.
+    """The port `TradingLog` over one file, which several processes may have open at once.
 
     A stream is one strategy run. Whoever writes to it should first take the lease of the same name;
     from then on a writer with an older fence (or none) is refused. Every method raises a `StoreError`
@@ -29,6 +32,7 @@ class TradingStore:
         self._leases = Leases(database)
         self._journal = SqliteOrderJournal(database, self._leases)
         self._log = SqliteEventLog(database, self._leases)
+        self._folds = SqliteRunFolds(database, self._leases)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -55,13 +59,29 @@ class TradingStore:
         """
         return self._leases.acquire(name, owner, ttl_ns, now_ns)
 
+    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
+        """Take a lease whoever holds it and however long it runs; returns the fence."""
+        return self._leases.seize(name, owner, ttl_ns, now_ns)
+
     def renew_lease(self, name: str, ttl_ns: int, now_ns: int) -> None:
         """Extend our lease; raises `StaleFenceError` if somebody took it over."""
         self._leases.renew(name, ttl_ns, now_ns)
 
+    def renew_leases(self, names: Sequence[str], ttl_ns: int, now_ns: int) -> list[str]:
+        """Extend several of our leases as one commit; returns the names of those that somebody took over."""
+        return self._leases.renew_all(names, ttl_ns, now_ns)
+
     def release_lease(self, name: str) -> None:
         """Let others take the lease at once; raises `StaleFenceError` if somebody already did."""
         self._leases.release(name)
+
+    def lease(self, name: str) -> LeaseRow | None:
+        """Who holds a lease, or held it last; None if nobody ever did."""
+        return self._leases.row(name)
+
+    def leases(self) -> list[LeaseRow]:
+        """Every lease that was ever taken, by name."""
+        return self._leases.rows()
 
     def record_intent(self, intent: OrderIntent) -> None:
         """Write down an order before it is sent.
@@ -146,6 +166,18 @@ class TradingStore:
     def streams(self) -> list[str]:
         """Names of all streams that hold a fact."""
         return self._log.streams()
+
+    def save_fold(self, fold: RunFold) -> None:
+        """Keep what a stream adds up to, over what was kept; an older one changes nothing. Not synced.
+
+        Raises:
+            StaleFenceError: if the stream has a newer owner.
+        """
+        self._folds.save(fold)
+
+    def load_fold(self, stream: str) -> RunFold | None:
+        """The fold that was kept last."""
+        return self._folds.load(stream)
 
     def verify_log(self) -> LogCheck:
         """Re-derive every hash of the event log and compare every column with its payload."""

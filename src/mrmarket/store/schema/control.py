@@ -1,10 +1,10 @@
-"""Tables of `control.db`: who is signed in, and what the owner proves themselves with."""
+"""Tables of `control.db`: who is signed in, and what the roles of an instance tell each other."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import CheckConstraint, Index, MetaData, Table
+from sqlalchemy import CheckConstraint, Index, MetaData, Table, text
 
 from mrmarket.store.schema import shape
 
@@ -41,3 +41,128 @@ CREDENTIALS: Final = Table(
 )
 """Hashes of what the owner knows: the password (argon2id), a one-time set-up link (SHA-256).
 `expires_ms` 0 is never."""
+
+RUNS: Final = Table(
+    "runs",
+    CONTROL,
+    shape.text("id", primary_key=True),
+    shape.whole("revision"),
+    shape.text("desired"),
+    shape.text("spec"),
+    CheckConstraint("desired IN ('running', 'paused', 'stopped')", name="runs_desired"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""What each strategy run is to do; `spec` is the whole of it as JSON."""
+
+BEATS: Final = Table(
+    "beats",
+    CONTROL,
+    shape.text("node", primary_key=True),
+    shape.text("role"),
+    shape.whole("seq"),
+    shape.whole("started_ms"),
+    shape.whole("at_ms"),
+    shape.text("host"),
+    shape.whole("pid"),
+    shape.text("detail"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""The last sign of life of every node that has not signed off."""
+
+COMMANDS: Final = Table(
+    "commands",
+    CONTROL,
+    shape.text("id", primary_key=True),
+    shape.text("target"),
+    shape.text("kind"),
+    shape.text("arguments"),
+    shape.text("asked_by"),
+    shape.whole("asked_ms"),
+    shape.text("state"),
+    shape.text("answer"),
+    shape.whole("ended_ms"),
+    CheckConstraint("state IN ('asked', 'done', 'refused')", name="commands_state"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+Index(
+    "commands_asked",
+    COMMANDS.c.target,
+    COMMANDS.c.asked_ms,
+    sqlite_where=text("state = 'asked'"),
+    postgresql_where=text("state = 'asked'"),
+)
+
+RESTRICTIONS: Final = Table(
+    "restrictions",
+    CONTROL,
+    shape.text("scope", primary_key=True),
+    shape.text("cause", primary_key=True),
+    shape.text("state"),
+    shape.text("detail"),
+    shape.text("by_whom"),
+    shape.whole("since_ms"),
+    shape.whole("until_ms"),
+    CheckConstraint("state IN ('reduce', 'cancel_only', 'halt')", name="restrictions_state"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Why a scope may not trade freely; they outlive whoever found the reason."""
+
+FINDINGS: Final = Table(
+    "findings",
+    CONTROL,
+    shape.text("key"),
+    shape.text("run"),
+    shape.text("kind"),
+    shape.text("subject"),
+    shape.text("ours"),
+    shape.text("theirs"),
+    shape.text("detail"),
+    shape.whole("first_ms"),
+    shape.whole("last_ms"),
+    shape.whole("times"),
+    shape.whole("closed_ms"),
+    CheckConstraint("times > 0", name="findings_times"),
+    sqlite_strict=True,
+)
+"""Differences with a venue. One stands under a key at a time; those that are gone stay as history."""
+Index(
+    "findings_open",
+    FINDINGS.c.key,
+    unique=True,
+    sqlite_where=text("closed_ms = 0"),
+    postgresql_where=text("closed_ms = 0"),
+)
+Index("findings_by_time", FINDINGS.c.last_ms)
+
+ANGEL_ACTIONS: Final = Table(
+    "angel_actions",
+    CONTROL,
+    shape.text("id", primary_key=True),
+    shape.text("angel"),
+    shape.whole("at_ms"),
+    shape.text("incident"),
+    shape.text("action"),
+    shape.text("target"),
+    shape.text("detail"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+Index("angel_actions_by_time", ANGEL_ACTIONS.c.at_ms)
+
+RUN_REPORTS: Final = Table(
+    "run_reports",
+    CONTROL,
+    shape.text("run", primary_key=True),
+    shape.text("node"),
+    shape.whole("fence"),
+    shape.whole("at_ms"),
+    shape.text("state"),
+    shape.text("view"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""What the engine that holds a run last said of it."""

@@ -73,6 +73,26 @@ def append_only(table: Table) -> Table:
     return table
 
 
+class RowNumbers(ExecutableDDLElement):
+    """A column for PostgreSQL that numbers rows as they come, as SQLite does by itself (`rowid`)."""
+
+    inherit_cache = False
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+
+def numbered(table: Table) -> Table:
+    """Attach the numbers to a table's creation on PostgreSQL."""
+    event.listen(table, "after_create", RowNumbers(table.name).execute_if(dialect="postgresql"))
+    return table
+
+
+@compiles(RowNumbers, "postgresql")
+def _postgres_numbers(element: RowNumbers, compiler: DDLCompiler, **_: object) -> str:  # noqa: ARG001 - the shape of a compiler
+    return f"ALTER TABLE {element.table} ADD COLUMN row_number BIGINT GENERATED ALWAYS AS IDENTITY"
+
+
 @compiles(Refusal, "sqlite")
 def _sqlite_refusal(element: Refusal, compiler: DDLCompiler, **_: object) -> str:  # noqa: ARG001 - the shape of a compiler
     return (

@@ -50,11 +50,13 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_index("orders_by_time", "orders", ["stream", "created_ns"])
+    still_open = sa.text("state NOT IN ('filled', 'cancelled', 'rejected', 'expired')")
     op.create_index(
         "orders_open",
         "orders",
         ["stream", "created_ns"],
-        sqlite_where=sa.text("state NOT IN ('filled', 'cancelled', 'rejected', 'expired')"),
+        sqlite_where=still_open,
+        postgresql_where=still_open,
     )
     op.create_table(
         "events",
@@ -77,6 +79,7 @@ def upgrade() -> None:
         ["natural_key"],
         unique=True,
         sqlite_where=sa.text("natural_key IS NOT NULL"),
+        postgresql_where=sa.text("natural_key IS NOT NULL"),
     )
     op.create_index("events_by_kind", "events", ["stream", "kind", "seq"])
     for statement in shape.append_only_triggers("events"):
