@@ -15,7 +15,7 @@ from mrmarket.trading.execution.differ import Plan, RefreshRules
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.order_id import OrderIds
 from mrmarket.trading.execution.reconciler import Recovery
-from mrmarket.trading.execution.risk import MarketTop, RiskLimits
+from mrmarket.trading.execution.risk.pretrade import MarketTop, RiskLimits
 from mrmarket.trading.execution.targets import Quote, TargetQuotes
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.venue.port import FillReport, OrderKind, OrderReport

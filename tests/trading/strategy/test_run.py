@@ -307,7 +307,7 @@ async def test_a_user_stream_that_never_connects_is_told(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a user stream fills would be missed, so the run does not begin."""
-    monkeypatch.setattr("mrmarket.trading.strategy.run._CONNECT_TIMEOUT_NS", NS_PER_S // 50)
+    monkeypatch.setattr("mrmarket.trading.strategy.upkeep._CONNECT_TIMEOUT_NS", NS_PER_S // 50)
     stage.venue.user = asyncio.Queue()
     with pytest.raises(RunNotReadyError, match="does not connect"):
         await stage.run.start()
@@ -317,7 +317,7 @@ async def test_a_venue_that_stays_down_at_start_is_told(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Recovery gives up in the end; nothing was placed."""
-    monkeypatch.setattr("mrmarket.trading.strategy.run._CONNECT_TIMEOUT_NS", 0)
+    monkeypatch.setattr("mrmarket.trading.strategy.upkeep._CONNECT_TIMEOUT_NS", 0)
     stage.run._connected.set()
     stage.venue.read_faults.extend([unavailable()] * 5)
     with pytest.raises(RunNotReadyError, match="connection reset"):

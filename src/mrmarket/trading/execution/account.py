@@ -8,7 +8,7 @@ from decimal import Decimal
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.order import Order
-from mrmarket.trading.execution.risk import Holdings
+from mrmarket.trading.execution.risk.pretrade import Holdings
 from mrmarket.trading.venue.port import BalanceReport
 
 

@@ -15,7 +15,7 @@ from mrmarket.trading.execution.journal import OrderJournal
 from mrmarket.trading.execution.order_id import OrderIds
 from mrmarket.trading.execution.order_table import OrderTable
 from mrmarket.trading.execution.reconciler import Reconciler, Sleep
-from mrmarket.trading.execution.risk import PreTradeCheck, RiskLimits
+from mrmarket.trading.execution.risk.pretrade import PreTradeCheck, RiskLimits
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.venue.port import OrderKind, Venue
 

@@ -13,7 +13,7 @@ from mrmarket.trading.execution.differ import Allowance, Plan, RefreshRules, pla
 from mrmarket.trading.execution.fact_writer import FactWriter
 from mrmarket.trading.execution.latency import LatencyHistogram
 from mrmarket.trading.execution.order import Order, OrderStage
-from mrmarket.trading.execution.risk import MarketTop, PreTradeCheck
+from mrmarket.trading.execution.risk.pretrade import MarketTop, PreTradeCheck
 from mrmarket.trading.execution.targets import Quote, TargetQuotes
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.venue.port import (

@@ -9,7 +9,7 @@ from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.order import Order, OrderStage
-from mrmarket.trading.execution.risk import MarketTop
+from mrmarket.trading.execution.risk.pretrade import MarketTop
 from mrmarket.trading.market.event import EventKind, Level, MarketEvent
 from mrmarket.trading.market.signals import MarkoutTracker, VolatilityEstimator
 from mrmarket.trading.strategy.port import MarketView

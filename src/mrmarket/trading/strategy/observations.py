@@ -10,7 +10,7 @@ from mrmarket.core.events import BalanceObserved, MarkObserved
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.fact_writer import FactWriter
-from mrmarket.trading.execution.risk import MarketTop
+from mrmarket.trading.execution.risk.pretrade import MarketTop
 
 
 class Observations:

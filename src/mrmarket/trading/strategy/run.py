@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
-from mrmarket.core.clock import NS_PER_MS, NS_PER_S, Clock
+from mrmarket.core.clock import NS_PER_S, Clock
 from mrmarket.core.events import (
     Fact,
     Filled,
@@ -25,7 +25,7 @@ from mrmarket.trading.execution.journal import OrderJournal
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.order_id import OrderIds
 from mrmarket.trading.execution.reconciler import Recovery, StopReport
-from mrmarket.trading.execution.risk import RiskLimits
+from mrmarket.trading.execution.risk.pretrade import RiskLimits
 from mrmarket.trading.execution.targets import NO_QUOTES, TargetQuotes
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.strategy.errors import RunNotReadyError, StreamEndedError
@@ -34,21 +34,16 @@ from mrmarket.trading.strategy.observations import Observations
 from mrmarket.trading.strategy.observer import FillRecord, RunObserver, RunState, Unobserved
 from mrmarket.trading.strategy.port import Strategy
 from mrmarket.trading.strategy.totals import RunTotals
+from mrmarket.trading.strategy.upkeep import Upkeep
 from mrmarket.trading.strategy.uptime import QuoteUptime
 from mrmarket.trading.venue.port import (
-    AuthenticationRefusedError,
     FillReport,
     OrderReport,
     StreamState,
     UserEvent,
     Venue,
-    VenueError,
 )
 
-_TICK_NS: Final = 50 * NS_PER_MS
-_MAINTENANCE_NS: Final = 100 * NS_PER_MS
-_CONNECT_TIMEOUT_NS: Final = 30 * NS_PER_S
-_RETRY_NS: Final = NS_PER_S
 _FILLS_KEPT: Final = 1_000
 _OrderFact: Final = OrderCreated | OrderAccepted | OrderRejected | OrderCancelled
 
@@ -140,9 +135,8 @@ class StrategyRun:
         self._desk = execution.desk
         self._executor = execution.executor
         self._reconciler = execution.reconciler
+        self._upkeep = Upkeep(stream, venue.name, self._reconciler, wall, on_ended=self._on_task_ended)
         self._replay(history, journal)
-        self._maintenance: asyncio.Task[None] | None = None
-        self._tasks: list[asyncio.Task[None]] = []
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
         self._pulled = ""
@@ -221,28 +215,33 @@ class StrategyRun:
         """
         self._set_state(RunState.STARTING, "recovering")
         self._reconciler.load()
-        self._spawn(self._follow_user(), "user stream")
-        await self._recover()
+        self._upkeep.spawn(self._follow_user(), "user stream")
+        try:
+            self.recovery = await self._upkeep.recover(self._connected, lambda: self.failure)
+        except RunNotReadyError:
+            await self._end_tasks()
+            await self.facts.close()
+            raise
         self._observations.balances(self.account)
-        self._spawn(self._follow_market(), "market")
-        self._spawn(self._tick(), "ticks")
-        self._maintenance = self._spawn(self._maintain(), "reconciliation")
+        self._upkeep.spawn(self._follow_market(), "market")
+        self._upkeep.spawn_ticks(self._tick)
+        self._upkeep.begin_maintenance()
         self._quoting = True
         self._set_state(RunState.RUNNING, "")
 
     async def pause(self, reason: str) -> StopReport:
         """Cancel every quote and stay; orders of ours that could not be cancelled are named."""
         self._set_state(RunState.PAUSED, reason)
-        await self._rest_maintenance()
+        await self._upkeep.rest_maintenance()
         try:
             return await self._reconciler.stop()
         finally:
             if self._quoting:
-                self._maintenance = self._spawn(self._maintain(), "reconciliation")
+                self._upkeep.begin_maintenance()
 
     def resume(self) -> None:
         """Quote again after a pause that is complete; a failed or stopped run stays what it is."""
-        if self.state is RunState.PAUSED and self._maintenance is not None:
+        if self.state is RunState.PAUSED and self._upkeep.maintains:
             self._set_state(RunState.RUNNING, "")
             self._wake()
 
@@ -252,7 +251,7 @@ class StrategyRun:
         if not failed:
             self._set_state(RunState.STOPPING, reason)
         self._quoting = False
-        await self._rest_maintenance()
+        await self._upkeep.rest_maintenance()
         report = await self._reconciler.stop()
         self._observations.mark(self.watch.top)
         self._observations.balances(self.account)
@@ -395,45 +394,15 @@ class StrategyRun:
 
     # Beside the hot path.
 
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK_NS / NS_PER_S)
-            sides = {order.side for order in self._table.open() if order.is_resting}
-            self.uptime.observe(
-                self._wall.monotonic_ns(),
-                quoting=len(sides) == len(Side),
-                running=self.state is RunState.RUNNING,
-            )
-            self._observations.tick(self.watch.top, self.account, stale=self.watch.tracker.stale is not None)
-            # Time alone can make an order due, a block end, or a book stale.
-            self._wake()
-
-    async def _maintain(self) -> None:
-        while True:
-            await asyncio.sleep(_MAINTENANCE_NS / NS_PER_S)
-            await self._reconciler.maintain()
-
-    async def _recover(self) -> None:
-        deadline_ns = self._wall.monotonic_ns() + _CONNECT_TIMEOUT_NS
-        try:
-            async with asyncio.timeout(_CONNECT_TIMEOUT_NS / NS_PER_S):
-                await self._connected.wait()
-        except TimeoutError:
-            raise await self._not_ready("its user stream does not connect") from None
-        if self.failure is not None:
-            raise await self._not_ready(str(self.failure)) from self.failure
-        while self.recovery is None:
-            try:
-                self.recovery = await self._reconciler.recover()
-            except VenueError as error:
-                if self._wall.monotonic_ns() >= deadline_ns or isinstance(error, AuthenticationRefusedError):
-                    raise await self._not_ready(error.detail) from error
-                await asyncio.sleep(_RETRY_NS / NS_PER_S)
-
-    async def _not_ready(self, reason: str) -> RunNotReadyError:
-        await self._end_tasks()
-        await self.facts.close()
-        return RunNotReadyError(self.venue.name, reason)
+    def _tick(self) -> None:
+        sides = {order.side for order in self._table.open() if order.is_resting}
+        self.uptime.observe(
+            self._wall.monotonic_ns(),
+            quoting=len(sides) == len(Side),
+            running=self.state is RunState.RUNNING,
+        )
+        self._observations.tick(self.watch.top, self.account, stale=self.watch.tracker.stale is not None)
+        self._wake()
 
     def _replay(self, history: Iterable[Fact], journal: OrderJournal) -> None:
         """Count what earlier lives wrote, and from when on the venue must be asked for fills."""
@@ -469,32 +438,12 @@ class StrategyRun:
         )
         self.observer.on_state(state, reason)
 
-    async def _rest_maintenance(self) -> None:
-        """End the periodic comparison where it is; what comes now asks the venue itself, in bounded time."""
-        if self._maintenance is not None:
-            self._maintenance.cancel()
-            await asyncio.gather(self._maintenance, return_exceptions=True)
-            self._tasks.remove(self._maintenance)
-            self._maintenance = None
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work, name=f"{self.stream} {name}")
-        self._tasks.append(task)
-        task.add_done_callback(self._finished)
-        return task
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
-            return
-        error = task.exception()
-        if isinstance(error, Exception):
+    def _on_task_ended(self, name: str, error: Exception | None) -> None:
+        if error is not None:
             self.on_fault(error)
         elif self._quoting:
-            self.on_fault(StreamEndedError(self.venue.name, task.get_name()))
+            self.on_fault(StreamEndedError(self.venue.name, name))
 
     async def _end_tasks(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        await self._upkeep.end()
         await self._executor.close()

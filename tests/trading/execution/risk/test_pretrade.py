@@ -11,7 +11,7 @@ from fake_exchange import btc_usdt
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.order import Order, OrderStage
-from mrmarket.trading.execution.risk import Holdings, MarketTop, PreTradeCheck, RiskLimits
+from mrmarket.trading.execution.risk.pretrade import Holdings, MarketTop, PreTradeCheck, RiskLimits
 from mrmarket.trading.execution.targets import Quote
 from mrmarket.trading.venue.port import BalanceReport, OrderKind
 
