@@ -10,6 +10,8 @@ import msgspec
 
 from mrmarket.money.pool.plan import FIRST_POOL
 from mrmarket.money.pool.terms import Terms
+from mrmarket.services.notify.section import NotifySection
+from mrmarket.services.telemetry.section import TelemetrySection
 from mrmarket.trading.strategy.parameters import Parameters
 from mrmarket.trading.venue.front.faults import FaultConfig
 from mrmarket.trading.venue.front.latency import LatencyConfig
@@ -172,6 +174,8 @@ class Config(_Section, frozen=True):
     rail: RailSection = RailSection()
     rewards: RewardsSection = RewardsSection()
     seal: SealSection = SealSection()
+    telemetry: TelemetrySection = TelemetrySection()
+    notify: NotifySection = NotifySection()
 
     def __post_init__(self) -> None:
         names = [self.pool.name, *(pool.name for pool in self.pools)]

@@ -1,0 +1,1 @@
+"""Notices to people: what is let through, and the ways they take."""

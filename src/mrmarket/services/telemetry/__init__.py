@@ -1,0 +1,1 @@
+"""What an instance tells of itself: figures for Prometheus, and whether it is well."""
