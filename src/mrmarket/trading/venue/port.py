@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -108,6 +109,8 @@ class Capability(StrEnum):
     """`cancel_all_after` works."""
     TRANSFERS = "transfers"
     """`transfers_since` works."""
+    CANCEL_ALL = "cancel_all"
+    """It is a `CancelsAll`."""
 
 
 class KeyPermissions(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +155,12 @@ class OrderRefusedError(VenueError):
     code = "order_refused"
 
 
+class NotSentError(OrderRefusedError):
+    """The order was held back before it left this process: it does not live."""
+
+    code = "lease_lapsed"
+
+
 class UnknownOrderError(VenueError):
     """The venue answered that it knows no such order."""
 
@@ -190,6 +199,21 @@ class AuthenticationRefusedError(VenueError):
 
     code = "authentication_refused"
     advice = "check the key, its secret and what it is allowed to do"
+
+
+send_permit: Final[ContextVar[Callable[[], bool] | None]] = ContextVar("send_permit", default=None)
+"""Set by whoever places, for its task: asked once more at the very hand-over of a placement."""
+
+
+def require_permit(venue: str, request: str) -> None:
+    """To be called right before a placement leaves the process, after every wait.
+
+    Raises:
+        NotSentError: whoever places may not place any more; the request must not be sent.
+    """
+    permit = send_permit.get()
+    if permit is not None and not permit():
+        raise NotSentError(venue, request, "the lease of its run has lapsed; nothing was sent")
 
 
 class Venue(Protocol):
@@ -263,6 +287,18 @@ class Venue(Protocol):
 
     def user_events(self) -> AsyncIterator[UserEvent]:
         """Our orders, fills and balances as they change; starts with `StreamState(connected=True)`."""
+        ...
+
+
+@runtime_checkable
+class CancelsAll(Protocol):
+    """A venue that cancels everything on a pair by one request, whoever placed it with this account."""
+
+    async def cancel_all(self, symbol: str) -> list[OrderReport]:
+        """Cancel every open order of a pair; returns those it names, empty where it names none.
+
+        Raises as `cancel`; only with `Capability.CANCEL_ALL`.
+        """
         ...
 
 
