@@ -57,12 +57,22 @@ _DAMAGED: Final = (errors.DataCorrupted, errors.IndexCorrupted)
 _TOKEN: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|\?|%")
 
 
-def connect(address: str, schema: str = MONEY) -> Connection:
+def connect(
+    address: str,
+    schema: str = MONEY,
+    *,
+    durable: bool = True,
+    connect_timeout_s: int = _CONNECT_TIMEOUT_S,
+    lock_timeout_ms: int = _LOCK_TIMEOUT_MS,
+) -> Connection:
     """Open a connection without implicit transactions, whose commits are durable when they return.
 
     Args:
         address: a connection string or URL of libpq's.
         schema: where unqualified names are looked up.
+        durable: False for commits that do not wait for the server's disk.
+        connect_timeout_s: how long to wait for the server, at least 2.
+        lock_timeout_ms: how long to wait for others' locks.
 
     Raises:
         StoreError: one of its subclasses, by what the server or the driver said.
@@ -72,7 +82,7 @@ def connect(address: str, schema: str = MONEY) -> Connection:
         connection = psycopg.connect(
             address,
             autocommit=True,
-            connect_timeout=_CONNECT_TIMEOUT_S,
+            connect_timeout=connect_timeout_s,
             tcp_user_timeout=_NO_ANSWER_MS,
             fallback_application_name="mrmarket",
         )
@@ -80,9 +90,9 @@ def connect(address: str, schema: str = MONEY) -> Connection:
         raise postgres_error(place, error) from error
     try:
         connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
-        connection.execute(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}")
+        connection.execute(f"SET lock_timeout = {int(lock_timeout_ms)}".encode())
         # A server may be set up to acknowledge commits before they are on its disk.
-        connection.execute("SET synchronous_commit = on")
+        connection.execute(b"SET synchronous_commit = on" if durable else b"SET synchronous_commit = off")
         # Amounts come as the text that SQLite would have kept, not as Decimal.
         connection.adapters.register_loader("numeric", TextLoader)
     except psycopg.Error as error:
