@@ -1,0 +1,163 @@
+"""The kill switch: a file, a signal or a call that halts everything and asks no database.
+
+`HALT` in the data folder means halted; its text is the reason. It is looked for twice in 100 ms, it is
+there again after a restart, and only its removal (`mrmarket halt --lift`) ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Protocol
+
+from mrmarket.core.clock import NS_PER_MS, NS_PER_S
+from mrmarket.trading.execution.risk.board import RiskBoard
+from mrmarket.trading.execution.risk.state import INSTANCE, Cause
+
+HALT_FILE: Final = "HALT"
+"""Its name in the data folder."""
+LOOK_EVERY_NS: Final = 50 * NS_PER_MS
+_BY: Final = "kill switch"
+_LONGEST_REASON: Final = 500
+
+
+class HaltNote(Protocol):
+    """Where the wish to halt is kept; every call returns at once and may raise OSError."""
+
+    def exists(self) -> bool:
+        """Whether halting is wanted."""
+        ...
+
+    def read(self) -> str:
+        """Why."""
+        ...
+
+    def write(self, reason: str) -> None:
+        """Have it wanted, also after a restart."""
+        ...
+
+    def remove(self) -> None:
+        """Have it no longer wanted."""
+        ...
+
+
+class HaltFile:
+    """The note as a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / HALT_FILE
+
+    def exists(self) -> bool:
+        """Whether the file is there, readable or not."""
+        try:
+            self.path.lstat()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def read(self) -> str:
+        """Its text, at most 500 characters of it."""
+        with self.path.open("rb") as file:
+            return file.read(4 * _LONGEST_REASON).decode("utf-8", "replace").strip()[:_LONGEST_REASON]
+
+    def write(self, reason: str) -> None:
+        """Make it; a second wish leaves the first reason."""
+        with suppress(FileExistsError), self.path.open("x", encoding="utf-8") as file:
+            file.write(reason + "\n")
+
+    def remove(self) -> None:
+        """Delete it, if it is there."""
+        self.path.unlink(missing_ok=True)
+
+
+class KillSwitch:
+    """Holds `kill_switch` on the board's instance scope while the note is there. In memory first, always."""
+
+    def __init__(self, board: RiskBoard, note: HaltNote) -> None:
+        self.failure = ""
+        """Why the note could not be kept or read; halting does not depend on it."""
+        self._board = board
+        self._note = note
+        self._pulled = False
+        self._noted = False
+        self._looked = False
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether it holds everything."""
+        return self._pulled
+
+    def look(self) -> bool:
+        """See whether the note has come or gone; say whether everything is halted.
+
+        To be called before the first order of a process, and then every 50 ms.
+        """
+        try:
+            there = self._note.exists()
+        except OSError as error:
+            # A folder that cannot be read is no reason to trade on as if nothing had been asked.
+            self.failure = str(error)
+            there = self._pulled
+        if there:
+            if not self._pulled:
+                self._hold(self._reason())
+            self._noted = True
+        elif (self._pulled and self._noted) or not self._looked:
+            # Also at the first look: it was lifted while nobody ran.
+            self.lift()
+        self._looked = True
+        return self._pulled
+
+    def pull(self, reason: str) -> None:
+        """Halt now; then write the note, so that a restart stays halted.
+
+        Where it cannot be written, the owner's own HALT stands beside it and waits for a re-arm.
+        """
+        self._looked = True
+        self._hold(reason)
+        try:
+            self._note.write(reason)
+            self._noted = True
+        except OSError as error:
+            self.failure = str(error)
+            self._board.halt(INSTANCE, Cause.OWNER, _BY, f"{reason} ({HALT_FILE} cannot be written: {error})")
+
+    def lift(self) -> None:
+        """Remove the note and allow trading again; other restrictions stay."""
+        try:
+            self._note.remove()
+        except OSError as error:
+            self.failure = str(error)
+            return
+        self._pulled = self._noted = False
+        self._board.rearm(INSTANCE, Cause.KILL_SWITCH)
+
+    async def watch(self) -> None:
+        """Look every 50 ms, for ever."""
+        while True:
+            self.look()
+            await asyncio.sleep(LOOK_EVERY_NS / NS_PER_S)
+
+    def _hold(self, reason: str) -> None:
+        self._pulled = True
+        self._board.halt(INSTANCE, Cause.KILL_SWITCH, _BY, reason or "the kill switch was pulled")
+
+    def _reason(self) -> str:
+        try:
+            return self._note.read()
+        except OSError as error:
+            self.failure = str(error)
+            return ""
+
+
+def install(switch: KillSwitch, signum: int) -> Callable[[], None]:
+    """Pull the switch when this process gets the signal (SIGUSR1); the returned call takes it back."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signum, switch.pull, "signal")
+
+    def remove() -> None:
+        loop.remove_signal_handler(signum)
+
+    return remove
