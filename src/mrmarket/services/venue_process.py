@@ -15,6 +15,20 @@ class VenueProcessError(ChildProcessFailedError):
     code = "venue_process_failed"
 
 
+class AccountKeys(msgspec.Struct, frozen=True):
+    """How to get at one account of the embedded exchange."""
+
+    account: str
+    api_key: str
+    api_secret: str
+    angel_key: str
+    """May query and cancel, and nothing else."""
+    angel_secret: str
+
+    def __repr__(self) -> str:
+        return f"AccountKeys({self.account})"
+
+
 class Endpoints(msgspec.Struct, frozen=True):
     """The line that `mrmarket venue --json` prints when it is ready."""
 
@@ -24,8 +38,13 @@ class Endpoints(msgspec.Struct, frozen=True):
     api_key: str
     api_secret: str
     symbols: list[str]
+    angel_key: str = ""
+    """A second key of the first account: it may query and cancel, and nothing else."""
+    angel_secret: str = ""
     accounts: list[str] = []
     """Names of its accounts, that of the key first."""
+    keys: list[AccountKeys] = []
+    """Both key pairs of every account."""
     funding_token: str = ""
     """Opens its calls that credit and debit accounts from outside."""
 

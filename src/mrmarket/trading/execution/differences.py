@@ -1,4 +1,4 @@
-"""What the venue says otherwise than we know: found, told, and closed again. Nothing is made up to hide it."""
+"""What the venue says otherwise than we know: found, told, closed again; nothing is made up to hide it."""
 
 from __future__ import annotations
 

@@ -193,9 +193,12 @@ def test_a_newer_state_is_refused(tmp_path: Path) -> None:
 def test_keys_are_private_and_stay(tmp_path: Path) -> None:
     """Mode 0600, the same at every start; new accounts get theirs."""
     store = StateStore(tmp_path)
-    (alice,) = store.keys(["alice"])
+    alice = store.keys(["alice"])
     both = store.keys(["alice", "bob"])
-    assert both[0] == alice
+    assert [(key.account, key.use) for key in alice] == [("alice", "trade"), ("alice", "angel")]
+    assert both[:2] == alice
+    assert {(key.account, key.use) for key in both[2:]} == {("bob", "trade"), ("bob", "angel")}
+    assert len({key.key for key in both}) == 4
     assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
     store.close()
 

@@ -94,7 +94,7 @@ def test_an_acknowledged_order_and_its_fills_survive_kill_9(quiet_tape: Path, tm
 def test_sigterm_ends_the_venue_cleanly(quiet_tape: Path) -> None:
     """Exit code 0; the announcement has everything a client needs."""
     with running(tapes=[str(quiet_tape)]) as venue:
-        keys = {"api_key", "api_secret", "accounts", "funding_token"}
+        keys = {"api_key", "api_secret", "angel_key", "angel_secret", "accounts", "keys", "funding_token"}
         assert set(venue.where) == {"rest", "ws", "ws_api", "symbols", "instruments"} | keys
         assert venue.where["instruments"][0]["tick_size"] == "0.01"
         venue.child.send_signal(signal.SIGTERM)

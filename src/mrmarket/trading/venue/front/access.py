@@ -1,9 +1,9 @@
-"""Who calls: from a header or parameters, a signature and a clock to an account."""
+"""Who calls: from a header or parameters, a signature and a clock to a key."""
 
 from __future__ import annotations
 
 from mrmarket.trading.venue.front import errors
-from mrmarket.trading.venue.front.endpoints import Security
+from mrmarket.trading.venue.front.endpoints import Endpoint, Security
 from mrmarket.trading.venue.front.parameters import Parameters
 from mrmarket.trading.venue.front.signature import (
     ApiKey,
@@ -17,19 +17,19 @@ from mrmarket.trading.venue.front.signature import (
 
 def admit_rest(
     keys: KeyRing,
-    security: Security,
+    endpoint: Endpoint,
     parameters: Parameters,
     *,
     header: str | None,
     query: str,
     body: str,
     now_ns: int,
-) -> str:
-    """The account behind a REST call, empty if it needs none.
+) -> ApiKey | None:
+    """The key behind a REST call, None if it needs none.
 
     Args:
         keys: what the venue accepts.
-        security: what the endpoint demands.
+        endpoint: says what must be proven.
         parameters: of query and body.
         header: `X-MBX-APIKEY`.
         query: as sent, for the signature.
@@ -39,26 +39,32 @@ def admit_rest(
     Raises:
         DialectError: -1021, -1022, -1102, -1131, -2014 or -2015.
     """
-    if security is Security.NONE:
-        return ""
-    if security is Security.FUNDING:
+    if endpoint.security is Security.NONE:
+        return None
+    if endpoint.security is Security.FUNDING:
         keys.check_funding(header)
-        return ""
+        return None
     key = keys.find(header)
-    if security is Security.SIGNED:
+    if endpoint.security is Security.SIGNED:
         signature = _proof(parameters, now_ns)
         check_signature(key, signature, rest_payload(query, body))
-    return key.account
+    return _entitled(key, endpoint)
 
 
-def admit_websocket(keys: KeyRing, security: Security, parameters: Parameters, now_ns: int) -> ApiKey | None:
+def admit_websocket(keys: KeyRing, endpoint: Endpoint, parameters: Parameters, now_ns: int) -> ApiKey | None:
     """The key behind a WebSocket API call, None if it needs none; raises as `admit_rest`."""
-    if security is Security.NONE:
+    if endpoint.security is Security.NONE:
         return None
     key = keys.find(parameters.raw("apiKey"))
-    if security is Security.SIGNED:
+    if endpoint.security is Security.SIGNED:
         signature = _proof(parameters, now_ns)
         check_signature(key, signature, *websocket_payloads(parameters.values))
+    return _entitled(key, endpoint)
+
+
+def _entitled(key: ApiKey, endpoint: Endpoint) -> ApiKey:
+    if endpoint.trades and key.use != "trade":
+        raise errors.key_refused()
     return key
 
 

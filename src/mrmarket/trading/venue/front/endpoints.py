@@ -10,6 +10,7 @@ import msgspec
 
 from mrmarket.trading.venue.front.gateway import Gateway
 from mrmarket.trading.venue.front.parameters import Parameters
+from mrmarket.trading.venue.front.signature import Use
 
 
 class Call(msgspec.Struct, kw_only=True):
@@ -21,6 +22,8 @@ class Call(msgspec.Struct, kw_only=True):
     """The venue's clock as the client sees it."""
     account: str = ""
     """Empty for calls that need no key."""
+    use: Use = "trade"
+    """What its key is for."""
     address: str = ""
     """Where the call came from."""
 
@@ -50,6 +53,13 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     security: Security = Security.NONE
     places_order: bool = False
     """Whether it counts against the order limits."""
+    checks_order: bool = False
+    """Whether it does all of placing an order but the effect."""
+
+    @property
+    def trades(self) -> bool:
+        """Whether only a key that may trade may call it."""
+        return self.places_order or self.checks_order
 
     def weigh(self, parameters: Parameters) -> int:
         """The request weight of a call with these parameters."""

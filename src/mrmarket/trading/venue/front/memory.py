@@ -9,7 +9,7 @@ from mrmarket.core.clock import NS_PER_S
 from mrmarket.trading.venue.front.dead_man import DeadManSwitch
 from mrmarket.trading.venue.front.feed import Feed
 from mrmarket.trading.venue.front.persistence import Frame, FrontState, Fsync, Saved, StateStore
-from mrmarket.trading.venue.front.signature import ApiKey
+from mrmarket.trading.venue.front.signature import ApiKey, Use, new_key
 from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
 from mrmarket.trading.venue.simulated.records import (
     BalanceChanged,
@@ -39,11 +39,11 @@ class Memory:
         """What the directory holds."""
         return self._store.load() if self._store else None
 
-    def keys(self, accounts: list[str]) -> list[ApiKey]:
-        """The kept key pairs of these accounts, in their order; empty without a directory."""
+    def keys(self, accounts: list[str], use: Use) -> list[ApiKey]:
+        """The key pairs of these accounts for one use, in their order; kept if there is a directory."""
         if self._store is None:
-            return []
-        known = {key.account: key for key in self._store.keys(accounts)}
+            return [new_key(account, use=use) for account in accounts]
+        known = {key.account: key for key in self._store.keys(accounts) if key.use == use}
         return [known[account] for account in accounts]
 
     def funding_token(self) -> str:

@@ -19,7 +19,7 @@ from typing import BinaryIO, Final, Literal
 import msgspec
 
 from mrmarket.core.errors import MrMarketError
-from mrmarket.trading.venue.front.signature import ApiKey, new_key
+from mrmarket.trading.venue.front.signature import USES, ApiKey, new_key
 
 Fsync = Literal["state", "always"]
 
@@ -101,7 +101,7 @@ class StateStore:
             ) from taken
 
     def keys(self, accounts: list[str]) -> list[ApiKey]:
-        """The key pairs of the accounts, drawn and kept (mode 0600) where there are none yet."""
+        """Every key pair of the accounts, drawn and kept (mode 0600) where there is none yet."""
         path = self._directory / "keys.json"
         known: list[ApiKey] = []
         if path.exists():
@@ -109,9 +109,10 @@ class StateStore:
                 known = msgspec.json.decode(path.read_bytes(), type=list[ApiKey])
             except msgspec.MsgspecError as broken:
                 raise StateError(path, "is damaged", "delete it to get new keys") from broken
-        missing = [account for account in accounts if account not in {key.account for key in known}]
+        there = {(key.account, key.use) for key in known}
+        missing = [(name, use) for use in USES for name in accounts if (name, use) not in there]
         if missing:
-            known += [new_key(account) for account in missing]
+            known += [new_key(account, use=use) for account, use in missing]
             self._replace(path, msgspec.json.encode(known))
         return known
 

@@ -37,8 +37,8 @@ def run_venue(config: VenueConfig, announce: Announce = print_json_line) -> None
     Args:
         config: what to serve.
         announce: told once when clients may come: `rest`, `ws`, `ws_api`, `api_key`, `api_secret`,
-            `accounts`, `funding_token`, `symbols`, `instruments`; and once with `ended` when a tape is
-            over.
+            `angel_key`, `angel_secret`, `accounts`, `keys` (both pairs of each account), `funding_token`,
+            `symbols`, `instruments`; and once with `ended` when a tape is over.
 
     Raises:
         MrMarketError: a tape, state directory, port or setting cannot be used, or writing failed.
@@ -92,7 +92,19 @@ def announcement(server: VenueServer) -> dict[str, Any]:
         "ws_api": server.ws_api_url,
         "api_key": server.api_key,
         "api_secret": server.api_secret,
+        "angel_key": server.angel_keys[0].key,
+        "angel_secret": server.angel_keys[0].secret,
         "accounts": [key.account for key in server.keys],
+        "keys": [
+            {
+                "account": key.account,
+                "api_key": key.key,
+                "api_secret": key.secret,
+                "angel_key": angel.key,
+                "angel_secret": angel.secret,
+            }
+            for key, angel in zip(server.keys, server.angel_keys, strict=True)
+        ],
         "funding_token": server.funding_token,
         "symbols": server.symbols,
         "instruments": [

@@ -21,13 +21,16 @@ from mrmarket.trading.venue.front.latency import Latency
 from mrmarket.trading.venue.front.parameters import Parameters, parse_form
 from mrmarket.trading.venue.front.rest_public import PUBLIC
 from mrmarket.trading.venue.front.rest_signed import SIGNED
+from mrmarket.trading.venue.front.rest_wallet import WALLET
 from mrmarket.trading.venue.front.signature import KeyRing
 
 _LOG: Final = structlog.get_logger("mrmarket.venue")
 _MAX_BODY: Final = 64 * 1024
 _MS_PER_S: Final = 1_000
 
-ROUTES: Final = MappingProxyType({("GET", path): endpoint for path, endpoint in PUBLIC.items()} | SIGNED)
+ROUTES: Final = MappingProxyType(
+    {("GET", path): endpoint for path, endpoint in PUBLIC.items()} | SIGNED | WALLET
+)
 """(method, path) → endpoint."""
 
 _PATHS: Final = frozenset(path for _, path in ROUTES)
@@ -108,17 +111,23 @@ class Rest:
             parameters = Parameters({"body": body} if body.startswith("{") else parse_form(query, body))
             meter.charge(endpoint.weigh(parameters), gateway.now_ns())
             now_ns = gateway.seen_now_ns()
-            account = admit_rest(
+            key = admit_rest(
                 self._keys,
-                endpoint.security,
+                endpoint,
                 parameters,
                 header=header,
                 query=query,
                 body=body,
                 now_ns=now_ns,
             )
+            account = key.account if key else ""
             call = Call(
-                gateway=gateway, parameters=parameters, now_ns=now_ns, account=account, address=address
+                gateway=gateway,
+                parameters=parameters,
+                now_ns=now_ns,
+                account=account,
+                use=key.use if key else "trade",
+                address=address,
             )
             answer = Answer(body=msgspec.json.encode(endpoint.handler(call)), headers=headers)
         except errors.DialectError as refused:

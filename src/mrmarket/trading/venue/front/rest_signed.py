@@ -161,7 +161,7 @@ def account(call: Call) -> Json:
             "buyer": zero,
             "seller": zero,
         },
-        "canTrade": True,
+        "canTrade": call.use == "trade",
         "canWithdraw": False,
         "canDeposit": False,
         "brokered": False,
@@ -260,8 +260,16 @@ def _maker_taker(rates: Json) -> Json:
     return {"maker": rates["maker"], "taker": rates["taker"]}
 
 
-def _signed(handler: Any, weight: Any = 1, *, places_order: bool = False) -> Endpoint:
-    return Endpoint(handler=handler, weight=weight, security=Security.SIGNED, places_order=places_order)
+def _signed(
+    handler: Any, weight: Any = 1, *, places_order: bool = False, checks_order: bool = False
+) -> Endpoint:
+    return Endpoint(
+        handler=handler,
+        weight=weight,
+        security=Security.SIGNED,
+        places_order=places_order,
+        checks_order=checks_order,
+    )
 
 
 def _open_orders_weight(parameters: Parameters) -> int:
@@ -280,7 +288,7 @@ SIGNED: Final = {
     ("POST", "/api/v3/order"): _signed(place_order, places_order=True),
     ("GET", "/api/v3/order"): _signed(query_order, 4),
     ("DELETE", "/api/v3/order"): _signed(cancel_order),
-    ("POST", "/api/v3/order/test"): _signed(check_order, _check_order_weight),
+    ("POST", "/api/v3/order/test"): _signed(check_order, _check_order_weight, checks_order=True),
     ("GET", "/api/v3/openOrders"): _signed(open_orders, _open_orders_weight),
     ("DELETE", "/api/v3/openOrders"): _signed(cancel_open_orders),
     ("GET", "/api/v3/allOrders"): _signed(all_orders, 20),

@@ -92,10 +92,11 @@ class VenueServer:
             self._memory,
         )
         self._memory.attach(self._exchange, self._feed, self._dead_man, self._gateway.quote_sizes, saved)
-        self._keys = self._memory.keys(list(config.accounts)) or [new_key(name) for name in config.accounts]
+        self._keys = self._memory.keys(list(config.accounts), "trade")
+        self._angel_keys = self._memory.keys(list(config.accounts), "angel")
         self.funding_token = self._memory.funding_token() or new_key("").secret
         """Whoever has it may credit and debit every account from outside."""
-        ring = KeyRing(self._keys, self.funding_token)
+        ring = KeyRing([*self._keys, *self._angel_keys], self.funding_token)
         latency = Latency(config.latency)
         self._hub = Hub(self._gateway, config.speed)
         routes = simulation_routes(self.tape_clock, self._dead_man, self._armed) | FUNDING
@@ -139,8 +140,13 @@ class VenueServer:
 
     @property
     def keys(self) -> list[ApiKey]:
-        """The key pair of every account."""
+        """The key pair of every account that may trade."""
         return list(self._keys)
+
+    @property
+    def angel_keys(self) -> list[ApiKey]:
+        """A second key pair of every account, in the same order, that may query and cancel only."""
+        return list(self._angel_keys)
 
     @property
     def gateway(self) -> Gateway:

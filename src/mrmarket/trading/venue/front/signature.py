@@ -9,7 +9,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote_plus
 
 import msgspec
@@ -27,20 +27,28 @@ _MICROSECONDS_FROM: Final = 10**15
 """A timestamp this large counts microseconds."""
 
 
-class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+Use = Literal["trade", "angel"]
+"""What a key is for: trading, or the Angel's, which may query and cancel and nothing else."""
+
+
+USES: Final[tuple[Use, ...]] = ("trade", "angel")
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One key pair of one account. Its text form hides the secret."""
 
     account: str
     key: str
     secret: str
+    use: Use = "trade"
 
     def __repr__(self) -> str:
-        return f"ApiKey(account={self.account!r})"
+        return f"ApiKey(account={self.account!r}, use={self.use!r})"
 
 
-def new_key(account: str, token: Callable[[int], str] = secrets.token_hex) -> ApiKey:
+def new_key(account: str, token: Callable[[int], str] = secrets.token_hex, use: Use = "trade") -> ApiKey:
     """Draw a key pair of 64 characters each."""
-    return ApiKey(account=account, key=token(32), secret=token(32))
+    return ApiKey(account=account, key=token(32), secret=token(32), use=use)
 
 
 def sign(secret: str, payload: str) -> str:

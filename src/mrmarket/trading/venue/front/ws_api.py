@@ -18,7 +18,7 @@ import structlog
 from mrmarket.core.clock import NS_PER_MS
 from mrmarket.trading.venue.front import errors
 from mrmarket.trading.venue.front.access import admit_websocket
-from mrmarket.trading.venue.front.endpoints import Call, Handler, Security
+from mrmarket.trading.venue.front.endpoints import Call, Endpoint, Handler, Security
 from mrmarket.trading.venue.front.faults import FaultKind, FaultRule
 from mrmarket.trading.venue.front.gateway import Gateway
 from mrmarket.trading.venue.front.latency import Latency
@@ -35,6 +35,7 @@ _ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,36}", re.ASCII)
 _CONNECT_WEIGHT: Final = 2
 _MS_PER_S: Final = 1_000
 _SUBSCRIBE_WEIGHT: Final = 2
+_SUBSCRIPTION: Final = Endpoint(handler=lambda _: None, weight=_SUBSCRIBE_WEIGHT, security=Security.SIGNED)
 
 METHODS: Final = MappingProxyType(
     {
@@ -178,12 +179,13 @@ class ApiSession:
         self._charge(endpoint.weigh(parameters))
         now_ns = self._gateway.seen_now_ns()
         parameters.raw("apiKey")
-        key = admit_websocket(self._keys, endpoint.security, parameters, now_ns)
+        key = admit_websocket(self._keys, endpoint, parameters, now_ns)
         call = Call(
             gateway=self._gateway,
             parameters=parameters,
             now_ns=now_ns,
             account=key.account if key else "",
+            use=key.use if key else "trade",
             address=self._address,
         )
         return call, endpoint.handler
@@ -206,7 +208,7 @@ class ApiSession:
         return [weight]
 
     def _subscribe(self, parameters: Parameters) -> Json:
-        key = admit_websocket(self._keys, Security.SIGNED, parameters, self._gateway.seen_now_ns())
+        key = admit_websocket(self._keys, _SUBSCRIPTION, parameters, self._gateway.seen_now_ns())
         parameters.finish()
         if key is None:
             raise errors.key_malformed()
