@@ -1,0 +1,357 @@
+"""Holds the strategy runs of one process: leases, signs of life, and who takes which run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Any, Final
+
+import structlog
+
+from mrmarket.core.clock import NS_PER_MS, Clock
+from mrmarket.core.notice import NoticeSink, Unheard
+from mrmarket.services.engine.census import Census
+from mrmarket.services.engine.commands import CommandDesk
+from mrmarket.services.engine.database_line import DatabaseLine
+from mrmarket.services.engine.keeper import Keeper, OnRun
+from mrmarket.services.engine.placement import plan_moves
+from mrmarket.services.engine.ports import Hosted, LeaseStore, Workshop
+from mrmarket.services.engine.seat import Ending, Phase, Seat
+from mrmarket.services.engine.timing import EngineTiming
+from mrmarket.store.errors import LeaseHeldError, StaleFenceError, StoreError
+from mrmarket.store.operations import Beat, DesiredState, OperationsStore, RunReport, RunSpec
+from mrmarket.trading.execution.lease_guard import LeaseGuard
+
+_SHUT_S: Final = 30.0
+"""Closing waits so long for runs to cancel and prove."""
+
+_log = structlog.get_logger("mrmarket.engine")
+
+
+class EngineHost:
+    """One engine. Everything happens on one event loop; every call to a database in a thread.
+
+    A run is ours while its lease is. Whoever loses a lease drops the run where it is, because an heir is
+    at work; whoever cannot renew falls silent by its own clock before others may begin.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        operations: OperationsStore,
+        leases: LeaseStore,
+        workshop: Workshop,
+        *,
+        clock: Clock,
+        timing: EngineTiming | None = None,
+        role: str = "engine",
+        random: Random | None = None,
+        notices: NoticeSink | None = None,
+        adopt: bool = False,
+        on_run: OnRun | None = None,
+        detail: Callable[[], dict[str, Any]] | None = None,
+        machine: str = "",
+        process: int = 0,
+    ) -> None:
+        """Put it together; nothing is asked of any database before `keep`.
+
+        Args:
+            node: this engine's name, the owner of its leases; no two live engines may share it.
+            operations: where engines, API and Angel meet.
+            leases: who may write to which stream.
+            workshop: puts runs together.
+            clock: the machine's.
+            timing: how often what is done.
+            role: `engine`, or `all` for everything in one process.
+            random: spreads engines that would otherwise ask at the same moment.
+            notices: who hears of runs that fail and of databases that do not answer.
+            adopt: whether a run that is handed over leaves its orders standing for the heir.
+            on_run: told of runs that come and go.
+            detail: what else the sign of life carries.
+            machine: name of the machine, for people.
+            process: its process id, for people.
+        """
+        self.node = node
+        self.role = role
+        self.timing = timing or EngineTiming()
+        self.seats: dict[str, Seat] = {}
+        """The runs that are here, by id."""
+        self.claims = 0
+        """Leases taken since the start."""
+        self.seq = 0
+        """Of the last sign of life."""
+        self.line = DatabaseLine(clock, self.timing.answer_s)
+        self.keeper = Keeper(
+            self.seats,
+            leases,
+            workshop,
+            self.line,
+            self.timing,
+            clock,
+            notices or Unheard(),
+            on_run or (lambda _spec, _run, _error: None),
+            self.hurry,
+        )
+        self.commands = CommandDesk(self, operations, workshop, clock)
+        self._operations = operations
+        self._leases = leases
+        self._workshop = workshop
+        self._clock = clock
+        self._random = random or Random(node)  # noqa: S311 - spreads load, guards nothing
+        self._adopt = adopt
+        self._detail = detail or dict
+        self._machine = machine
+        self._process = process
+        self._started_ms = clock.now_ns() // NS_PER_MS
+        self._census = Census(node, self.timing)
+        self._specs: dict[str, RunSpec] = {}
+        self._look_now = asyncio.Event()
+        self._closing = False
+        self._claiming = ""
+        """A lease that is being asked for: if nobody waits for the answer any more it must be given back."""
+
+    @property
+    def specs(self) -> Mapping[str, RunSpec]:
+        """Every run as of the last look."""
+        return self._specs
+
+    @property
+    def started_ms(self) -> int:
+        """When it began, by the wall clock."""
+        return self._started_ms
+
+    def run(self, run: str) -> Hosted | None:
+        """The run of that id, if it is here."""
+        seat = self.seats.get(run)
+        return None if seat is None else seat.run
+
+    # Life.
+
+    async def keep(self) -> None:
+        """Beat, renew, look and report until cancelled; a database that does not answer is asked again.
+
+        Cancelling leaves the runs where they are: `close` or `abandon` comes next.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat(self._beat, self.timing.beat_s), name=f"{self.node} beat")
+            group.create_task(self._repeat(self._renew, self.timing.renew_s), name=f"{self.node} renew")
+            group.create_task(
+                self._repeat(self.look, self.timing.look_s, self._look_now), name=f"{self.node} look"
+            )
+            group.create_task(self._report(), name=f"{self.node} report")
+
+    async def close(self) -> None:
+        """Set every run down as for a hand-over, and sign off; to be called once `keep` has ended.
+
+        Leases are renewed meanwhile, because proof may take longer than a lease.
+        """
+        self._closing = True
+        renewing = asyncio.ensure_future(self._repeat(self._renew, self.timing.renew_s))
+        try:
+            for seat in self.seats.values():
+                seat.ask(Ending.HAND_OVER, "the engine ends")
+            tasks = [seat.task for seat in self.seats.values() if seat.task is not None]
+            if tasks:
+                await asyncio.wait(tasks, timeout=_SHUT_S)
+            await self.abandon()
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+        try:
+            if self._claiming and self._claiming not in self.seats:
+                await self._give_back(self._claiming)
+            await self.line.call(self._operations.sign_off, self.node)
+        except StoreError as error:
+            _log.warning("could not sign off; others wait for the leases to run out", error=str(error))
+
+    async def abandon(self) -> None:
+        """Drop every run where it is, as a crash would."""
+        self._closing = True
+        tasks = []
+        for seat in self.seats.values():
+            seat.ask(Ending.DROP, "abandoned")
+            if seat.task is not None:
+                tasks.append(seat.task)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def release(self, run: str, reason: str, ending: Ending = Ending.HAND_OVER) -> None:
+        """Have a run set down; whoever should have it takes it up again."""
+        if (seat := self.seats.get(run)) is not None:
+            seat.ask(ending, reason)
+
+    def hurry(self) -> None:
+        """Look at once and not only when it is due."""
+        self._look_now.set()
+
+    # Signs of life and leases.
+
+    async def _beat(self) -> None:
+        self.seq += 1
+        beat = Beat(
+            node=self.node,
+            role=self.role,
+            seq=self.seq,
+            started_ms=self._started_ms,
+            at_ms=self._clock.now_ns() // NS_PER_MS,
+            host=self._machine,
+            pid=self._process,
+            detail={
+                "runs": len(self.seats),
+                "held": sum(seat.phase is Phase.HELD for seat in self.seats.values()),
+                "lost": self.keeper.lost,
+                "failures": self.keeper.failures,
+                **self._detail(),
+            },
+        )
+        await self.line.call(self._operations.beat, beat)
+
+    async def _renew(self) -> None:
+        names = sorted(self.seats)
+        if not names:
+            return
+        fences = {name: self.seats[name].fence for name in names}
+        asked_ns = self._clock.monotonic_ns()
+        gone = set(
+            await self.line.call(self._leases.renew_leases, names, self.timing.lease_ns, self._clock.now_ns())
+        )
+        for name in names:
+            seat = self.seats.get(name)
+            if seat is None or seat.fence != fences[name]:
+                continue
+            if name in gone:
+                self.keeper.lost += 1
+                seat.ask(Ending.DROP, "somebody else took the lease")
+            else:
+                seat.guard.renewed(asked_ns, self.timing.lease_ns)
+
+    # Which runs are here.
+
+    async def look(self) -> None:
+        """One look at specifications, leases and engines: set down, claim, carry out commands."""
+        specs = {spec.id: spec for spec in await self.line.call(self._operations.run_specs)}
+        beats = await self.line.call(self._operations.beats)
+        leases = await self.line.call(self._leases.leases)
+        self._specs = specs
+        mono_ns, now_ns = self._clock.monotonic_ns(), self._clock.now_ns()
+        self._census.see_beats(beats, mono_ns)
+        self._follow_specs()
+        wanted = [spec.id for spec in specs.values() if spec.desired is not DesiredState.STOPPED]
+        holders = self._census.holders(wanted, self.seats, leases, now_ns=now_ns, mono_ns=mono_ns)
+        if not self._closing:
+            await self._place(holders, mono_ns)
+        await self.commands.look()
+
+    def _follow_specs(self) -> None:
+        for run, seat in self.seats.items():
+            spec = self._specs.get(run)
+            if spec is None or spec.desired is DesiredState.STOPPED:
+                seat.ask(Ending.HAND_OVER, "no longer wanted")
+            elif spec.revision > seat.spec.revision:
+                if _plan_of(spec) != _plan_of(seat.spec):
+                    seat.ask(Ending.HAND_OVER, "its specification has changed")
+                else:
+                    self.commands.follow(seat, spec)
+
+    async def _place(self, holders: Mapping[str, str], mono_ns: int) -> None:
+        timing = self.timing
+        patience_s = timing.patience_s * (1 + self._random.random())
+        leaving = sum(seat.ending is not None for seat in self.seats.values())
+        moves = plan_moves(
+            self.node,
+            holders,
+            self._census.live(mono_ns),
+            barred=self.keeper.setbacks.barred(mono_ns),
+            overdue=self._census.overdue(patience_s, mono_ns),
+            at_once=max(0, timing.at_once - leaving),
+        )
+        if moves.hand_over and self._census.steady(mono_ns) != self._census.live(mono_ns):
+            moves = plan_moves(self.node, holders, self._census.steady(mono_ns), at_once=0)
+        for run in moves.hand_over:
+            self.seats[run].ask(
+                Ending.LEAVE_ORDERS if self._adopt else Ending.HAND_OVER, "another engine has fewer runs"
+            )
+        starting = sum(seat.phase is Phase.STARTING for seat in self.seats.values())
+        for run in moves.claim[: max(0, timing.starts_at_once - starting)]:
+            await self._claim(self._specs[run])
+
+    async def _claim(self, spec: RunSpec) -> None:
+        guard = LeaseGuard(self._clock)
+        asked_ns = self._clock.monotonic_ns()
+        self._claiming = spec.id
+        try:
+            fence = await self.line.call(
+                self._leases.acquire_lease, spec.id, self.node, self.timing.lease_ns, self._clock.now_ns()
+            )
+        except LeaseHeldError:
+            self._claiming = ""
+            return
+        self._claiming = ""
+        guard.renewed(asked_ns, self.timing.lease_ns)
+        self.claims += 1
+        seat = Seat(spec, fence, guard, self._clock.monotonic_ns())
+        self.keeper.begin(seat)
+        if self._closing:
+            seat.ask(Ending.HAND_OVER, "the engine ends")
+        _log.info("took a run", run=spec.id, fence=fence, node=self.node)
+
+    async def _give_back(self, run: str) -> None:
+        try:
+            await self.line.call(self._leases.release_lease, run)
+        except StaleFenceError:
+            _log.info("a lease that was asked for was not given", run=run)
+
+    # Beside.
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(max(self.timing.report_s, len(self.seats) * 0.02))
+            try:
+                await self.report()
+            except StoreError as error:
+                _log.warning("reports were not written", error=str(error))
+
+    async def report(self) -> None:
+        """Write what every run here has to say."""
+        at_ms = self._clock.now_ns() // NS_PER_MS
+        reports = [
+            RunReport(
+                run=seat.spec.id,
+                node=self.node,
+                fence=seat.fence,
+                at_ms=at_ms,
+                state=seat.phase.value if seat.run is None else seat.run.state.value,
+                view={} if seat.run is None else self._workshop.view(seat.spec, seat.run),
+            )
+            for seat in self.seats.values()
+        ]
+        if reports:
+            await self.line.call(self._write_reports, reports)
+
+    def _write_reports(self, reports: Sequence[RunReport]) -> None:
+        for report in reports:
+            self._operations.report(report)
+
+    async def _repeat(
+        self, work: Callable[[], Any], every_s: float, sooner: asyncio.Event | None = None
+    ) -> None:
+        """Do it again and again; a database that refuses or is silent is asked again after the same time."""
+        while True:
+            try:
+                await work()
+            except StoreError as error:
+                _log.warning("the database did not do what was asked", work=work.__name__, error=str(error))
+            if sooner is None:
+                await asyncio.sleep(every_s)
+                continue
+            try:
+                async with asyncio.timeout(every_s):
+                    await sooner.wait()
+            except TimeoutError:
+                continue
+            sooner.clear()
+
+
+def _plan_of(spec: RunSpec) -> tuple[object, ...]:
+    """What makes a run another run; what the owner wants of it does not."""
+    return (spec.venue, spec.account, spec.pair, spec.kind, spec.parameters, spec.pool)

@@ -1,0 +1,74 @@
+"""Which engine takes which run: a pure rule that every engine applies to the same rows by itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What one engine is to do now."""
+
+    claim: tuple[str, ...] = ()
+    """Free runs to take, by id."""
+    hand_over: tuple[str, ...] = ()
+    """Runs of ours that another engine should have; never more at once than allowed."""
+
+
+def shares(held: Mapping[str, int], runs: int) -> dict[str, int]:
+    """How many runs each engine should hold: all the same, or one more for those that hold most already.
+
+    Args:
+        held: runs by live engine; an engine without any counts 0.
+        runs: how many there are to hold.
+    """
+    if not held:
+        return {}
+    base, extra = divmod(runs, len(held))
+    fullest_first = sorted(held, key=lambda node: (-held[node], node))
+    return {node: base + (place < extra) for place, node in enumerate(fullest_first)}
+
+
+def plan_moves(
+    me: str,
+    holders: Mapping[str, str],
+    nodes: Collection[str],
+    *,
+    barred: Collection[str] = (),
+    overdue: Collection[str] = (),
+    at_once: int = 1,
+) -> Moves:
+    """What `me` should claim and hand over.
+
+    Whoever holds a run keeps it unless somebody else lacks one. Free runs go to the engine with the
+    fewest, ties by name; two engines that see different rows may both want one, and the lease decides.
+
+    Args:
+        me: this engine; it counts as live.
+        holders: run to the engine whose lease runs; empty for a free one. Only runs that are wanted.
+        nodes: live engines.
+        barred: free runs that this engine must leave to others for now.
+        overdue: free runs that their engine has not taken in time: anybody may.
+        at_once: most runs to hand over in one step.
+    """
+    live = {*nodes, me}
+    held = Counter(dict.fromkeys(live, 0))
+    held.update(node for node in holders.values() if node in live)
+    free = sorted(run for run, node in holders.items() if not node)
+    claim = []
+    counts = dict(held)
+    for run in free:
+        taker = min(counts, key=lambda node: (counts[node], node))
+        counts[taker] += 1
+        if (taker == me or run in overdue) and run not in barred:
+            claim.append(run)
+    wanted = shares(held, len(holders))
+    surplus = held[me] - wanted[me]
+    # Runs that are free, or whose engine is gone, fill gaps first: nobody gives away for those.
+    loose = sum(1 for node in holders.values() if node not in live)
+    gaps = sum(max(0, wanted[node] - held[node]) for node in live) - loose
+    count = max(0, min(surplus, gaps, at_once))
+    mine = sorted((run for run, node in holders.items() if node == me), reverse=True)
+    return Moves(tuple(claim), tuple(sorted(mine[:count])))
