@@ -13,6 +13,7 @@ from mrmarket.cli import commands
 from mrmarket.cli.exit_codes import ExitCode, exit_code_of
 from mrmarket.cli.output import print_error
 from mrmarket.core.errors import MrMarketError
+from mrmarket.services.keys.hardening import make_files_private
 
 _STATUSES = ", ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in ExitCode)
 
@@ -49,6 +50,7 @@ commands.register(app)
 
 def main() -> None:
     """Run the command line; every failure is one line and a meaningful exit status."""
+    make_files_private()
     arguments = sys.argv[1:]
     sys.exit(run(arguments))
 

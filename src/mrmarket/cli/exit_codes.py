@@ -7,6 +7,7 @@ from enum import IntEnum
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.child_process import ChildProcessFailedError
 from mrmarket.services.data_directory import DataDirectoryError, LedgerBrokenError
+from mrmarket.services.keys.errors import KeyFileError
 from mrmarket.store.errors import DatabaseMissingError, StoreError
 
 
@@ -33,6 +34,6 @@ def exit_code_of(error: MrMarketError) -> ExitCode:
         return ExitCode(error.status)
     if isinstance(error, DatabaseMissingError):
         return ExitCode.REFUSED
-    if isinstance(error, StoreError | DataDirectoryError | LedgerBrokenError):
+    if isinstance(error, StoreError | DataDirectoryError | LedgerBrokenError | KeyFileError):
         return ExitCode.DATA
     return ExitCode.UNAVAILABLE if error.retryable else ExitCode.REFUSED

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
 
 from mrmarket.core.errors import MrMarketError
+from mrmarket.services.keys.hardening import child_environment
 
 _READY_S: Final = 60.0
 _STOP_S: Final = 10.0
@@ -46,6 +48,7 @@ class ChildProcess(Generic[Ready]):
         arguments: Sequence[str],
         ready: type[Ready],
         failure: type[ChildProcessFailedError] = ChildProcessFailedError,
+        environment: Mapping[str, str] | None = None,
         patience_s: float = _STOP_S,
     ) -> None:
         """Nothing is started yet.
@@ -55,12 +58,14 @@ class ChildProcess(Generic[Ready]):
             arguments: of the `mrmarket` command.
             ready: how to read the line that it prints when it is ready.
             failure: the error to raise when it fails.
+            environment: what the child sees; left out: ours, less everything that may be a secret.
             patience_s: how long each way of asking it to end is given.
         """
         self._title = title
         self._arguments = list(arguments)
         self._ready = ready
         self._failure = failure
+        self._environment = environment
         self._patience_s = patience_s
         self._process: asyncio.subprocess.Process | None = None
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -81,6 +86,7 @@ class ChildProcess(Generic[Ready]):
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
+            env=child_environment(os.environ) if self._environment is None else dict(self._environment),
         )
         assert process.stdout is not None  # noqa: S101 - asked for above
         assert process.stderr is not None  # noqa: S101 - asked for above

@@ -10,6 +10,7 @@ import msgspec
 
 from mrmarket.money.pool.plan import FIRST_POOL
 from mrmarket.money.pool.terms import Terms
+from mrmarket.services.keys.section import KeysSection
 from mrmarket.services.notify.section import NotifySection
 from mrmarket.services.telemetry.section import TelemetrySection
 from mrmarket.trading.strategy.parameters import Parameters
@@ -69,7 +70,7 @@ class AccessSection(_Section, frozen=True):
 
 
 class VenueSection(_Section, frozen=True):
-    """`[venue]`: where to trade. Keys come from the environment only, never from this file."""
+    """`[venue]`: where to trade. Keys come from the key store or the environment, never from this file."""
 
     exchange: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]+$")] = "simulated"
     """`simulated` (embedded), or an exchange id of ccxt."""
@@ -79,6 +80,8 @@ class VenueSection(_Section, frozen=True):
     ws_url: str = ""
     ws_api_url: str = ""
     """Another host that speaks the exchange's dialect; empty is the exchange's own."""
+    key: str = ""
+    """Name of a key of the key store (`mrmarket keys`); empty: from the variables named below."""
     api_key_env: str = "MRMARKET_API_KEY"
     api_secret_env: str = "MRMARKET_API_SECRET"  # noqa: S105 - the name of a variable, not a secret
     api_password_env: str = "MRMARKET_API_PASSWORD"  # noqa: S105 - the same
@@ -167,6 +170,7 @@ class Config(_Section, frozen=True):
     api: ApiSection = ApiSection()
     access: AccessSection = AccessSection()
     venue: VenueSection = VenueSection()
+    keys: KeysSection = KeysSection()
     simulation: SimulationSection = SimulationSection()
     strategy: Parameters = Parameters()
     pool: PoolSection = PoolSection()

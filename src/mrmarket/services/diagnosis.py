@@ -19,6 +19,7 @@ from mrmarket.services.api.pages import WEB_ROOT
 from mrmarket.services.audit import verify_money
 from mrmarket.services.config import LoadedConfig
 from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.keys.condition import look_at_keys
 from mrmarket.services.remote import RemoteInstance
 
 _LEAST_FREE: Final = 512 * 1024**2
@@ -46,7 +47,7 @@ def diagnose(loaded: LoadedConfig, data: Path) -> list[Finding]:
         lambda: _books(data),
         _pages,
         _compiler,
-        lambda: _keys(loaded),
+        lambda: _keys(loaded, data),
         lambda: _tapes(loaded),
     ]
     for check in checks:
@@ -158,18 +159,13 @@ def _compiler() -> Iterator[Finding]:
     )
 
 
-def _keys(loaded: LoadedConfig) -> Iterator[Finding]:
-    venue = loaded.config.venue
-    if venue.exchange == "simulated" or venue.paper:
+def _keys(loaded: LoadedConfig, data: Path) -> Iterator[Finding]:
+    config = loaded.config
+    if config.play_money:
         yield Finding(check="exchange keys", result="ok", found="none needed: simulated or paper")
         return
-    missing = [name for name in (venue.api_key_env, venue.api_secret_env) if not os.environ.get(name)]
-    yield Finding(
-        check="exchange keys",
-        result="fail" if missing else "ok",
-        found=f"not set: {', '.join(missing)}" if missing else "set in the environment",
-        next_step="export them, or trade on --paper first" if missing else "",
-    )
+    for seen in look_at_keys(config.venue, config.keys, data, os.environ):
+        yield Finding(check="exchange keys", result=seen.result, found=seen.found, next_step=seen.next_step)
 
 
 def _tapes(loaded: LoadedConfig) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,9 +12,11 @@ from typing import Final
 import msgspec
 
 from mrmarket.core.clock import Clock, ScaledClock, SystemClock
-from mrmarket.core.errors import MrMarketError
 from mrmarket.services.config_sections import Config, VenueSection
 from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.keys.account_key import AccountKey, find_account_key
+from mrmarket.services.keys.inspection import require_rights
+from mrmarket.services.keys.secret import Register, unregistered
 from mrmarket.services.rail.config import VenueLink
 from mrmarket.services.venue_process import Endpoints, VenueProcess
 from mrmarket.trading.market.generator import DEFAULT_INSTRUMENT
@@ -29,18 +32,6 @@ from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
 SIMULATED: Final = "simulated"
 MAKER_TIER: Final = Decimal("0.00002")
 TAKER_TIER: Final = Decimal("0.0003")
-
-
-class MissingKeyError(MrMarketError):
-    """Live trading was asked for without a key."""
-
-    code = "key_missing"
-
-    def __init__(self, names: list[str]) -> None:
-        self.names = names
-        super().__init__(
-            f"no exchange key: set {' and '.join(names)} in the environment, or trade with --paper first"
-        )
 
 
 @dataclass(slots=True)
@@ -72,13 +63,16 @@ class TradingPlace:
             await self.process.stop()
 
 
-async def open_trading_place(config: Config, pair: str | None, directory: DataDirectory) -> TradingPlace:
+async def open_trading_place(
+    config: Config, pair: str | None, directory: DataDirectory, know: Register = unregistered
+) -> TradingPlace:
     """Open the venue that the configuration names.
 
     Args:
         config: what to open.
         pair: the pair to trade; None is the first one that the embedded exchange lists.
-        directory: where the embedded exchange keeps its state.
+        directory: where the embedded exchange keeps its state, and exchange keys lie encrypted.
+        know: told every secret, so that logs mask it wherever it turns up.
 
     Raises:
         MrMarketError: with what to do; nothing is left running.
@@ -87,12 +81,23 @@ async def open_trading_place(config: Config, pair: str | None, directory: DataDi
         return await _open_simulated(config, pair, directory)
     wall = SystemClock()
     symbol = pair or config.strategy.pair
-    feed = CcxtVenue(_account(config.venue, symbol), wall)
+    key = None
+    if not config.venue.paper:
+        key = await asyncio.to_thread(
+            find_account_key, config.venue, config.keys, directory.root, os.environ, wall, know
+        )
+    feed = CcxtVenue(_account(config.venue, symbol, key), wall)
     venue: Venue = feed
     if config.venue.paper:
         memory = PaperMemory(directory.venue_state)
         venue = PaperVenue(feed, SimulatedExchange(), wall, symbols=(symbol,), memory=memory)
     await venue.open()
+    if key is not None:
+        try:
+            await require_rights(key.name, venue, allow_withdraw=key.allow_withdraw)
+        except BaseException:
+            await venue.close()
+            raise
     return TradingPlace(venue, symbol, "live", wall, 1.0, simulated=False)
 
 
@@ -169,19 +174,16 @@ def _simulated_account(endpoints: Endpoints, symbol: str, recv_window_ms: int) -
     )
 
 
-def _account(section: VenueSection, symbol: str) -> CcxtVenueConfig:
+def _account(section: VenueSection, symbol: str, key: AccountKey | None) -> CcxtVenueConfig:
     urls = VenueUrls(rest=section.rest_url, ws=section.ws_url, ws_api=section.ws_api_url)
-    if section.paper:
+    if key is None:
         return CcxtVenueConfig(exchange=section.exchange, symbols=(symbol,), public_only=True, urls=urls)
-    missing = [name for name in (section.api_key_env, section.api_secret_env) if not os.environ.get(name)]
-    if missing:
-        raise MissingKeyError(missing)
     return CcxtVenueConfig(
         exchange=section.exchange,
         symbols=(symbol,),
-        api_key=os.environ[section.api_key_env],
-        secret=os.environ[section.api_secret_env],
-        password=os.environ.get(section.api_password_env, ""),
+        api_key=key.credentials.api_key.reveal(),
+        secret=key.credentials.secret.reveal(),
+        password=key.credentials.password.reveal(),
         urls=urls,
         recv_window_ms=section.recv_window_ms,
     )

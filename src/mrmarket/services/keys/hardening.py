@@ -6,15 +6,34 @@ import ctypes
 import os
 import resource
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 _PR_SET_DUMPABLE: Final = 4
 """Source: linux/prctl.h."""
 PRIVATE_FILES: Final = 0o077
 """What a new file is not: readable, writable or executable by anybody but its owner."""
-_SECRET_VARIABLES: Final = frozenset({"MRMARKET_KEY", "MRMARKET_KEY_NEW", "CREDENTIALS_DIRECTORY"})
-_SECRET_PREFIXES: Final = ("MRMARKET_API_", "MRMARKET_SECRET_")
+_PASSED_ON: Final = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "TERM",
+        "TZ",
+        "TMPDIR",
+        "LANG",
+        "LANGUAGE",
+        "NO_COLOR",
+        "VIRTUAL_ENV",
+        "LD_LIBRARY_PATH",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "MRMARKET_CRASH_AT",
+    }
+)
+_PASSED_ON_PREFIXES: Final = ("LC_", "PYTHON", "NUMBA_", "COVERAGE_", "COV_")
 
 
 def make_files_private() -> None:
@@ -36,16 +55,17 @@ def forbid_core_dumps() -> bool:
     return answer == 0
 
 
-def child_environment(environ: Mapping[str, str], secret_names: Iterable[str] = ()) -> dict[str, str]:
-    """What a child that needs no exchange key gets to see of the environment.
+def child_environment(environ: Mapping[str, str], *further: str) -> dict[str, str]:
+    """What a child sees of our environment: where programs and words are, and no secret.
+
+    What is not known to be needed stays here, because no list of secret names is ever complete.
 
     Args:
         environ: ours.
-        secret_names: further names that the configuration says hold secrets.
+        further: names of variables that this child needs as well.
     """
-    secret = _SECRET_VARIABLES | set(secret_names)
     return {
         name: value
         for name, value in environ.items()
-        if name not in secret and not name.startswith(_SECRET_PREFIXES)
+        if name in _PASSED_ON or name in further or name.startswith(_PASSED_ON_PREFIXES)
     }
