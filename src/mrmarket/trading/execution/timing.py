@@ -28,3 +28,7 @@ class Timing:
     """Stopping reports what remains after this."""
     poll_ns: int = 100 * NS_PER_MS
     """How often stopping looks again."""
+    tick_ns: int = 50 * NS_PER_MS
+    """How often a run looks whether time alone has made something due."""
+    maintenance_ns: int = 100 * NS_PER_MS
+    """How often a run asks whether a comparison with the venue is due."""
