@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from mrmarket.core.clock import Clock
 from mrmarket.trading.execution.account import Account
+from mrmarket.trading.execution.dead_man import DeadMan
 from mrmarket.trading.execution.desk import DeskListener, OrderDesk
 from mrmarket.trading.execution.differ import RefreshRules
 from mrmarket.trading.execution.executor import Executor
 from mrmarket.trading.execution.fact_writer import FactWriter
 from mrmarket.trading.execution.journal import OrderJournal
+from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.order_id import OrderIds
 from mrmarket.trading.execution.order_table import OrderTable
 from mrmarket.trading.execution.reconciler import Reconciler, Sleep
@@ -30,6 +32,7 @@ class Execution:
     desk: OrderDesk
     executor: Executor
     reconciler: Reconciler
+    dead_man: DeadMan
 
 
 def assemble(
@@ -48,6 +51,8 @@ def assemble(
     world: Clock,
     double_mid: Callable[[], int | None],
     sleep: Sleep,
+    guard: LeaseGuard | None = None,
+    dead_man_s: float = 0,
 ) -> Execution:
     """Put it together; nothing is sent.
 
@@ -66,6 +71,8 @@ def assemble(
         world: the strategy's clock, for the ages of orders.
         double_mid: twice the mid in ticks, for the record of a fill.
         sleep: how stopping waits between two looks.
+        guard: whether this process still holds the run's lease; None always does.
+        dead_man_s: countdown of the venue's dead man's switch; 0 leaves it alone.
     """
     instrument = venue.instrument(symbol)
     facts = FactWriter(journal, stream, listener.on_fault)
@@ -94,8 +101,10 @@ def assemble(
         kind=kind,
         wall=wall,
         timing=timing,
+        guard=guard,
     )
     reconciler = Reconciler(
         venue, desk, executor, account, journal, stream, wall=wall, timing=timing, sleep=sleep
     )
-    return Execution(facts, table, account, desk, executor, reconciler)
+    dead_man = DeadMan(venue, symbol, wall, countdown_s=dead_man_s, sleep=sleep)
+    return Execution(facts, table, account, desk, executor, reconciler, dead_man)

@@ -6,7 +6,7 @@ the cancelled order is proven closed. An order whose fate is in doubt keeps its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -111,8 +111,21 @@ def _cancels(targets: TargetQuotes, live: Sequence[LiveOrder], rules: RefreshRul
         verdict = _verdict(each, wanted.pop(each.order.slot, None), rules, hold=targets.hold)
         if verdict is not None and _may_cancel(each, rules):
             cancels.append(verdict)
-    cancels.sort(key=lambda cancellation: not cancellation.urgent)
+    if len(cancels) > 1:
+        depth = _depths(each.order for each in cancels)
+        cancels.sort(key=lambda each: (not each.urgent, depth[each.order.client_order_id]))
     return cancels
+
+
+def _depths(orders: Iterable[Order]) -> dict[str, int]:
+    """How many orders of its side stand nearer to the touch: those are hit first, so they go first."""
+    nearest = sorted(orders, key=lambda order: -order.price_ticks * order.side.sign)
+    counts = {Side.BUY: 0, Side.SELL: 0}
+    depths: dict[str, int] = {}
+    for order in nearest:
+        depths[order.client_order_id] = counts[order.side]
+        counts[order.side] += 1
+    return depths
 
 
 def _placements(

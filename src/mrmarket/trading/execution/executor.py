@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from mrmarket.core.clock import NS_PER_S, Clock
 from mrmarket.trading.execution.account import Account
@@ -12,20 +12,29 @@ from mrmarket.trading.execution.desk import DeskListener, OrderDesk
 from mrmarket.trading.execution.differ import Allowance, Plan, RefreshRules, plan
 from mrmarket.trading.execution.fact_writer import FactWriter
 from mrmarket.trading.execution.latency import LatencyHistogram
+from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.risk.pretrade import MarketTop, PreTradeCheck
 from mrmarket.trading.execution.targets import Quote, TargetQuotes
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.venue.port import (
     AuthenticationRefusedError,
+    CancelsAll,
+    Capability,
     NewOrder,
+    NotSentError,
     OrderKind,
     OrderRefusedError,
     RateLimitedError,
     UnknownOrderError,
     Venue,
     VenueError,
+    require_permit,
+    send_permit,
 )
+
+_AT_ONCE: Final = 10
+"""More cancels than this go as one request where the venue has one for all."""
 
 
 @runtime_checkable
@@ -40,7 +49,8 @@ class Executor:
     """Places and cancels. Nothing a venue does is raised into the strategy.
 
     A request without an answer leaves its order in doubt: the slot stays blocked until the
-    reconciler has proof. Nothing is ever sent twice under one id.
+    reconciler has proof. Nothing is ever sent twice under one id, and no order leaves this process once
+    the run's lease has lapsed, however long its request has waited for anything.
     """
 
     def __init__(
@@ -56,7 +66,9 @@ class Executor:
         kind: OrderKind,
         wall: Clock,
         timing: Timing,
+        guard: LeaseGuard | None = None,
     ) -> None:
+        """`guard` says whether this process may still send; None always may."""
         self.latency = LatencyHistogram()
         """From a book event to the hand-over of the order it caused to the venue's HTTP client."""
         self.follow_up = LatencyHistogram()
@@ -72,6 +84,10 @@ class Executor:
         """By the wall clock: the venue wants no placement before."""
         self.banned_until_ns = 0
         """By the wall clock: the venue has banned us until then."""
+        self.lapsed = 0
+        """Orders that were held back because the lease had lapsed."""
+        self.alone = False
+        """Whether the last comparison found nobody else's orders on this pair and account."""
         self._venue = venue
         self._desk = desk
         self._facts = facts
@@ -82,6 +98,7 @@ class Executor:
         self._kind = kind
         self._wall = wall
         self._timing = timing
+        self._guard = guard
         self._tasks: set[asyncio.Task[None]] = set()
         self._blocked_until_ns: dict[str, int] = {}
         self._refused_in_a_row: dict[str, int] = {}
@@ -96,6 +113,11 @@ class Executor:
         """Requests without an answer yet."""
         return len(self._tasks)
 
+    @property
+    def may_send(self) -> bool:
+        """Whether the run's lease still allows orders to be placed; cancels always may go."""
+        return self._guard is None or self._guard.is_valid
+
     def apply(
         self, targets: TargetQuotes, top: MarketTop | None, cause_ns: int, *, by_book: bool = False
     ) -> Plan:
@@ -108,11 +130,15 @@ class Executor:
         now_ns = self._wall.now_ns()
         live = self._desk.table.live()
         # A fill that is not yet on the disk is not yet known to the strategy, so its wishes are out of date.
-        may_place = top is not None and not self._facts.urgent_pending and now_ns >= self.paused_until_ns
+        may_place = (
+            top is not None
+            and not self._facts.urgent_pending
+            and now_ns >= self.paused_until_ns
+            and self.may_send
+        )
         allowance = Allowance(placements=1_000 if may_place else 0, blocked_until_ns=self._blocked_until_ns)
         todo = plan(targets, live, self._rules, now_ns, allowance)
-        for cancellation in todo.cancels:
-            self.cancel(cancellation.order)
+        self.cancel_all([cancellation.order for cancellation in todo.cancels])
         if not todo.placements or top is None:
             return todo
         holdings = self._account.holdings(each.order for each in live)
@@ -133,6 +159,16 @@ class Executor:
         if current is not None:
             self.cancels_sent += 1
             self._start(self._send_cancel(current))
+
+    def cancel_all(self, orders: Sequence[Order]) -> None:
+        """Cancel these, the first ones first; by one request where that is shorter and hits nobody else's."""
+        if len(orders) > _AT_ONCE and self._may_sweep(orders):
+            marked = [order for each in orders if (order := self._desk.cancelling(each.client_order_id))]
+            self.cancels_sent += len(marked)
+            self._start(self._send_sweep(marked))
+            return
+        for order in orders:
+            self.cancel(order)
 
     def cancel_stray(self, client_order_id: str, venue_order_id: str) -> None:
         """Cancel an order that lives at the venue although it should not."""
@@ -181,11 +217,16 @@ class Executor:
             price_ticks=order.price_ticks,
             size_lots=order.size_lots,
         )
-        self.placed += 1
-        if not self._venue_tells:
-            self.handed(key, self._wall.monotonic_ns())
+        permit = send_permit.set(None if self._guard is None else self._permits)
         try:
+            require_permit(self._venue.name, f"place {key}")
+            self.placed += 1
+            if not self._venue_tells:
+                self.handed(key, self._wall.monotonic_ns())
             report = await self._venue.place(request)
+        except NotSentError as error:
+            self.lapsed += 1
+            self._desk.refused(key, error.code, error.detail)
         except OrderRefusedError as error:
             self._rest(slot)
             self._desk.refused(key, error.code, error.detail)
@@ -208,6 +249,7 @@ class Executor:
             else:
                 self._refused_in_a_row.pop(slot, None)
         finally:
+            send_permit.reset(permit)
             self._causes.pop(key, None)
 
     async def _send_cancel(self, order: Order) -> None:
@@ -228,6 +270,40 @@ class Executor:
         else:
             self._desk.merge(report)
             await self._follow_up()
+
+    async def _send_sweep(self, orders: Sequence[Order]) -> None:
+        venue = self._venue
+        assert isinstance(venue, CancelsAll)  # noqa: S101 - `_may_sweep` has seen to it
+        left = {order.client_order_id for order in orders}
+        doubted = True
+        try:
+            for report in await venue.cancel_all(self._desk.instrument.symbol):
+                self._desk.merge(report)
+                left.discard(report.client_order_id)
+        except RateLimitedError as error:
+            self._pause(error)
+            doubted = False
+        except AuthenticationRefusedError as error:
+            self._listener.on_fault(error)
+        except VenueError:
+            # No answer, or nothing was open any more: a look at the open orders tells.
+            doubted = True
+        except Exception as error:  # noqa: BLE001 - a bug in an adapter leaves the orders where they were
+            self._listener.on_fault(error)
+        for client_order_id in left:
+            self._desk.doubt_cancel(client_order_id, doubted=doubted)
+        self._listener.on_answer()
+
+    def _may_sweep(self, orders: Sequence[Order]) -> bool:
+        return (
+            self.alone
+            and len(orders) == len(self._desk.table)
+            and Capability.CANCEL_ALL in self._venue.capabilities
+            and isinstance(self._venue, CancelsAll)
+        )
+
+    def _permits(self) -> bool:
+        return self.may_send
 
     async def _follow_up(self) -> None:
         """Decide at once and send the first order from this very task.

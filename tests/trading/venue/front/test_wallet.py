@@ -125,7 +125,7 @@ def test_a_key_says_what_it_may_do(wallet: Wallet) -> None:
 def test_the_angel_cancels_and_never_places(wallet: Wallet) -> None:
     """It sees and cancels the account's orders; placing and trying out an order are refused with -2015."""
     order = wallet.desk.place("alice", Side.BUY, BEST_BID - 100, 1_000)
-    fields = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+    fields: dict[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
     fields |= {"quantity": "0.001", "price": "59000"}
     for path in ("/api/v3/order", "/api/v3/order/test"):
         status, body = wallet.call("POST", path, ANGEL, **fields)
