@@ -61,10 +61,12 @@ class Account:
 
     def holdings(self, open_orders: Iterable[Order]) -> Holdings:
         """What may be spent next to these orders."""
-        base_reserved, grains_reserved, lots_bought = 0, 0, 0
+        base_reserved, grains_reserved, lots_bought, grains_offered, count = 0, 0, 0, 0, 0
         for order in open_orders:
+            count += 1
             if order.side is Side.SELL:
                 base_reserved += order.remaining_lots
+                grains_offered += order.remaining_lots * order.price_ticks
             else:
                 grains_reserved += order.remaining_lots * order.price_ticks
                 lots_bought += order.remaining_lots
@@ -79,6 +81,8 @@ class Account:
             base_total=base_total,
             quote_total=quote_total,
             base_pending=instrument.size(lots_bought),
+            open_orders=count,
+            open_notional=(grains_reserved + grains_offered) * instrument.grain,
         )
 
     def _total(self, asset: str) -> Decimal:

@@ -17,6 +17,7 @@ from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.order_id import OrderIds
 from mrmarket.trading.execution.order_table import OrderTable
 from mrmarket.trading.execution.reconciler import Reconciler, Sleep
+from mrmarket.trading.execution.risk.gate import RiskGate
 from mrmarket.trading.execution.risk.pretrade import PreTradeCheck, RiskLimits
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.venue.port import OrderKind, Venue
@@ -33,6 +34,7 @@ class Execution:
     executor: Executor
     reconciler: Reconciler
     dead_man: DeadMan
+    check: PreTradeCheck
 
 
 def assemble(
@@ -53,6 +55,7 @@ def assemble(
     sleep: Sleep,
     guard: LeaseGuard | None = None,
     dead_man_s: float = 0,
+    gate: RiskGate | None = None,
 ) -> Execution:
     """Put it together; nothing is sent.
 
@@ -73,6 +76,7 @@ def assemble(
         sleep: how stopping waits between two looks.
         guard: whether this process still holds the run's lease; None always does.
         dead_man_s: countdown of the venue's dead man's switch; 0 leaves it alone.
+        gate: applies the risk state to what is wanted; None is always active.
     """
     instrument = venue.instrument(symbol)
     facts = FactWriter(journal, stream, listener.on_fault)
@@ -90,21 +94,23 @@ def assemble(
         listener=listener,
         double_mid=double_mid,
     )
+    check = PreTradeCheck(instrument, limits, gate.context if gate is not None else None)
     executor = Executor(
         venue,
         desk,
         facts,
         account,
-        PreTradeCheck(instrument, limits),
+        check,
         listener,
         rules=rules,
         kind=kind,
         wall=wall,
         timing=timing,
         guard=guard,
+        gate=gate,
     )
     reconciler = Reconciler(
         venue, desk, executor, account, journal, stream, wall=wall, timing=timing, sleep=sleep
     )
     dead_man = DeadMan(venue, symbol, wall, countdown_s=dead_man_s, sleep=sleep)
-    return Execution(facts, table, account, desk, executor, reconciler, dead_man)
+    return Execution(facts, table, account, desk, executor, reconciler, dead_man, check)

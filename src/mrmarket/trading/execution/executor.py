@@ -14,7 +14,8 @@ from mrmarket.trading.execution.fact_writer import FactWriter
 from mrmarket.trading.execution.latency import LatencyHistogram
 from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.order import Order, OrderStage
-from mrmarket.trading.execution.risk.pretrade import MarketTop, PreTradeCheck
+from mrmarket.trading.execution.risk.gate import RiskGate
+from mrmarket.trading.execution.risk.pretrade import MarketTop, PreTradeCheck, Refusal
 from mrmarket.trading.execution.targets import Quote, TargetQuotes
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.venue.port import (
@@ -67,8 +68,9 @@ class Executor:
         wall: Clock,
         timing: Timing,
         guard: LeaseGuard | None = None,
+        gate: RiskGate | None = None,
     ) -> None:
-        """`guard` says whether this process may still send; None always may."""
+        """`guard` says whether this process may still send; None always may. `gate`: the risk state."""
         self.latency = LatencyHistogram()
         """From a book event to the hand-over of the order it caused to the venue's HTTP client."""
         self.follow_up = LatencyHistogram()
@@ -99,6 +101,7 @@ class Executor:
         self._wall = wall
         self._timing = timing
         self._guard = guard
+        self._gate = gate
         self._tasks: set[asyncio.Task[None]] = set()
         self._blocked_until_ns: dict[str, int] = {}
         self._refused_in_a_row: dict[str, int] = {}
@@ -129,6 +132,9 @@ class Executor:
         histogram = self.latency if by_book else self.follow_up
         now_ns = self._wall.now_ns()
         live = self._desk.table.live()
+        if self._gate is not None:
+            short = self._desk.table.short_of_fills()
+            targets = self._gate.allowed(targets, [each.order for each in live], short, top)
         # A fill that is not yet on the disk is not yet known to the strategy, so its wishes are out of date.
         may_place = (
             top is not None
@@ -149,9 +155,19 @@ class Executor:
                 self.check_refusals.pop(quote.slot, None)
                 passed.append(quote)
             else:
-                self.check_refusals[quote.slot] = reason
+                self.check_refusals[quote.slot] = reason.text
         placed = passed if self._place(passed, cause_ns, histogram) else []
         return Plan(todo.cancels, tuple(placed), todo.waiting)
+
+    def take(self, quote: Quote, kind: OrderKind, top: MarketTop) -> Refusal | None:
+        """Send one order outside the targets (to flatten); returns why it was held back, if it was."""
+        orders = self._desk.table.open()
+        if self._gate is not None:
+            self._gate.allowed(TargetQuotes(), orders, self._desk.table.short_of_fills(), top)
+        refused = self._check.refusal(quote, kind, top, self._account.holdings(orders))
+        if refused is None:
+            self._place([quote], self._wall.monotonic_ns(), self.follow_up, kind)
+        return refused
 
     def cancel(self, order: Order) -> None:
         """Send a cancel; the answer goes to the desk."""
@@ -192,9 +208,15 @@ class Executor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _place(self, quotes: Sequence[Quote], cause_ns: int, histogram: LatencyHistogram) -> bool:
+    def _place(
+        self,
+        quotes: Sequence[Quote],
+        cause_ns: int,
+        histogram: LatencyHistogram,
+        kind: OrderKind | None = None,
+    ) -> bool:
         try:
-            orders = self._desk.open_orders(quotes, self._kind)
+            orders = self._desk.open_orders(quotes, kind or self._kind)
         except Exception as error:  # noqa: BLE001 - an intent that was not written must stop the run, whatever the cause
             self._listener.on_fault(error)
             return False
