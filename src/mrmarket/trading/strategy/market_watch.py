@@ -10,8 +10,9 @@ from mrmarket.core.side import Side
 from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.risk.pretrade import MarketTop
+from mrmarket.trading.market.estimators.markout import MarkoutTracker
+from mrmarket.trading.market.estimators.volatility import VolatilityEstimator
 from mrmarket.trading.market.event import EventKind, Level, MarketEvent
-from mrmarket.trading.market.signals import MarkoutTracker, VolatilityEstimator
 from mrmarket.trading.strategy.port import MarketView
 from mrmarket.trading.venue.book_tracker import BookTracker
 
