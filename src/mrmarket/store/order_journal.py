@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -45,3 +45,33 @@ class OrderRecord(OrderIntent, frozen=True, kw_only=True):
     def is_open(self) -> bool:
         """Whether the order may still stand at the venue."""
         return self.state not in FINAL_STATES
+
+
+def new_order(intent: OrderIntent) -> OrderRecord:
+    """An intent of which nothing is known yet."""
+    return OrderRecord(
+        **msgspec.structs.asdict(intent),
+        venue_order_id="",
+        state=NEW_STATE,
+        filled_lots=0,
+        updated_ns=intent.created_ns,
+    )
+
+
+def read_order(row: tuple[Any, ...]) -> OrderRecord:
+    """An order from its row: the table's columns in the table's order."""
+    return OrderRecord(
+        client_order_id=row[0],
+        stream=row[1],
+        symbol=row[2],
+        slot=row[3],
+        side=Side(row[4]),
+        kind=row[5],
+        price_ticks=row[6],
+        size_lots=row[7],
+        created_ns=row[8],
+        venue_order_id=row[9],
+        state=row[10],
+        filled_lots=row[11],
+        updated_ns=row[12],
+    )

@@ -35,6 +35,12 @@ MONEY: Final = "money"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
+DUPLICATE: Final = errors.UniqueViolation
+"""What the driver raises where a key is taken."""
+
+REFUSED: Final = (errors.IntegrityError, errors.DataError)
+"""What the driver raises where a row breaks a rule of its table."""
+
 _CONNECT_TIMEOUT_S: Final = 10
 _LOCK_TIMEOUT_MS: Final = 2_000
 _NO_ANSWER_MS: Final = 30_000
@@ -51,6 +57,7 @@ _GONE: Final = (
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.IdleSessionTimeout,
+    errors.IdleInTransactionSessionTimeout,
 )
 _DAMAGED: Final = (errors.DataCorrupted, errors.IndexCorrupted)
 
@@ -64,6 +71,7 @@ def connect(
     durable: bool = True,
     connect_timeout_s: int = _CONNECT_TIMEOUT_S,
     lock_timeout_ms: int = _LOCK_TIMEOUT_MS,
+    idle_timeout_ms: int = 0,
 ) -> Connection:
     """Open a connection without implicit transactions, whose commits are durable when they return.
 
@@ -73,6 +81,7 @@ def connect(
         durable: False for commits that do not wait for the server's disk.
         connect_timeout_s: how long to wait for the server, at least 2.
         lock_timeout_ms: how long to wait for others' locks.
+        idle_timeout_ms: how long a transaction may wait for its client before the server ends it; 0 for ever.
 
     Raises:
         StoreError: one of its subclasses, by what the server or the driver said.
@@ -91,6 +100,7 @@ def connect(
     try:
         connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
         connection.execute(f"SET lock_timeout = {int(lock_timeout_ms)}".encode())
+        connection.execute(f"SET idle_in_transaction_session_timeout = {int(idle_timeout_ms)}".encode())
         # A server may be set up to acknowledge commits before they are on its disk.
         connection.execute(b"SET synchronous_commit = on" if durable else b"SET synchronous_commit = off")
         # Amounts come as the text that SQLite would have kept, not as Decimal.

@@ -21,7 +21,9 @@ _T = TypeVar("_T")
 _FIRST_PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 1.0
 _CONNECT_TIMEOUT_S: Final = 2
-_LOCK_TIMEOUT_MS: Final = 500
+_LOCK_TIMEOUT_MS: Final = 2_500
+_IDLE_TIMEOUT_MS: Final = 1_500
+"""A process that freezes inside a transaction loses it before others' patience with its locks ends."""
 
 
 class PostgresPool:
@@ -88,6 +90,7 @@ class PostgresPool:
             except DatabaseDisconnectedError:
                 if self._closed or time.monotonic() + pause >= give_up:
                     raise
+            self._drop_idle()
             again = True
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -165,19 +168,28 @@ class PostgresPool:
             raise
 
     def _give_back(self, connection: Connection | None) -> None:
-        if connection is not None and not connection.broken and not connection.closed:
-            if connection.info.transaction_status:
-                # Whatever has failed in the middle is undone before anybody else comes.
+        if connection is not None and connection.info.transaction_status:
+            # Whatever failed in the middle is undone before anybody else comes.
+            try:
                 with postgres_errors(self.place):
                     connection.rollback()
+            except StoreError:
+                connection.close()
         with self._changed:
             self._free += 1
-            if connection is not None and not connection.broken and not connection.closed:
+            if connection is not None and not connection.closed:
                 if self._closed:
                     connection.close()
                 else:
                     self._idle.append(connection)
             self._changed.notify()
+
+    def _drop_idle(self) -> None:
+        # They were lost together with the one that was in use.
+        with self._changed:
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
 
     def _connect(self) -> Connection:
         return connect(
@@ -186,6 +198,7 @@ class PostgresPool:
             durable=self._durable,
             connect_timeout_s=_CONNECT_TIMEOUT_S,
             lock_timeout_ms=_LOCK_TIMEOUT_MS,
+            idle_timeout_ms=_IDLE_TIMEOUT_MS,
         )
 
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from mrmarket.core.events import Fact, decode_fact, encode_fact
+from mrmarket.core.events import Fact
 from mrmarket.store.database import Database
-from mrmarket.store.errors import DatabaseDamagedError, StaleFenceError
-from mrmarket.store.event_log import LogCheck, LoggedFact, LogHead, chain_hash, genesis_hash, natural_key
+from mrmarket.store.errors import StaleFenceError
+from mrmarket.store.event_log import (
+    LogCheck,
+    LoggedFact,
+    LogHead,
+    chained,
+    empty_head,
+    kind_of,
+    natural_key,
+    read_row,
+    verify_streams,
+)
 from mrmarket.store.leases import UNFENCED, Leases
 
 _INSERT: Final = (
@@ -21,6 +29,10 @@ _INSERT: Final = (
 )
 _SELECT: Final = "SELECT stream, epoch, seq, at_ns, payload, hash FROM events WHERE stream = ? "
 _HEAD: Final = "SELECT seq, epoch, hash FROM events WHERE stream = ? ORDER BY seq DESC LIMIT 1"
+_PAGE: Final = (
+    "SELECT seq, epoch, at_ns, kind, natural_key, payload, hash FROM events"
+    " WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1000"
+)
 _LENGTH: Final = "SELECT max(seq) FROM events WHERE stream = ?"
 
 
@@ -51,7 +63,7 @@ class SqliteEventLog:
             _SELECT + "AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
             (stream, after_seq, self._durable(stream), limit),
         )
-        return [self._logged(row) for row in rows]
+        return [read_row(self._database.path, row) for row in rows]
 
     def latest(self, stream: str, limit: int, kinds: Sequence[str]) -> list[LoggedFact]:
         """The newest facts of a stream, newest first."""
@@ -60,7 +72,7 @@ class SqliteEventLog:
             _SELECT + among + "AND seq <= ? ORDER BY seq DESC LIMIT ?",
             (stream, *kinds, self._durable(stream), limit),
         )
-        return [self._logged(row) for row in rows]
+        return [read_row(self._database.path, row) for row in rows]
 
     def head(self, stream: str) -> LogHead:
         """Where a stream ends, on the disk."""
@@ -68,7 +80,7 @@ class SqliteEventLog:
             "SELECT seq, epoch, hash FROM events WHERE stream = ? AND seq = ?",
             (stream, self._durable(stream)),
         )
-        return LogHead(seq=rows[0][0], epoch=rows[0][1], hash=rows[0][2]) if rows else _empty(stream)
+        return LogHead(seq=rows[0][0], epoch=rows[0][1], hash=rows[0][2]) if rows else empty_head(stream)
 
     def streams(self) -> list[str]:
         """Names of all streams that hold a fact."""
@@ -79,61 +91,34 @@ class SqliteEventLog:
         damage = self._database.read("PRAGMA integrity_check(1)")[0][0]
         if damage != "ok":
             return LogCheck(ok=False, streams=0, facts=0, reason=str(damage))
-        streams = self.streams()
-        facts = 0
-        for stream in streams:
-            previous = genesis_hash(stream)
-            seq = 0
-            while rows := self._database.read(
-                "SELECT seq, epoch, at_ns, kind, natural_key, payload, hash FROM events"
-                " WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1000",
-                (stream, seq),
-            ):
-                for row in rows:
-                    seq += 1
-                    reason = _fault(previous, seq, row)
-                    if reason is not None:
-                        return LogCheck(
-                            ok=False,
-                            streams=len(streams),
-                            facts=facts,
-                            first_bad_stream=stream,
-                            first_bad_seq=seq,
-                            reason=reason,
-                        )
-                    previous = row[6]
-                    facts += 1
-        return LogCheck(ok=True, streams=len(streams), facts=facts)
+        return verify_streams(self.streams(), lambda stream, seq: self._database.read(_PAGE, (stream, seq)))
 
     def _commit(self, stream: str, facts: Sequence[Fact]) -> list[LoggedFact]:
         epoch = self._leases.held(stream)
-        logged: list[LoggedFact] = []
         with self._database.writing() as connection:
             if connection.execute("SELECT " + UNFENCED.format("?1"), (stream,)).fetchone()[0]:
                 raise StaleFenceError(self._database.path, stream, epoch)
             row = connection.execute(_HEAD, (stream,)).fetchone()
-            seq, previous = (row[0], row[2]) if row else (0, genesis_hash(stream))
-            for fact in facts:
-                key = natural_key(fact)
-                if key is not None and _known(connection, key):
-                    continue
-                seq += 1
-                payload = encode_fact(fact)
-                previous = chain_hash(previous, epoch, seq, payload)
-                connection.execute(
-                    _INSERT, (stream, seq, epoch, fact.at_ns, _kind(fact), key, payload, previous)
-                )
-                logged.append(
-                    LoggedFact(
-                        stream=stream,
-                        epoch=epoch,
-                        seq=seq,
-                        at_ns=fact.at_ns,
-                        fact=fact,
-                        payload=payload,
-                        hash=previous,
+            head = LogHead(seq=row[0], epoch=row[1], hash=row[2]) if row else empty_head(stream)
+            keys = [key for fact in facts if (key := natural_key(fact)) is not None]
+            known = {key for key in keys if _known(connection, key)}
+            logged = chained(stream, epoch, head, facts, known)
+            connection.executemany(
+                _INSERT,
+                [
+                    (
+                        stream,
+                        fact.seq,
+                        epoch,
+                        fact.at_ns,
+                        kind_of(fact.fact),
+                        natural_key(fact.fact),
+                        fact.payload,
+                        fact.hash,
                     )
-                )
+                    for fact in logged
+                ],
+            )
         return logged
 
     def _durable(self, stream: str) -> int:
@@ -158,41 +143,6 @@ class SqliteEventLog:
             for row in self._database.read("SELECT stream, max(seq) FROM events GROUP BY stream")
         ]
 
-    def _logged(self, row: tuple[Any, ...]) -> LoggedFact:
-        stream, epoch, seq, at_ns, payload, digest = row
-        try:
-            fact = decode_fact(payload)
-        except msgspec.MsgspecError as error:
-            raise DatabaseDamagedError(
-                self._database.path, f"event {seq} of stream {stream!r}: {error}"
-            ) from error
-        return LoggedFact(
-            stream=stream, epoch=epoch, seq=seq, at_ns=at_ns, fact=fact, payload=payload, hash=digest
-        )
-
-
-def _empty(stream: str) -> LogHead:
-    return LogHead(seq=0, epoch=0, hash=genesis_hash(stream))
-
-
-def _kind(fact: Fact) -> str:
-    return str(fact.__struct_config__.tag)
-
 
 def _known(connection: sqlite3.Connection, key: str) -> bool:
     return connection.execute("SELECT 1 FROM events WHERE natural_key = ?", (key,)).fetchone() is not None
-
-
-def _fault(previous: bytes, wanted_seq: int, row: tuple[Any, ...]) -> str | None:
-    seq, epoch, at_ns, kind, key, payload, digest = row
-    if seq != wanted_seq:
-        return f"event {wanted_seq} is missing"
-    if chain_hash(previous, epoch, seq, payload) != digest:
-        return "hash does not match the content"
-    try:
-        fact = decode_fact(payload)
-    except msgspec.MsgspecError as error:
-        return f"payload cannot be read: {error}"
-    if (at_ns, kind, key) != (fact.at_ns, _kind(fact), natural_key(fact)):
-        return "a column differs from the payload"
-    return None

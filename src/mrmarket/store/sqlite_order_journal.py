@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from mrmarket.core.errors import InvalidInputError
-from mrmarket.core.side import Side
 from mrmarket.store.database import Database
 from mrmarket.store.errors import DuplicateIntentError, StaleFenceError, UnknownIntentError
 from mrmarket.store.leases import UNFENCED, Leases
-from mrmarket.store.order_journal import NEW_STATE, OrderIntent, OrderRecord
+from mrmarket.store.order_journal import NEW_STATE, OrderIntent, OrderRecord, read_order
 
 _SEQUENCE_BLOCK: Final = 1_000
 
@@ -87,12 +86,12 @@ class SqliteOrderJournal:
     def order(self, client_order_id: str) -> OrderRecord | None:
         """One order by our id."""
         rows = self._database.read(_SELECT + "client_order_id = ?", (client_order_id,))
-        return _record(rows[0]) if rows else None
+        return read_order(rows[0]) if rows else None
 
     def open_intents(self, stream: str) -> list[OrderRecord]:
         """Every order of a stream that may still stand at the venue, oldest first."""
         rows = self._database.read(_SELECT + f"stream = ? AND {_OPEN} ORDER BY created_ns, rowid", (stream,))
-        return [_record(row) for row in rows]
+        return [read_order(row) for row in rows]
 
     def orders(self, stream: str, *, open_only: bool, limit: int) -> list[OrderRecord]:
         """The newest orders of a stream, newest first."""
@@ -100,7 +99,7 @@ class SqliteOrderJournal:
         rows = self._database.read(
             _SELECT + f"stream = ?{only} ORDER BY created_ns DESC, rowid DESC LIMIT ?", (stream, limit)
         )
-        return [_record(row) for row in rows]
+        return [read_order(row) for row in rows]
 
     def next_sequence(self, stream: str) -> int:
         """A number this stream never had before, from 1 on, rising; numbers are lost when a process dies."""
@@ -123,21 +122,3 @@ class SqliteOrderJournal:
 
     def _stale(self, stream: str) -> StaleFenceError:
         return StaleFenceError(self._database.path, stream, self._leases.held(stream))
-
-
-def _record(row: tuple[Any, ...]) -> OrderRecord:
-    return OrderRecord(
-        client_order_id=row[0],
-        stream=row[1],
-        symbol=row[2],
-        slot=row[3],
-        side=Side(row[4]),
-        kind=row[5],
-        price_ticks=row[6],
-        size_lots=row[7],
-        created_ns=row[8],
-        venue_order_id=row[9],
-        state=row[10],
-        filled_lots=row[11],
-        updated_ns=row[12],
-    )
