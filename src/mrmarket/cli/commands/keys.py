@@ -168,6 +168,7 @@ def rekey(
     With [keys] key_file the new master key is generated and takes the file's place. Otherwise it comes
     from --new-key-file, from MRMARKET_KEY_NEW, or from a prompt.
     """
+    from mrmarket.services.keys.errors import NewMasterKeyMissingError
     from mrmarket.services.keys.key_source import NEW_VARIABLE, KeyInFile
     from mrmarket.services.keys.master_key import generate
     from mrmarket.services.keys.secret import Secret
@@ -182,8 +183,10 @@ def rekey(
         new, where = Secret(os.environ[NEW_VARIABLE].strip()), NEW_VARIABLE
     elif isinstance(source, KeyInFile) and settings.keys.key_file:
         home, new, where = source, generate(os.urandom), str(source.path)
-    else:
+    elif sys.stdin.isatty():
         new, where = _asked_master("New master key", twice=True), "the prompt"
+    else:
+        raise NewMasterKeyMissingError
     count = store.rekey(new, home)
     if json:
         print_json({"sealed_anew": count, "master_key": where})
@@ -244,6 +247,7 @@ def _asked_master(words: str, *, twice: bool) -> Secret:
 
 
 def _given(settings: Config, *, stdin: bool, env: bool) -> Credentials:
+    from mrmarket.services.keys.errors import KeyTextRefusedError
     from mrmarket.services.keys.key_store import Credentials
     from mrmarket.services.keys.secret import Secret
     from mrmarket.services.keys.typed import read_credentials
@@ -254,23 +258,15 @@ def _given(settings: Config, *, stdin: bool, env: bool) -> Credentials:
         venue = settings.venue
         names = (venue.api_key_env, venue.api_secret_env, venue.api_password_env)
         return Credentials(*(Secret(os.environ.get(name, "")) for name in names))
-    ask = [("Key", ...), ("Secret", ...), ("Passphrase (empty for none)", "")]
-    return Credentials(
-        *(
-            Secret(
-                str(
-                    typer.prompt(
-                        words,
-                        hide_input=True,
-                        err=True,
-                        default=None if least is ... else least,
-                        show_default=False,
-                    )
-                )
-            )
-            for words, least in ask
-        )
-    )
+    if not sys.stdin.isatty():
+        raise KeyTextRefusedError("input", "there is no terminal to ask on; give --stdin or --env")
+    return Credentials(_asked("Key"), _asked("Secret"), _asked("Passphrase (empty for none)", default=""))
+
+
+def _asked(words: str, default: str | None = None) -> Secret:
+    from mrmarket.services.keys.secret import Secret
+
+    return Secret(str(typer.prompt(words, hide_input=True, err=True, default=default, show_default=False)))
 
 
 def _inspect(

@@ -67,6 +67,17 @@ class MasterKeyMissingError(KeyStoreError):
         )
 
 
+class NewMasterKeyMissingError(KeyStoreError):
+    """Nobody told the next master key."""
+
+    code = "new_master_key_missing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no new master key: set MRMARKET_KEY_NEW, give --new-key-file, or run the command on a terminal"
+        )
+
+
 class WrongMasterKeyError(KeyStoreError):
     """The master key does not open this file."""
 

@@ -37,18 +37,20 @@ def read_private(path: Path, most_bytes: int, *, credential: bool = False) -> by
         raise
     except OSError as error:
         raise KeyFileError(path, f"cannot be read ({error.strerror})") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyFileError(path, "is no ordinary file")
         if status.st_mode & (_OTHERS_OF_A_CREDENTIAL if credential else _OTHERS):
             raise KeysExposedError(path)
         if status.st_uid not in (os.geteuid(), 0):
             raise KeyFileError(path, "belongs to another user; make it yours with chown")
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             content = file.read(most_bytes + 1)
-        except OSError as error:
-            raise KeyFileError(path, f"cannot be read ({error.strerror})") from error
+    except OSError as error:
+        raise KeyFileError(path, f"cannot be read ({error.strerror})") from error
+    finally:
+        os.close(descriptor)
     if len(content) > most_bytes:
         raise KeyFileError(path, f"is longer than {most_bytes} bytes, so it is not ours")
     return content
