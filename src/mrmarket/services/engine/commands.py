@@ -61,7 +61,10 @@ class CommandDesk:
         host = self._host
         held = [run for run, seat in host.seats.items() if seat.phase is Phase.HELD]
         venues = {f"{_VENUE}{spec.venue}" for spec in host.specs.values()}
-        targets = [INSTANCE, f"{_ENGINE}{host.node}", *sorted(venues), *held]
+        resting = [
+            run for run in host.keeper.setbacks.barred(self._clock.monotonic_ns()) if run not in host.seats
+        ]
+        targets = [INSTANCE, f"{_ENGINE}{host.node}", *sorted(venues), *held, *resting]
         for command in await host.line.call(self._operations.commands, targets):
             if command.id not in self._busy:
                 task = asyncio.create_task(self._carry_out(command), name=f"command {command.id}")
@@ -155,6 +158,14 @@ class CommandDesk:
 
     async def _for_run(self, command: Command) -> str:
         seat = self._host.seats.get(command.target)
+        spec = self._host.specs.get(command.target)
+        if seat is None and spec is not None and command.kind == "resume":
+            await self._call(
+                self._operations.put_run,
+                msgspec.structs.replace(spec, desired=DesiredState.RUNNING, revision=spec.revision + 1),
+            )
+            self._host.hurry()
+            return "it is started again"
         if seat is None or seat.run is None:
             raise CommandRefusedError(command.kind, command.target, "it is not here any more; ask again")
         run, by = seat.run, command.asked_by

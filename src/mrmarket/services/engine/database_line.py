@@ -81,11 +81,13 @@ class DatabaseLine:
             work.add_done_callback(_heard)
             raise
         except StoreError as error:
+            self._hung.pop(name, None)
             if isinstance(error, _ANSWERS):
                 self._silent_since_ns = None
             else:
                 self._failed(began_ns)
             raise
+        self._hung.pop(name, None)
         self._silent_since_ns = None
         return result
 

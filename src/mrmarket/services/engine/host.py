@@ -11,6 +11,7 @@ import structlog
 
 from mrmarket.core.clock import NS_PER_MS, Clock
 from mrmarket.core.notice import NoticeSink, Unheard
+from mrmarket.services.engine.board_sync import BoardSync
 from mrmarket.services.engine.census import Census
 from mrmarket.services.engine.commands import CommandDesk
 from mrmarket.services.engine.database_line import DatabaseLine
@@ -22,6 +23,7 @@ from mrmarket.services.engine.timing import EngineTiming
 from mrmarket.store.errors import LeaseHeldError, StaleFenceError, StoreError
 from mrmarket.store.operations import Beat, DesiredState, OperationsStore, RunReport, RunSpec
 from mrmarket.trading.execution.lease_guard import LeaseGuard
+from mrmarket.trading.execution.risk.board import RiskBoard
 
 _SHUT_S: Final = 30.0
 """Closing waits so long for runs to cancel and prove."""
@@ -48,6 +50,7 @@ class EngineHost:
         role: str = "engine",
         random: Random | None = None,
         notices: NoticeSink | None = None,
+        board: RiskBoard | None = None,
         adopt: bool = False,
         on_run: OnRun | None = None,
         detail: Callable[[], dict[str, Any]] | None = None,
@@ -66,6 +69,7 @@ class EngineHost:
             role: `engine`, or `all` for everything in one process.
             random: spreads engines that would otherwise ask at the same moment.
             notices: who hears of runs that fail and of databases that do not answer.
+            board: this process's restrictions, kept the same as those in the database.
             adopt: whether a run that is handed over leaves its orders standing for the heir.
             on_run: told of runs that come and go.
             detail: what else the sign of life carries.
@@ -91,7 +95,7 @@ class EngineHost:
             clock,
             notices or Unheard(),
             on_run or (lambda _spec, _run, _error: None),
-            self.hurry,
+            self._set_down,
         )
         self.commands = CommandDesk(self, operations, workshop, clock)
         self._operations = operations
@@ -106,6 +110,8 @@ class EngineHost:
         self._started_ms = clock.now_ns() // NS_PER_MS
         self._census = Census(node, self.timing)
         self._specs: dict[str, RunSpec] = {}
+        self._board = None if board is None else BoardSync(board, operations, self.line)
+        self._arrived: set[str] = set()
         self._look_now = asyncio.Event()
         self._closing = False
         self._claiming = ""
@@ -133,6 +139,7 @@ class EngineHost:
 
         Cancelling leaves the runs where they are: `close` or `abandon` comes next.
         """
+        await self._open_board()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._repeat(self._beat, self.timing.beat_s), name=f"{self.node} beat")
             group.create_task(self._repeat(self._renew, self.timing.renew_s), name=f"{self.node} renew")
@@ -168,6 +175,8 @@ class EngineHost:
     async def abandon(self) -> None:
         """Drop every run where it is, as a crash would."""
         self._closing = True
+        if self._board is not None:
+            self._board.close()
         tasks = []
         for seat in self.seats.values():
             seat.ask(Ending.DROP, "abandoned")
@@ -233,6 +242,8 @@ class EngineHost:
         beats = await self.line.call(self._operations.beats)
         leases = await self.line.call(self._leases.leases)
         self._specs = specs
+        for spec in specs.values():
+            self.keeper.setbacks.forgive(spec.id, spec.revision)
         mono_ns, now_ns = self._clock.monotonic_ns(), self._clock.now_ns()
         self._census.see_beats(beats, mono_ns)
         self._follow_specs()
@@ -240,6 +251,9 @@ class EngineHost:
         holders = self._census.holders(wanted, self.seats, leases, now_ns=now_ns, mono_ns=mono_ns)
         if not self._closing:
             await self._place(holders, mono_ns)
+        if self._board is not None:
+            arrived, self._arrived = self._arrived, set()
+            await self._board.look(arrived)
         await self.commands.look()
 
     def _follow_specs(self) -> None:
@@ -289,11 +303,17 @@ class EngineHost:
         self._claiming = ""
         guard.renewed(asked_ns, self.timing.lease_ns)
         self.claims += 1
+        self._arrived.add(spec.id)
         seat = Seat(spec, fence, guard, self._clock.monotonic_ns())
         self.keeper.begin(seat)
         if self._closing:
             seat.ask(Ending.HAND_OVER, "the engine ends")
         _log.info("took a run", run=spec.id, fence=fence, node=self.node)
+
+    def _set_down(self, run: str) -> None:
+        if self._board is not None:
+            self._board.leave(run)
+        self.hurry()
 
     async def _give_back(self, run: str) -> None:
         try:
@@ -302,6 +322,17 @@ class EngineHost:
             _log.info("a lease that was asked for was not given", run=run)
 
     # Beside.
+
+    async def _open_board(self) -> None:
+        """Nothing is claimed before it is known what is halted."""
+        while self._board is not None:
+            try:
+                await self._board.open()
+            except StoreError as error:
+                _log.warning("waits for the restrictions", error=str(error))
+                await asyncio.sleep(self.timing.look_s)
+            else:
+                return
 
     async def _report(self) -> None:
         while True:

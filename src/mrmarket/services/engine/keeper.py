@@ -37,9 +37,9 @@ class Keeper:
         clock: Clock,
         notices: NoticeSink,
         on_run: OnRun,
-        on_end: Callable[[], None],
+        on_end: Callable[[str], None],
     ) -> None:
-        """`seats` is shared with the host; `on_end` is called after a seat is gone."""
+        """`seats` is shared with the host; `on_end` is told the run whose seat is gone."""
         self.handed_over = 0
         """Runs given to another engine or set down on request."""
         self.lost = 0
@@ -84,7 +84,7 @@ class Keeper:
             reason = seat.reason or str(failure or "")
             _log.info("set a run down", run=seat.spec.id, fence=seat.fence, reason=reason)
             self._on_run(seat.spec, None, failure)
-            self._on_end()
+            self._on_end(seat.spec.id)
 
     async def _live(self, seat: Seat) -> None:
         async with self._starting:
@@ -157,14 +157,21 @@ class Keeper:
     def _set_back(self, seat: Seat, failure: Exception) -> None:
         self.failures += 1
         now_ns = self._clock.monotonic_ns()
-        wait_s = self.setbacks.note(seat.spec.id, now_ns - seat.since_ns, now_ns)
+        wait_s = self.setbacks.note(
+            seat.spec.id,
+            failure,
+            revision=seat.spec.revision,
+            lasted_ns=now_ns - seat.since_ns,
+            mono_ns=now_ns,
+        )
+        after = "stays down until you start it" if wait_s is None else f"is tried again in {wait_s:.0f} s"
         _log.error("a run failed", run=seat.spec.id, retry_s=wait_s, exc_info=failure)
         self._notices.notify(
             Notice(
                 key=f"run_failed:{seat.spec.id}",
                 kind="run",
                 severity=Severity.WARNING,
-                title=f"{seat.spec.id} failed and is tried again in {wait_s:.0f} s",
+                title=f"{seat.spec.id} failed and {after}",
                 text=str(failure),
                 at_ms=self._clock.now_ns() // NS_PER_MS,
             )

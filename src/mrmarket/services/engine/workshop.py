@@ -1,0 +1,156 @@
+"""Makes strategy runs out of specifications, on venues that the runs of a process share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from mrmarket.core.clock import Clock
+from mrmarket.core.errors import MrMarketError
+from mrmarket.core.events import Fact
+from mrmarket.core.instrument import Instrument
+from mrmarket.services.engine.commands import CommandRefusedError
+from mrmarket.services.engine.ports import Hosted
+from mrmarket.store.operations import RunSpec
+from mrmarket.store.trading_port import TradingLog
+from mrmarket.trading.execution.lease_guard import LeaseGuard
+from mrmarket.trading.execution.order_id import order_prefix
+from mrmarket.trading.strategy.observer import RunObserver
+from mrmarket.trading.strategy.parameters import Parameters
+from mrmarket.trading.strategy.port import Strategy
+from mrmarket.trading.strategy.pure_market_making import PureMarketMaking
+from mrmarket.trading.strategy.run import StrategyRun
+from mrmarket.trading.venue.port import Venue
+
+_HISTORY_PAGE: Final = 5_000
+PURE_MARKET_MAKING: Final = "pure_market_making"
+
+Maker = Callable[[RunSpec], Strategy]
+"""Makes a strategy; raises where the parameters are no good."""
+
+
+class SpecificationRefusedError(MrMarketError):
+    """A run's specification cannot be run."""
+
+    code = "specification_refused"
+
+    def __init__(self, run: str, problem: str) -> None:
+        self.run = run
+        self.problem = problem
+        super().__init__(f"{run}: {problem}")
+
+
+class Room(Protocol):
+    """Where runs get their venues."""
+
+    async def enter(self, spec: RunSpec, prefix: str) -> Venue:
+        """The open venue of a run whose order ids begin with `prefix`."""
+        ...
+
+    async def leave(self, spec: RunSpec) -> None:
+        """The run has ended."""
+        ...
+
+
+def pure_market_making(spec: RunSpec) -> Strategy:
+    """The strategy of kind `pure_market_making`."""
+    return PureMarketMaking(msgspec.convert({**spec.parameters, "pair": spec.pair}, Parameters, strict=False))
+
+
+STRATEGIES: Final[Mapping[str, Maker]] = {PURE_MARKET_MAKING: pure_market_making}
+
+
+class RunWorkshop:
+    """Implements `Workshop` with `StrategyRun`s."""
+
+    def __init__(
+        self,
+        room: Room,
+        log: TradingLog,
+        *,
+        instance: str,
+        wall: Clock,
+        world: Clock | None = None,
+        observer: Callable[[RunSpec, Instrument], RunObserver | None] = lambda _spec, _instrument: None,
+        view: Callable[[RunSpec, StrategyRun], dict[str, Any]] = lambda _spec, _run: {},
+        strategies: Mapping[str, Maker] = STRATEGIES,
+    ) -> None:
+        """Put it together.
+
+        Args:
+            room: opens venues.
+            log: the trading store.
+            instance: a part of every order id; the same for all engines of an instance.
+            wall: real time.
+            world: the strategies' time.
+            observer: who watches a run.
+            view: what a run's report carries.
+            strategies: makers by kind.
+        """
+        self._room = room
+        self._log = log
+        self._instance = instance
+        self._wall = wall
+        self._world = world
+        self._observer = observer
+        self._view = view
+        self._strategies = strategies
+
+    def check(self, spec: RunSpec) -> None:
+        """Refuse what cannot be run."""
+        self._strategy(spec)
+
+    async def make(self, spec: RunSpec, fence: int, guard: LeaseGuard) -> StrategyRun:  # noqa: ARG002 - passed on below
+        """A run that has not begun; its history is read in a thread."""
+        strategy = self._strategy(spec)
+        venue = await self._room.enter(spec, order_prefix(self._instance, spec.id))
+        try:
+            history = await asyncio.to_thread(list, history_of(self._log, spec.id))
+            return StrategyRun(
+                venue,
+                strategy,
+                self._log,
+                instance=self._instance,
+                stream=spec.id,
+                wall=self._wall,
+                world=self._world,
+                fence=fence,
+                observer=self._observer(spec, venue.instrument(spec.pair)),
+                history=history,
+            )
+        except BaseException:
+            await self._room.leave(spec)
+            raise
+
+    async def clear(self, spec: RunSpec, run: Hosted) -> None:  # noqa: ARG002 - the port's
+        """Leave the venue to the other runs."""
+        await self._room.leave(spec)
+
+    def view(self, spec: RunSpec, run: Hosted) -> dict[str, Any]:
+        """What the run's report carries."""
+        return self._view(spec, run) if isinstance(run, StrategyRun) else {}
+
+    async def command(self, run: Hosted, kind: str, arguments: dict[str, Any], asked_by: str) -> str:  # noqa: ARG002
+        """What is not the host's affair."""
+        raise CommandRefusedError(kind, "the run", "there is no such command")
+
+    def _strategy(self, spec: RunSpec) -> Strategy:
+        maker = self._strategies.get(spec.kind)
+        if maker is None:
+            known = ", ".join(sorted(self._strategies))
+            raise SpecificationRefusedError(spec.id, f"there is no strategy {spec.kind}; known are {known}")
+        try:
+            return maker(spec)
+        except msgspec.ValidationError as refused:
+            raise SpecificationRefusedError(spec.id, str(refused)) from None
+
+
+def history_of(log: TradingLog, stream: str) -> Iterator[Fact]:
+    """Every fact of a stream, oldest first, a page at a time."""
+    after = 0
+    while rows := log.read_facts(stream, after, _HISTORY_PAGE):
+        yield from (row.fact for row in rows)
+        after = rows[-1].seq
