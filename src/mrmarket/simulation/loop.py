@@ -1,0 +1,251 @@
+"""An event loop whose time is virtual: it leaps from one event to the next, in an order that a seed decides."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+from asyncio import events
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from typing import Any, Final, TypeVar, cast
+
+from mrmarket.core.clock import NS_PER_S
+from mrmarket.simulation.process import PROCESS, KilledError, Process
+
+T = TypeVar("T")
+
+EPOCH_NS: Final = 1_700_000_000 * NS_PER_S
+"""Wall time at which every simulation begins."""
+
+_JITTERS: Final = 1_024
+_LONGEST_STEP_S: Final = 30e-6
+_DISK_S: Final = (0.0002, 0.004)
+"""How long what a thread does may take."""
+
+
+class StuckError(RuntimeError):
+    """Handles follow each other without time going on."""
+
+
+class VirtualHandle:
+    """One callback that is to run, in the context and on behalf of the process that asked for it."""
+
+    __slots__ = ("args", "callback", "context", "is_cancelled", "process", "when_s")
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context, when_s: float
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.process: Process | None = context.get(PROCESS)
+        self.when_s = when_s
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """It shall not run."""
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self.is_cancelled
+
+    def when(self) -> float:
+        """Virtual time at which it is due; seconds."""
+        return self.when_s
+
+
+class VirtualLoop(asyncio.AbstractEventLoop):
+    """Runs everything that is due, then lets time leap to what is due next.
+
+    No sockets, no threads, no signals. What is given to an executor runs here, after a delay that the
+    seed draws. A process that was killed never runs again; one that is frozen runs later.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self.steps = 0
+        """Callbacks run so far."""
+        self.faults: list[dict[str, Any]] = []
+        """What asyncio reported as never handled, of processes that live."""
+        self.on_kill: Callable[[Process], None] | None = None
+        """Told of a process that died in the middle of one of its callbacks."""
+        self._now_s = 0.0
+        self._ready: deque[VirtualHandle] = deque()
+        self._heap: list[tuple[float, int, VirtualHandle]] = []
+        self._order = 0
+        self._rng = rng
+        self._jitter_s = [rng.uniform(0.0, _LONGEST_STEP_S) for _ in range(_JITTERS)]
+        self._frozen: dict[Process, list[VirtualHandle]] = {}
+
+    # Time.
+
+    def time(self) -> float:
+        """Virtual seconds since the beginning."""
+        return self._now_s
+
+    def now_ns(self) -> int:
+        """Virtual nanoseconds since the beginning."""
+        return int(self._now_s * NS_PER_S)
+
+    # Driving it.
+
+    def run_until(self, until_s: float, *, done: Callable[[], bool] | None = None) -> None:
+        """Run everything that is due before a virtual time, or until `done` says so.
+
+        Raises:
+            Exception: what a callback of the simulation itself raised (not of a process within).
+        """
+        before = events._get_running_loop()  # noqa: SLF001 - the public getter raises where there is none
+        events._set_running_loop(self)  # noqa: SLF001 - what every event loop does
+        try:
+            self._run(until_s, done)
+        finally:
+            events._set_running_loop(before)  # noqa: SLF001 - as above
+
+    def _run(self, until_s: float, done: Callable[[], bool] | None) -> None:
+        ready, heap, jitter = self._ready, self._heap, self._jitter_s
+        while done is None or not done():
+            now_s = self._now_s
+            while heap and heap[0][0] <= now_s:
+                ready.append(heapq.heappop(heap)[2])
+            if ready:
+                handle = ready.popleft()
+                if handle.is_cancelled or not self._may_run(handle):
+                    continue
+                self.steps += 1
+                self._call(handle)
+                self._now_s += jitter[self.steps % _JITTERS]
+            elif heap and heap[0][0] <= until_s:
+                self._now_s = heap[0][0]
+            else:
+                self._now_s = max(now_s, until_s)
+                return
+
+    def _may_run(self, handle: VirtualHandle) -> bool:
+        process = handle.process
+        if process is None:
+            return True
+        if process.is_frozen and process.is_alive:
+            self._frozen.setdefault(process, []).append(handle)
+            return False
+        if process.is_alive and process.steps_left is not None:
+            process.steps_left -= 1
+            if process.steps_left <= 0:
+                process.kill()
+                if self.on_kill is not None:
+                    self.on_kill(process)
+        return process.is_alive
+
+    def _call(self, handle: VirtualHandle) -> None:
+        try:
+            handle.context.run(handle.callback, *handle.args)
+        except KilledError:
+            pass
+        except Exception as error:
+            if handle.process is None:
+                raise
+            self.call_exception_handler({"message": "a callback failed", "exception": error})
+        process = handle.process
+        if process is not None and process.died_inside:
+            process.died_inside = False
+            if self.on_kill is not None:
+                self.on_kill(process)
+
+    def thaw(self, process: Process) -> None:
+        """Let a frozen process go on with what has become due meanwhile."""
+        process.is_frozen = False
+        self._ready.extend(self._frozen.pop(process, ()))
+
+    # What asyncio asks of a loop.
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> events.Handle:
+        """Run a callback next."""
+        handle = VirtualHandle(callback, args, context or copy_context(), self._now_s)
+        self._ready.append(handle)
+        return cast("events.Handle", handle)
+
+    def call_soon_threadsafe(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> events.Handle:
+        """The same: there are no threads here."""
+        return self.call_soon(callback, *args, context=context)
+
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> events.TimerHandle:
+        """Run a callback after virtual seconds."""
+        return self.call_at(self._now_s + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> events.TimerHandle:
+        """Run a callback at a virtual time."""
+        handle = VirtualHandle(callback, args, context or copy_context(), when)
+        self._order += 1
+        heapq.heappush(self._heap, (when, self._order, handle))
+        return cast("events.TimerHandle", handle)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """A future of this loop."""
+        return asyncio.Future(loop=self)
+
+    def create_task(
+        self,
+        coro: Coroutine[Any, Any, T],
+        *,
+        name: object = None,
+        context: Context | None = None,
+        **_options: object,
+    ) -> asyncio.Task[T]:
+        """A task of this loop."""
+        return asyncio.Task(coro, loop=self, name=None if name is None else str(name), context=context)
+
+    def run_in_executor(
+        self, _executor: object, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """Run what would be a thread's work on this very loop, a drawn moment later.
+
+        Between the work and its answer lies a step, in which the process may be killed.
+        """
+        future = self.create_future()
+
+        def work() -> None:
+            try:
+                result = func(*args)
+            except KilledError:
+                raise
+            except BaseException as error:  # noqa: BLE001 - handed to whoever waits, as an executor does
+                if not future.done():
+                    future.set_exception(error)
+            else:
+                if not future.done():
+                    future.set_result(result)
+
+        self.call_later(self._rng.uniform(*_DISK_S), work)
+        return future
+
+    def get_debug(self) -> bool:
+        """Never."""
+        return False
+
+    def is_running(self) -> bool:
+        """Whether it is at work."""
+        return events._get_running_loop() is self  # noqa: SLF001 - the public getter raises where there is none
+
+    def is_closed(self) -> bool:
+        """It ends with the seed."""
+        return False
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keep what nobody handled; of a dead process nobody wants to know."""
+        process = PROCESS.get()
+        if process is None or process.is_alive:
+            self.faults.append(context)
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """The same."""
+        self.call_exception_handler(context)

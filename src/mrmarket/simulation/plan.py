@@ -1,0 +1,139 @@
+"""What one seed decides before anything happens: who is there, what may go wrong, and when it does."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mrmarket.simulation.weather import FaultKind
+
+STORM_S: Final = 3_000.0
+"""Faults strike from the beginning to here."""
+END_S: Final = 3_660.0
+"""An hour and a little, all of it with a moving market."""
+
+_RATES: Final[Mapping[FaultKind, tuple[float, float]]] = {
+    FaultKind.LOST_REQUEST: (0.002, 0.03),
+    FaultKind.LOST_ANSWER: (0.002, 0.04),
+    FaultKind.SLOW: (0.005, 0.05),
+    FaultKind.LATE_EFFECT: (0.002, 0.03),
+    FaultKind.SERVER_ERROR: (0.002, 0.03),
+    FaultKind.RATE_LIMIT: (0.001, 0.02),
+    FaultKind.VENUE_LAG: (0.05, 0.5),
+    FaultKind.STREAM_DUPLICATE: (0.01, 0.1),
+    FaultKind.STREAM_REORDER: (0.01, 0.1),
+    FaultKind.STREAM_LOSS: (0.002, 0.03),
+    FaultKind.STREAM_BREAK: (0.001, 0.01),
+    FaultKind.MARKET_GAP: (0.002, 0.03),
+    FaultKind.RAIL_REFUSAL: (0.02, 0.2),
+    FaultKind.RAIL_DELAY: (0.02, 0.2),
+    FaultKind.FEED_DISORDER: (0.05, 0.3),
+}
+"""How often a fault strikes what it can strike: the least and the most that a seed draws."""
+
+_HAPPENINGS: Final[Mapping[FaultKind, tuple[float, float]]] = {
+    FaultKind.CRASH: (0.0, 0.0),
+    FaultKind.CRASH_AT_COMMIT: (0.0, 0.0),
+    FaultKind.POWER_CUT: (0.0, 0.0),
+    FaultKind.PAUSE: (0.5, 90.0),
+    FaultKind.CLOCK_STEP: (0.0, 0.0),
+    FaultKind.PARTITION: (2.0, 90.0),
+    FaultKind.DISK_FULL: (0.5, 45.0),
+    FaultKind.DATABASE_AWAY: (0.5, 60.0),
+}
+"""What happens at a moment, and how long it lasts; seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Who is there."""
+
+    engines: int
+    runs: int
+    has_angel: bool
+    has_server: bool
+    """Whether the database is a server that all machines reach, or a file on the only machine."""
+    depositors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One fault at one moment."""
+
+    at_s: float
+    kind: FaultKind
+    target: float
+    """Which of those that it can strike; 0 to 1."""
+    for_s: float
+    draw: float
+    """For whatever else must be drawn; 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a seed decides beforehand."""
+
+    seed: int
+    topology: Topology
+    rates: Mapping[FaultKind, float]
+    happenings: tuple[Happening, ...]
+    move_every_s: float
+    """Mean time between two moves of one market."""
+    lease_s: float
+    storm_s: float = STORM_S
+    end_s: float = END_S
+
+
+def draw_plan(seed: int) -> Plan:
+    """The plan of a seed."""
+    rng = random.Random(f"plan {seed}")  # noqa: S311 - repeatable on purpose, guards nothing
+    topology = _draw_topology(rng)
+    off = {kind for kind in FaultKind if rng.random() < 0.4}  # noqa: PLR2004 - the swarm: two of five are off
+    rates = {
+        kind: rng.uniform(least, most) for kind, (least, most) in _RATES.items() if kind not in off
+    }
+    kinds = [kind for kind in _HAPPENINGS if kind not in off and _fits(kind, topology)]
+    crashes = [kind for kind in (FaultKind.CRASH, FaultKind.CRASH_AT_COMMIT) if kind not in off]
+    wanted = [rng.choice(crashes or [FaultKind.CRASH])]  # at least one, whatever is off
+    wanted += rng.choices(kinds or wanted, k=rng.randint(2, 9))
+    happenings = sorted(
+        (_draw_happening(rng, kind) for kind in wanted), key=lambda happening: happening.at_s
+    )
+    return Plan(
+        seed,
+        topology,
+        rates,
+        tuple(happenings),
+        move_every_s=rng.uniform(11.0, 14.0) * topology.runs,
+        lease_s=rng.choice((20.0, 30.0, 60.0)),
+    )
+
+
+def _draw_topology(rng: random.Random) -> Topology:
+    engines = rng.choices((1, 2, 3), weights=(6, 3, 1))[0]
+    return Topology(
+        engines=engines,
+        runs=rng.choices((1, 2, 3, 6), weights=(5, 3, 1, 1))[0],
+        has_angel=rng.random() < 0.3,  # noqa: PLR2004 - three of ten have one
+        has_server=engines > 1 or rng.random() < 0.3,  # noqa: PLR2004 - the same for a server
+        depositors=rng.randint(0, 3),
+    )
+
+
+def _draw_happening(rng: random.Random, kind: FaultKind) -> Happening:
+    shortest, longest = _HAPPENINGS[kind]
+    return Happening(
+        at_s=rng.uniform(60.0, STORM_S - 60.0),
+        kind=kind,
+        target=rng.random(),
+        for_s=rng.uniform(shortest, longest),
+        draw=rng.random(),
+    )
+
+
+def _fits(kind: FaultKind, topology: Topology) -> bool:
+    if kind is FaultKind.POWER_CUT:
+        return not topology.has_server
+    return True

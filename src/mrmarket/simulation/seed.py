@@ -1,0 +1,113 @@
+"""One seed from its beginning to its verdict."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from mrmarket.simulation.checkers import Violation
+from mrmarket.simulation.plan import Plan, draw_plan
+from mrmarket.simulation.world import World
+
+_WORK_BOUND_S: Final = 300.0
+"""Within this after the last fault every run quotes again."""
+_STOP_BOUND_S: Final = 200.0
+
+
+@dataclass(frozen=True, slots=True)
+class SeedReport:
+    """What came of one seed."""
+
+    seed: int
+    virtual_s: float
+    actions: int
+    fills: int
+    faults: dict[str, int]
+    crashes: int
+    steps: int
+    trace: str
+    """Hash of everything that happened at the exchanges and in the event log."""
+    violations: tuple[Violation, ...] = ()
+
+
+def run_seed(seed: int, plan: Plan | None = None) -> SeedReport:
+    """Simulate one seed; what goes wrong within it is in the report and is not raised."""
+    with _quiet():
+        world = World(plan or draw_plan(seed))
+        live(world)
+        report = _report(world)
+        del world
+    return report
+
+
+def live(world: World) -> None:
+    """Let a world run through its storm, heal, rest, and be looked at."""
+    loop, plan, checkers = world.loop, world.plan, world.checkers
+    world.begin()
+    loop.run_until(plan.storm_s)
+    world.heal()
+    loop.run_until(plan.storm_s + _WORK_BOUND_S, done=world.is_at_work)
+    if not world.is_at_work():
+        checkers.report("heals", f"not every run quotes {_WORK_BOUND_S:.0f} s after the last fault")
+    loop.run_until(max(plan.end_s, loop.time()))
+    world.stop_runs()
+    loop.run_until(loop.time() + _STOP_BOUND_S, done=world.is_stopped)
+    if not world.is_stopped():
+        checkers.report("stops", f"not every run has ended {_STOP_BOUND_S:.0f} s after it was asked to")
+    loop.run_until(loop.time() + 10.0)
+    world.look_at_rest()
+    for fault in loop.faults:
+        error = fault.get("exception")
+        checkers.report("unhandled", f"{fault.get('message')}: {error!r}")
+
+
+def _report(world: World) -> SeedReport:
+    trace = hashlib.sha256()
+    for exchange in world.exchanges:
+        for standing in exchange.orders.values():
+            trace.update(repr((standing.order, standing.status, standing.filled_lots)).encode())
+        for trade in exchange.trades:
+            trace.update(repr(trade).encode())
+    for stream in sorted(world.trading.events):
+        log = world.trading.events[stream]
+        trace.update(log[-1].hash if log else b"")
+    trace.update(repr((world.loop.steps, world.loop.time())).encode())
+    return SeedReport(
+        seed=world.plan.seed,
+        virtual_s=world.loop.time(),
+        actions=sum(exchange.counts.actions for exchange in world.exchanges),
+        fills=sum(exchange.counts.fills for exchange in world.exchanges),
+        faults={kind.value: count for kind, count in sorted(world.weather.struck.items())},
+        crashes=world.crashes,
+        steps=world.loop.steps,
+        trace=trace.hexdigest(),
+        violations=tuple(world.checkers.violations),
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No log lines, no collection of garbage in the middle, no complaints of processes that were killed."""
+    configured = structlog.get_config()
+    hook, enabled = sys.unraisablehook, gc.isenabled()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    gc.disable()
+    sys.unraisablehook = lambda _unraisable: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
+        if enabled:
+            gc.enable()
+        structlog.configure(**configured)
