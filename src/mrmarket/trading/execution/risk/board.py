@@ -41,6 +41,8 @@ class RiskChange:
     """None: it was lifted."""
     scope_state: RiskState
     """Of the scope, all causes together, afterwards."""
+    by_owner: bool = False
+    """Whether it was lifted by `rearm`, and not by time."""
 
 
 Listener = Callable[[RiskChange], None]
@@ -235,7 +237,7 @@ class RiskBoard:
         """
         keys = [key for key in self._entries if key[0] == scope and cause in (None, key[1])]
         for key in keys:
-            self._lift(key)
+            self._lift(key, by_owner=True)
             self._past.pop(key, None)
         return [key[1] for key in keys]
 
@@ -264,10 +266,10 @@ class RiskBoard:
         past.append(now_ns)
         return cool_down_ns
 
-    def _lift(self, key: tuple[str, str]) -> None:
+    def _lift(self, key: tuple[str, str], *, by_owner: bool = False) -> None:
         entry = self._entries.pop(key)
         self._raise_scope(key[0])
-        self._tell(RiskChange(key[0], key[1], None, self.scope_state(key[0])))
+        self._tell(RiskChange(key[0], key[1], None, self.scope_state(key[0]), by_owner))
         self._notify(key, entry, lifted=True)
 
     def _changed(self, key: tuple[str, str], entry: _Entry) -> None:
