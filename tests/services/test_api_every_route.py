@@ -137,6 +137,7 @@ CASES = [
     Case("POST", "admin/seal", "admin"),
     Case("GET", "admin/ledger", "admin"),
     Case("GET", "admin/ledger/{seq}", "admin", asked="admin/ledger/1"),
+    Case("GET", "metrics", "admin"),
 ]
 MINE = [case for case in CASES if "of-alice" in case.url or case.url.endswith("me/ledger/1")]
 CHANGES = [case for case in CASES if case.changes and not case.path.startswith("auth/")]

@@ -12,9 +12,10 @@ from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
 from litestar.types import ControllerRouterHandler
 
+from mrmarket.core.clock import SystemClock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.access.access import Access
-from mrmarket.services.api import admin_routes, auth_routes, me_routes, pools_routes
+from mrmarket.services.api import admin_routes, auth_routes, health_routes, me_routes, pools_routes
 from mrmarket.services.api.admission import Admission, KeptReady
 from mrmarket.services.api.contract import document
 from mrmarket.services.api.face import InstanceFace
@@ -27,6 +28,8 @@ from mrmarket.services.api.problems import answer_error, answer_fault, answer_ht
 from mrmarket.services.api.refusals import MoneyNotReadyError
 from mrmarket.services.api.routes import InstanceRoutes, PoolRoutes, TradingRoutes
 from mrmarket.services.api.stream import stream
+from mrmarket.services.telemetry.requests import RequestWatch
+from mrmarket.services.telemetry.telemetry import Telemetry
 
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _MAX_BODY: Final = 64 * 1024
@@ -38,6 +41,7 @@ _ROUTES: Final[list[ControllerRouterHandler]] = [
     *(me_routes.HoldingsRoutes, me_routes.MovementRoutes, me_routes.EvidenceRoutes),
     *(admin_routes.TreasuryRoutes, admin_routes.PoolAdminRoutes),
     *(admin_routes.RewardAdminRoutes, admin_routes.LedgerAdminRoutes),
+    health_routes.MetricsRoutes,
 ]
 
 
@@ -47,7 +51,26 @@ async def contract() -> bytes:
     return openapi_text().encode()
 
 
-def _api_router(face: InstanceFace | None, money: MoneyFace | None, access: Access | None) -> Router:
+def _health_router(telemetry: Telemetry | None) -> Router:
+    def provide_telemetry() -> Telemetry | None:
+        return telemetry
+
+    return Router(
+        path="/",
+        route_handlers=[health_routes.HealthRoutes],
+        dependencies={"telemetry": Provide(provide_telemetry, sync_to_thread=False)},
+    )
+
+
+def _api_router(
+    face: InstanceFace | None,
+    money: MoneyFace | None,
+    access: Access | None,
+    telemetry: Telemetry | None,
+) -> Router:
+    def provide_telemetry() -> Telemetry | None:
+        return telemetry
+
     def provide_face() -> InstanceFace | None:
         return face
 
@@ -70,6 +93,7 @@ def _api_router(face: InstanceFace | None, money: MoneyFace | None, access: Acce
             "money_face": Provide(provide_money, sync_to_thread=False),
             "access": Provide(provide_access, sync_to_thread=False),
             "mine": Provide(provide_mine, sync_to_thread=False),
+            "telemetry": Provide(provide_telemetry, sync_to_thread=False),
         },
         guards=[role_guard(open_desk=access is not None and access.settings.open_desk)],
         request_class=StrictRequest,
@@ -87,6 +111,7 @@ def create_app(
     money: MoneyFace | None = None,
     access: Access | None = None,
     hosts: frozenset[str] = LOOPBACK_HOSTS,
+    telemetry: Telemetry | None = None,
 ) -> Litestar:
     """Put the API and the pages in front of an instance.
 
@@ -95,10 +120,17 @@ def create_app(
         money: what is served of the business core; without it money routes answer 503 `money_not_ready`.
         access: who gets in; without it the demo's people do, and nobody is the owner.
         hosts: host names the instance answers to; `*` for any (behind a proxy that checks).
+        telemetry: what machines ask; without it there is little to tell.
     """
     access = access or Access.ephemeral()
+    telemetry = telemetry or Telemetry("Mr. Market", SystemClock())
     return Litestar(
-        route_handlers=[_api_router(face, money, access), contract, *page_handlers()],
+        route_handlers=[
+            _api_router(face, money, access, telemetry),
+            _health_router(telemetry),
+            contract,
+            *page_handlers(),
+        ],
         exception_handlers={
             MrMarketError: answer_error,
             HTTPException: answer_http_error,
@@ -106,13 +138,14 @@ def create_app(
         },
         logging_config=None,
         middleware=[
+            DefineMiddleware(RequestWatch, figures=telemetry.requests),
             DefineMiddleware(OriginGuard, hosts=hosts),
             DefineMiddleware(Admission, access=access, kept_ready=_kept_ready(money)),
         ],
         compression_config=CompressionConfig(backend="gzip", minimum_size=2048, exclude=["/api/v1/stream"]),
         # Served by a route of ours: the framework's own would answer unknown paths below it with HTML.
         openapi_config=None,
-        signature_types=[InstanceFace, MoneyFace, Access],
+        signature_types=[InstanceFace, MoneyFace, Access, Telemetry],
         debug=False,
     )
 
@@ -120,4 +153,4 @@ def create_app(
 @cache
 def openapi_text() -> str:
     """The API's contract as JSON text, from the types alone; `web/openapi.json` is a copy of it."""
-    return document(_api_router(None, None, None))
+    return document(_api_router(None, None, None, None), _health_router(None))

@@ -14,6 +14,7 @@ from litestar.openapi.config import OpenAPIConfig
 from mrmarket import __version__
 from mrmarket.services.api.schema import Problem
 
+_API: Final = "/api/"
 _OPENAPI: Final = OpenAPIConfig(title="Mr. Market", version=__version__)
 _WHY: Final = {
     400: "The request is malformed, or a value in it is refused.",
@@ -31,12 +32,14 @@ _OF_ROLE: Final = {"anybody": (), "desk": (401,), "user": (401, 403, 404), "admi
 _OF_CHANGES: Final = (403, 409, 413, 415)
 
 
-def document(router: Router) -> str:
-    """The contract of a router's routes as JSON text."""
-    app = Litestar(route_handlers=[router], openapi_config=_OPENAPI)
+def document(*routers: Router) -> str:
+    """The contract of some routers' routes as JSON text."""
+    app = Litestar(route_handlers=routers, openapi_config=_OPENAPI)
     schema: dict[str, Any] = app.openapi_schema.to_schema()
     schema["components"]["schemas"]["Problem"] = msgspec.json.schema(Problem)["$defs"]["Problem"]
     for path, method, needs in sorted(_operations(app)):
+        if not path.startswith(_API):
+            continue  # what machines ask at the root takes nothing and refuses nobody
         operation = schema["paths"][path][method]
         statuses = {*_ALWAYS, *_OF_ROLE[needs]}
         if method != "get":

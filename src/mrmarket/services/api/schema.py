@@ -15,6 +15,12 @@ class Problem(msgspec.Struct, kw_only=True):
     retryable: bool = False
 
 
+class Alive(msgspec.Struct, kw_only=True):
+    """The process answers."""
+
+    alive: bool
+
+
 class InstanceStatus(msgspec.Struct, kw_only=True):
     """How the instance is doing right now."""
 

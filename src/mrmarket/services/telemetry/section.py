@@ -18,7 +18,7 @@ class TelemetrySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     log_stderr: Literal["warnings", "json"] = "warnings"
     """`warnings` for people; `json` sends every line to stderr too, as containers want it."""
     log_file_mb: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
-    log_files: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
+    log_files: Annotated[int, msgspec.Meta(ge=2, le=100)] = 4
     """How many files of that size are kept."""
     order_lines_per_s: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 100
     """Most lines about orders; what is above it is counted, and is in the event log anyway."""
