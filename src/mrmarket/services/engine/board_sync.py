@@ -92,7 +92,7 @@ class BoardSync:
             self._echo = False
 
     def _changed(self, change: RiskChange) -> None:
-        if not self._echo:
+        if not self._echo and not change.is_local:
             self._outbox[change.scope, change.cause] = change.restriction
 
 

@@ -43,6 +43,13 @@ class RiskChange:
     """Of the scope, all causes together, afterwards."""
     by_owner: bool = False
     """Whether it was lifted by `rearm`, and not by time."""
+    adopted: bool = False
+    """Whether it was taken over from where it is written down."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is not to be written down: it is there already, or the kill switch's own."""
+        return self.adopted or self.cause == Cause.KILL_SWITCH
 
 
 Listener = Callable[[RiskChange], None]
@@ -242,7 +249,7 @@ class RiskBoard:
         return [key[1] for key in keys]
 
     def load(self, rows: Iterable[Restriction]) -> None:
-        """Take over what an earlier process had written down; nobody is told, cool-downs begin anew."""
+        """Take over what others have written down; what is known already is left alone, cool-downs begin anew."""
         now_ns = self._clock.monotonic_ns()
         for row in rows:
             key = (row.scope, row.cause)
@@ -254,6 +261,7 @@ class RiskBoard:
                 row, state, soft, now_ns, self._rearming.of(row.cause), clear_ns=now_ns
             )
             self._raise_scope(row.scope)
+            self._tell(RiskChange(*key, row, self.scope_state(row.scope), adopted=True))
 
     # Within.
 

@@ -73,7 +73,10 @@ class HaltFile:
 
 
 class KillSwitch:
-    """Holds `kill_switch` on the board's instance scope while the note is there. In memory first, always."""
+    """Holds `kill_switch` on the board's instance scope while the note is there. In memory first, always.
+
+    The note is its only memory: this restriction is of its process alone and is written to no database.
+    """
 
     def __init__(self, board: RiskBoard, note: HaltNote) -> None:
         self.failure = ""
@@ -82,7 +85,6 @@ class KillSwitch:
         self._note = note
         self._pulled = False
         self._noted = False
-        self._looked = False
 
     @property
     def is_pulled(self) -> bool:
@@ -104,10 +106,8 @@ class KillSwitch:
             if not self._pulled:
                 self._hold(self._reason())
             self._noted = True
-        elif (self._pulled and self._noted) or not self._looked:
-            # Also at the first look: it was lifted while nobody ran.
+        elif self._pulled and self._noted:
             self.lift()
-        self._looked = True
         return self._pulled
 
     def pull(self, reason: str) -> None:
@@ -115,7 +115,6 @@ class KillSwitch:
 
         Where it cannot be written, the owner's own HALT stands beside it and waits for a re-arm.
         """
-        self._looked = True
         self._hold(reason)
         try:
             self._note.write(reason)
