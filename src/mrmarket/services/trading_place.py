@@ -24,6 +24,7 @@ from mrmarket.trading.market.tape import open_tape
 from mrmarket.trading.venue.ccxt_adapter.config import CcxtVenueConfig, VenueUrls
 from mrmarket.trading.venue.ccxt_adapter.venue import CcxtVenue
 from mrmarket.trading.venue.front.config import VenueConfig
+from mrmarket.trading.venue.front.rest_simulation import DEAD_MAN_PATH
 from mrmarket.trading.venue.paper import PaperVenue
 from mrmarket.trading.venue.paper_memory import PaperMemory
 from mrmarket.trading.venue.port import Venue
@@ -170,6 +171,7 @@ def _simulated_account(endpoints: Endpoints, symbol: str, recv_window_ms: int) -
         api_key=endpoints.api_key,
         secret=endpoints.api_secret,
         urls=VenueUrls(rest=endpoints.rest, ws=endpoints.ws, ws_api=endpoints.ws_api),
+        dead_man_path=DEAD_MAN_PATH,
         recv_window_ms=recv_window_ms,
     )
 

@@ -62,6 +62,10 @@ class Taps:
         """(connection, frame) → whether it was taken and ccxt need not see it."""
         self.on_order: Callable[[Entry], None] | None = None
         self.on_fill: Callable[[Entry], None] | None = None
+        self.before_placing: Callable[[str], None] | None = None
+        """(request) called right before a placement goes to the HTTP client; may raise, then it does not."""
+        self.order_headers: Callable[[], Mapping[str, str]] | None = None
+        """Further headers of a placement."""
         self.on_account_subscribed: Callable[[Any], None] | None = None
         """(connection)."""
 
@@ -155,6 +159,8 @@ def _tap_requests(exchange: Any, taps: Taps) -> None:
         attempt = current_attempt.get()
         # Some exchanges look something up before the first order; only the order itself has an effect.
         if attempt is not None and (method != "GET" or attempt.kind is RequestKind.READ):
+            if attempt.kind is RequestKind.PLACE:
+                headers = _last_look(taps, attempt, headers)
             attempt.handed_ns = taps.clock.monotonic_ns()
             if attempt.kind is RequestKind.PLACE and taps.on_handed is not None:
                 taps.on_handed(attempt)
@@ -175,6 +181,13 @@ def _tap_requests(exchange: Any, taps: Taps) -> None:
 
     exchange.fetch = tapped_fetch
     exchange.on_rest_response = tapped_response
+
+
+def _last_look(taps: Taps, attempt: Attempt, headers: Any) -> Any:
+    """The headers with which a placement leaves, if it may."""
+    if taps.before_placing is not None:
+        taps.before_placing(attempt.request)
+    return headers if taps.order_headers is None else {**(headers or {}), **taps.order_headers()}
 
 
 def _tap_texts(exchange: Any) -> None:

@@ -45,6 +45,8 @@ class CcxtVenueConfig:
     urls: VenueUrls = VenueUrls()
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further options for ccxt's own `options`."""
+    dead_man_path: str = ""
+    """Path of a signed call like Binance futures' `countdownCancelAll`, where a host has one for spot."""
     recv_window_ms: int = _MAX_RECV_WINDOW_MS
     timeout_ms: int = 5000
     """After this a request's outcome is unknown."""

@@ -39,6 +39,13 @@ class ClockSkewError(VenueError):
     retryable = True
 
 
+class ClockUntrustedError(OrderRefusedError):
+    """The clocks are too far apart for an order's stamp to mean anything: it was not taken."""
+
+    code = "clock_skew"
+    retryable = True
+
+
 class MalformedAnswerError(VenueError):
     """The venue's answer is not what it documents."""
 

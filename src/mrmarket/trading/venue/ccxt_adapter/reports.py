@@ -20,6 +20,7 @@ from mrmarket.trading.venue.port import (
     OrderKind,
     OrderReport,
     OrderStatus,
+    TransferReport,
 )
 
 Raw = Mapping[str, Any]
@@ -31,6 +32,8 @@ _FINAL: Final = {
     "expired": OrderStatus.EXPIRED,
     "rejected": OrderStatus.REJECTED,
 }
+_NOT_MOVED: Final = frozenset({"failed", "canceled", "cancelled", "rejected"})
+"""A withdrawal that never left, or came back; any other is out of the balance from its start on."""
 _LIVE: Final = frozenset({"open", "new", "canceling", ""})
 
 
@@ -119,6 +122,34 @@ class ReportReader:
             free, used = free or Decimal(0), used or Decimal(0)
             reports.append(BalanceReport(asset=asset, free=format_decimal(free), locked=format_decimal(used)))
         return sorted(reports, key=lambda report: report.asset)
+
+    def transfer(self, raw: Raw) -> TransferReport | None:
+        """A deposit that was credited or a withdrawal that left; None for one that has no effect.
+
+        Raises:
+            MalformedAnswerError: what must be there is missing.
+        """
+        leaves = _text(raw.get("type")) == "withdrawal"
+        status = _text(raw.get("status"))
+        if (status in _NOT_MOVED) if leaves else (status != "ok"):
+            return None
+        try:
+            amount = _required(exact_or_none(raw.get("amount")), "amount")
+            asset = _required(_text(raw.get("currency")), "asset")
+            name = _required(_text(raw.get("id")) or _text(raw.get("txid")), "id")
+            fee = raw.get("fee")
+            if leaves:
+                same = isinstance(fee, Mapping) and _text(fee.get("currency")) in ("", asset)
+                cost = exact_or_none(fee.get("cost")) if same and isinstance(fee, Mapping) else None
+                amount = -amount - (cost or Decimal(0))
+            return TransferReport(
+                transfer_id=f"{'out' if leaves else 'in'}:{name}",
+                asset=asset,
+                amount=format_decimal(amount),
+                venue_ns=_venue_ns(raw),
+            )
+        except _UNREADABLE as error:
+            raise MalformedAnswerError(self._venue, "read a transfer", str(error)) from error
 
     def follows(self, raw: Raw) -> bool:
         """Whether the structure belongs to a pair this venue was opened for."""

@@ -20,13 +20,19 @@ from mrmarket.trading.venue.ccxt_adapter.client import (
     keep_markets,
     trades_cache,
 )
-from mrmarket.trading.venue.ccxt_adapter.clock_offset import measure_offset_ms
+from mrmarket.trading.venue.ccxt_adapter.clock_offset import ClockKeeper, patiently
 from mrmarket.trading.venue.ccxt_adapter.config import CcxtVenueConfig
 from mrmarket.trading.venue.ccxt_adapter.dialects.binance import BinanceDialect
 from mrmarket.trading.venue.ccxt_adapter.dialects.bybit import BybitDialect
 from mrmarket.trading.venue.ccxt_adapter.dialects.generic import Dialect
 from mrmarket.trading.venue.ccxt_adapter.dialects.okx import OkxDialect
-from mrmarket.trading.venue.ccxt_adapter.faults import Attempt, ClockSkewError, clean, translate
+from mrmarket.trading.venue.ccxt_adapter.faults import (
+    Attempt,
+    ClockSkewError,
+    ClockUntrustedError,
+    clean,
+    translate,
+)
 from mrmarket.trading.venue.ccxt_adapter.feeds.account_feed import AccountFeed
 from mrmarket.trading.venue.ccxt_adapter.feeds.market_feed import MarketFeed
 from mrmarket.trading.venue.ccxt_adapter.reports import ReportReader
@@ -45,10 +51,10 @@ from mrmarket.trading.venue.port import (
     UserEvent,
     VenueError,
     VenueUnavailableError,
+    require_permit,
 )
 from mrmarket.trading.venue.rate_budget import RateBudget, RequestKind
 
-_CLOCK_REFRESH_S: Final = 600.0
 _DIALECTS: Final[Mapping[str, type[Dialect]]] = {
     "binance": BinanceDialect,
     "okx": OkxDialect,
@@ -94,6 +100,12 @@ class CcxtVenue:
         self._feeds: dict[str, MarketFeed] = {}
         self._account: AccountFeed | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._clocks = ClockKeeper(self.name, self._wall, self._server_time, self._set_offset)
+
+    @property
+    def clock_trusted(self) -> bool:
+        """Whether the venue's clock and ours agree once corrected; while they do not, nothing is placed."""
+        return self._clocks.trusted
 
     @property
     def clock_offset_ms(self) -> int:
@@ -117,10 +129,12 @@ class CcxtVenue:
         taps.on_answer = self._answered
         taps.on_headers = self._headed
         taps.on_frame = self._framed
+        taps.before_placing = self._before_placing
+        taps.order_headers = self._order_headers
         exchange = self._exchange = connect(self.config, self._dialect, taps)
         self.budget.set_limits(self._dialect.rate_limits(exchange))
         try:
-            await self._read("markets", exchange.load_markets())
+            await patiently(lambda: self._read("markets", exchange.load_markets()))
             self._known = sorted(
                 symbol for symbol, market in exchange.markets.items() if market_listing.is_spot(market)
             )
@@ -130,9 +144,11 @@ class CcxtVenue:
                 keep_markets(exchange, symbols)
             fees = None
             if not self.config.public_only:
-                await self._measure_clock()
-                fees = self._dialect.account_fees(await self._read("balances", exchange.fetch_balance()))
-                self._start(self._keep_clock())
+                if exchange.has.get("fetchTime"):
+                    await self._clocks.measure(patient=True)
+                    self._start(self._clocks.keep())
+                balance = await patiently(lambda: self._read("balances", exchange.fetch_balance()))
+                fees = self._dialect.account_fees(balance)
             overrides = (self.config.maker_fee, self.config.taker_fee)
             for symbol in symbols:
                 self._instruments[symbol] = market_listing.instrument_of(
@@ -243,20 +259,55 @@ class CcxtVenue:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What else it can do: nothing."""
-        return frozenset()
+        """What else it can do; nothing before it is open, or without a key."""
+        if self._exchange is None or self.config.public_only:
+            return frozenset()
+        return self._dialect.capabilities(self._exchange)
 
     async def permissions(self) -> KeyPermissions:
-        """What our key may do."""
-        return KeyPermissions(read=True, trade=True, withdraw=False)
+        """What our key may do; all None where the exchange does not tell."""
+        return await self._attempt(
+            Attempt(RequestKind.READ, "read the key's permissions"),
+            "permissions",
+            lambda: self._dialect.permissions(self._client()),
+            lambda rights: rights,
+        )
 
-    async def cancel_all_after(self, symbol: str, countdown_s: float) -> None:  # noqa: ARG002 - the port's
-        """Not offered."""
-        raise VenueError(self.name, f"arm the dead man's switch of {symbol}", "this venue has none")
+    async def cancel_all(self, symbol: str) -> list[OrderReport]:
+        """Cancel every open order of a pair by one request; those that the answer names."""
+        self.instrument(symbol)
+        return await self._attempt(
+            Attempt(RequestKind.CANCEL, f"cancel every order of {symbol}"),
+            "cancel all",
+            lambda: self._dialect.cancel_all(self._client(), symbol),
+            lambda raws: [self._reader.order(raw) for raw in raws],
+        )
 
-    async def transfers_since(self, since_ns: int) -> list[TransferReport]:  # noqa: ARG002 - the port's
-        """Not offered."""
-        raise VenueError(self.name, "read transfers", "this venue does not list them")
+    async def cancel_all_after(self, symbol: str, countdown_s: float) -> None:
+        """Arm the exchange's dead man's switch, or take it away with 0."""
+        request = f"arm the dead man's switch of {symbol}"
+        if Capability.DEAD_MAN_SWITCH not in self.capabilities:
+            raise VenueError(self.name, request, "this venue has none")
+        # As urgent as a cancel: it is what cancels when nobody is left to do it.
+        await self._attempt(
+            Attempt(RequestKind.CANCEL, request),
+            "dead man",
+            lambda: self._dialect.cancel_all_after(self._client(), symbol, round(countdown_s * 1_000)),
+            lambda _: None,
+        )
+
+    async def transfers_since(self, since_ns: int) -> list[TransferReport]:
+        """Credited deposits and withdrawals that were not refused, from a time on, oldest first."""
+        if Capability.TRANSFERS not in self.capabilities:
+            raise VenueError(self.name, "read transfers", "this venue does not list them")
+        since_ms = since_ns // NS_PER_MS + min(0, self._taps.offset_ms)
+        found = await self._attempt(
+            Attempt(RequestKind.READ, "read transfers"),
+            "transfers",
+            lambda: self._dialect.transfers(self._client(), since_ms),
+            lambda raws: [report for raw in raws if (report := self._reader.transfer(raw)) is not None],
+        )
+        return sorted(found, key=lambda report: (report.venue_ns, report.transfer_id))
 
     async def market_events(self, symbol: str) -> AsyncGenerator[MarketEvent, None]:
         """The live feed; ends only when closed. One follower for a pair at a time.
@@ -349,9 +400,14 @@ class CcxtVenue:
         try:
             return await self._once(attempt, costs, call, read)
         except ClockSkewError:
-            await self._measure_clock()
             attempt.handed_ns = attempt.status = 0
-            return await self._once(attempt, costs, call, read)
+            try:
+                await self._correct_clock()
+                return await self._once(attempt, costs, call, read)
+            except ClockSkewError as error:
+                if attempt.kind is RequestKind.PLACE:
+                    raise ClockUntrustedError(self.name, attempt.request, error.detail) from error
+                raise
 
     async def _once(
         self, attempt: Attempt, costs: str, call: Callable[[], Awaitable[Any]], read: Callable[[Any], T]
@@ -373,19 +429,28 @@ class CcxtVenue:
         finally:
             current_attempt.reset(token)
 
-    async def _measure_clock(self) -> None:
-        exchange = self._client()
-        if not exchange.has.get("fetchTime"):
-            return
-        self._taps.offset_ms = await measure_offset_ms(
-            lambda: self._read("clock", exchange.fetch_time()), self._wall, self.name
-        )
+    async def _correct_clock(self) -> None:
+        if self._client().has.get("fetchTime"):
+            await self._clocks.measure()
 
-    async def _keep_clock(self) -> None:
-        while True:
-            await asyncio.sleep(_CLOCK_REFRESH_S)
-            with contextlib.suppress(VenueError):  # the next -1021 or the next round measures again
-                await self._measure_clock()
+    async def _server_time(self) -> int:
+        exchange = self._client()
+        return int(await self._read("clock", exchange.fetch_time()))
+
+    def _before_placing(self, request: str) -> None:
+        """The last question before an order leaves: may its run still send, and do the clocks agree?"""
+        require_permit(self.name, request)
+        if not self._clocks.trusted:
+            raise ClockUntrustedError(
+                self.name, request, "the venue's clock and ours cannot be brought within 1 s"
+            )
+
+    def _set_offset(self, offset_ms: int) -> None:
+        self._taps.offset_ms = offset_ms
+
+    def _order_headers(self) -> Mapping[str, str]:
+        deadline_ms = self._wall.now_ns() // NS_PER_MS + self._taps.offset_ms + self.config.recv_window_ms
+        return self._dialect.order_headers(deadline_ms)
 
     def _start(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(job)

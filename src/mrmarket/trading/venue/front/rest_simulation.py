@@ -19,6 +19,8 @@ Json = dict[str, Any]
 
 _MAX_COUNTDOWN_MS: Final = 86_400_000
 
+DEAD_MAN_PATH: Final = "/sim/v1/cancelAllOrdersAfter"
+
 
 def simulation_routes(
     clock: Callable[[], Any], dead_man: DeadManSwitch, armed: Callable[[], None]
@@ -53,9 +55,7 @@ def simulation_routes(
         ("GET", "/sim/v1/clock"): Endpoint(handler=tape_clock),
         ("GET", "/sim/v1/faults"): Endpoint(handler=show_faults),
         ("POST", "/sim/v1/faults"): Endpoint(handler=set_faults),
-        ("POST", "/sim/v1/cancelAllOrdersAfter"): Endpoint(
-            handler=cancel_all_after, security=Security.SIGNED
-        ),
+        ("POST", DEAD_MAN_PATH): Endpoint(handler=cancel_all_after, security=Security.SIGNED),
     }
 
 

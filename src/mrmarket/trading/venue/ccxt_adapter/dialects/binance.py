@@ -17,7 +17,7 @@ from mrmarket.trading.venue.ccxt_adapter.config import CcxtVenueConfig
 from mrmarket.trading.venue.ccxt_adapter.dialects.generic import Dialect, Raw
 from mrmarket.trading.venue.ccxt_adapter.feeds.binance import BinanceFrames
 from mrmarket.trading.venue.ccxt_adapter.feeds.reader import FrameReader
-from mrmarket.trading.venue.port import NewOrder, OrderKind
+from mrmarket.trading.venue.port import Capability, KeyPermissions, NewOrder, OrderKind
 from mrmarket.trading.venue.rate_budget import RateLimit
 
 _DAY_MS: Final = 86_400_000
@@ -53,6 +53,10 @@ class BinanceDialect(Dialect):
         "markets": 20.0,
     }
     fills_page: ClassVar[int] = 1000
+    transfers_page: ClassVar[int] = 1000
+
+    def __init__(self) -> None:
+        self._dead_man_url = ""
 
     def options(self, config: CcxtVenueConfig) -> dict[str, Any]:
         """Spot alone, one stream connection."""
@@ -72,6 +76,7 @@ class BinanceDialect(Dialect):
             urls["public"] = urls["private"] = f"{rest}/api/v3"
             urls["v1"] = f"{rest}/api/v1"
             urls["sapi"] = f"{rest}/sapi/v1"
+            self._dead_man_url = f"{rest}{config.dead_man_path}" if config.dead_man_path else ""
         if config.urls.ws:
             urls["ws"]["spot"] = config.urls.ws
         if config.urls.ws_api:
@@ -150,6 +155,43 @@ class BinanceDialect(Dialect):
         raw: Raw = client.parse_order(await client.private_post_order(request), market)
         return raw
 
+    def capabilities(self, client: Any) -> frozenset[Capability]:
+        """Spot has no countdown of its own; a host that adds one is told so by its address."""
+        switch = {Capability.DEAD_MAN_SWITCH} if self._dead_man_url else set()
+        return super().capabilities(client) | switch
+
+    async def cancel_all_after(self, client: Any, symbol: str, countdown_ms: int) -> None:
+        """A signed `POST` with `symbol` and `countdownTime`."""
+        fields = {"symbol": client.market(symbol)["id"], "countdownTime": countdown_ms}
+        signed = client.sign("order/test", "private", "POST", fields)
+        await client.fetch(self._dead_man_url, "POST", signed["headers"], signed["body"])
+
+    async def permissions(self, client: Any) -> KeyPermissions:
+        """`GET /sapi/v1/account/apiRestrictions`."""
+        rights = await client.sapi_get_account_apirestrictions()
+        return KeyPermissions(
+            read=_right(rights, "enableReading"),
+            trade=_right(rights, "enableSpotAndMarginTrading"),
+            withdraw=_right(rights, "enableWithdrawals"),
+            ip_restricted=_right(rights, "ipRestrict"),
+        )
+
+    async def transfers(self, client: Any, since_ms: int) -> list[Raw]:
+        """Both lists page by page; each answers for at most 90 days."""
+        since_ms = max(since_ms, client.milliseconds() - (_MAX_LOOKBACK_DAYS - 1) * _DAY_MS)
+        since_ms -= since_ms % 1_000  # withdrawals are stamped in whole seconds
+        found: list[Raw] = []
+        limit = self.transfers_page
+        for fetch in (client.fetch_deposits, client.fetch_withdrawals):
+            offset = 0
+            while True:
+                page = await fetch(None, since_ms, limit, {"offset": offset})
+                found += page
+                if len(page) < limit:
+                    break
+                offset += limit
+        return found
+
     async def fills(self, client: Any, symbol: str, since_ms: int) -> list[Raw]:
         """By time up to the first page with a trade, then by trade id, which no page can split.
 
@@ -169,3 +211,8 @@ class BinanceDialect(Dialect):
             )
             found += page
         return found
+
+
+def _right(rights: Any, name: str) -> bool | None:
+    value = rights.get(name) if isinstance(rights, Mapping) else None
+    return value if isinstance(value, bool) else None

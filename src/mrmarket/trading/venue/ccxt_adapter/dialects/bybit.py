@@ -14,6 +14,7 @@ from mrmarket.trading.venue.ccxt_adapter.config import CcxtVenueConfig
 from mrmarket.trading.venue.ccxt_adapter.dialects.generic import Dialect, Raw
 from mrmarket.trading.venue.ccxt_adapter.feeds.bybit import BybitFrames
 from mrmarket.trading.venue.ccxt_adapter.feeds.reader import FrameReader
+from mrmarket.trading.venue.port import KeyPermissions
 from mrmarket.trading.venue.rate_budget import RateLimit
 
 _ORDERS_PAGE: Final = 50
@@ -27,6 +28,9 @@ class BybitDialect(Dialect):
     exact_numbers: ClassVar[bool] = True
     thin_acks: ClassVar[bool] = True
     confirms_streams: ClassVar[bool] = True
+    counts_down: ClassVar[bool] = False
+    """Its switch waits for a lost private stream, for an account that asked for it; no call refreshes it."""
+    transfers_page: ClassVar[int] = 50
 
     def options(self, config: CcxtVenueConfig) -> dict[str, Any]:
         """Spot alone."""
@@ -65,6 +69,21 @@ class BybitDialect(Dialect):
     def stream_is_ready(self, frame: bytes) -> bool:
         """`{"success": true, "op": "subscribe", …}`."""
         return b'"subscribe"' in frame and b'"success":true' in frame.replace(b" ", b"")
+
+    async def permissions(self, client: Any) -> KeyPermissions:
+        """`GET /v5/user/query-api`: what is granted, by product."""
+        answer = await client.private_get_v5_user_query_api()
+        result = answer.get("result") if isinstance(answer, Mapping) else None
+        if not isinstance(result, Mapping) or not isinstance(result.get("permissions"), Mapping):
+            return KeyPermissions()
+        granted = result["permissions"]
+        addresses = [str(address) for address in result.get("ips") or ()]
+        return KeyPermissions(
+            read=True,
+            trade="SpotTrade" in (granted.get("Spot") or ()) and str(result.get("readOnly", "0")) == "0",
+            withdraw="Withdraw" in (granted.get("Wallet") or ()),
+            ip_restricted=bool(addresses) and addresses != ["*"],
+        )
 
     async def cancel(self, client: Any, symbol: str, client_order_id: str, venue_order_id: str) -> Raw:
         """By `orderId` or `orderLinkId`."""

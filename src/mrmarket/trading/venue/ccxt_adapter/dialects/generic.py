@@ -10,7 +10,7 @@ from mrmarket.core.instrument import Instrument
 from mrmarket.trading.venue.ccxt_adapter.config import CcxtVenueConfig
 from mrmarket.trading.venue.ccxt_adapter.faults import MalformedAnswerError
 from mrmarket.trading.venue.ccxt_adapter.feeds.reader import FrameReader
-from mrmarket.trading.venue.port import NewOrder, OrderKind
+from mrmarket.trading.venue.port import Capability, KeyPermissions, NewOrder, OrderKind
 from mrmarket.trading.venue.rate_budget import RateLimit
 
 Raw = Mapping[str, Any]
@@ -22,6 +22,7 @@ _PARAMS: Final[Mapping[OrderKind, Mapping[str, Any]]] = {
     OrderKind.FOK: {"timeInForce": "FOK"},
     OrderKind.MARKET: {},
 }
+_SWITCH_BY_PAIR: Final = frozenset({"whitebit"})
 _WINDOW_S: Final = 10
 _MAX_PAGES: Final = 10_000
 _CLIENT_ID_KEYS: Final = ("clientOrderId", "clOrdId", "orderLinkId", "c")
@@ -41,6 +42,9 @@ class Dialect:
     weights: ClassVar[Mapping[str, float]] = {}
     """What a request costs, by its name here, where it is not 1."""
     fills_page: ClassVar[int] = 100
+    transfers_page: ClassVar[int] = 100
+    counts_down: ClassVar[bool] = True
+    """Whether ccxt's `cancelAllOrdersAfter` is a countdown that each call sets anew."""
 
     def options(self, config: CcxtVenueConfig) -> dict[str, Any]:
         """What goes into ccxt's `options`."""
@@ -141,6 +145,43 @@ class Dialect:
         params = {} if venue_order_id else {"clientOrderId": client_order_id}
         raw: Raw = await client.fetch_order(venue_order_id or client_order_id, symbol, params)
         return raw
+
+    def order_headers(self, deadline_ms: int) -> dict[str, str]:
+        """HTTP headers of a placement, after which (by the venue's clock) it must have no effect."""
+        return {}
+
+    def capabilities(self, client: Any) -> frozenset[Capability]:
+        """What the exchange offers besides orders, by what ccxt says it has."""
+        has = client.has
+        found = set()
+        if self.counts_down and has.get("cancelAllOrdersAfter"):
+            found.add(Capability.DEAD_MAN_SWITCH)
+        if has.get("fetchDeposits") and has.get("fetchWithdrawals"):
+            found.add(Capability.TRANSFERS)
+        if has.get("cancelAllOrders") is True:
+            found.add(Capability.CANCEL_ALL)
+        return frozenset(found)
+
+    async def cancel_all(self, client: Any, symbol: str) -> list[Raw]:
+        """Cancel every open order of a pair; what the answer names of them."""
+        answer = await client.cancel_all_orders(symbol)
+        rows = answer if isinstance(answer, list) else []
+        return [raw for raw in rows if isinstance(raw, Mapping) and raw.get("id") and raw.get("symbol")]
+
+    async def cancel_all_after(self, client: Any, symbol: str, countdown_ms: int) -> None:
+        """Set the countdown; some exchanges have one for the whole account and ignore the pair."""
+        params = {"symbol": symbol} if client.id in _SWITCH_BY_PAIR else {}
+        await client.cancel_all_orders_after(countdown_ms, params)
+
+    async def permissions(self, client: Any) -> KeyPermissions:
+        """What our key may do, as far as the exchange tells."""
+        return KeyPermissions()
+
+    async def transfers(self, client: Any, since_ms: int) -> list[Raw]:
+        """Deposits and withdrawals from a time on, in no order."""
+        deposits = await client.fetch_deposits(None, since_ms, self.transfers_page)
+        withdrawals = await client.fetch_withdrawals(None, since_ms, self.transfers_page)
+        return [*deposits, *withdrawals]
 
     async def open_orders(self, client: Any, symbol: str) -> list[Raw]:
         """Every live order."""

@@ -16,6 +16,7 @@ from mrmarket.trading.venue.ccxt_adapter.dialects.generic import Dialect, Raw
 from mrmarket.trading.venue.ccxt_adapter.feeds.okx import OkxFrames
 from mrmarket.trading.venue.ccxt_adapter.feeds.reader import FrameReader
 from mrmarket.trading.venue.ccxt_adapter.numbers import exact
+from mrmarket.trading.venue.port import KeyPermissions
 from mrmarket.trading.venue.rate_budget import RateLimit
 
 _PAGE: Final = 100
@@ -55,6 +56,24 @@ class OkxDialect(Dialect):
         if not charge:
             return None
         return format_decimal(-exact(charge)), str(asset or "")
+
+    def order_headers(self, deadline_ms: int) -> dict[str, str]:
+        """`expTime`: the order is refused from then on."""
+        return {"expTime": str(deadline_ms)}
+
+    async def permissions(self, client: Any) -> KeyPermissions:
+        """`GET /api/v5/account/config`: `perm` lists what is granted, `ip` the bound addresses."""
+        answer = await client.private_get_account_config()
+        rows = answer.get("data") if isinstance(answer, Mapping) else None
+        if not rows or not isinstance(rows[0], Mapping) or "perm" not in rows[0]:
+            return KeyPermissions()
+        granted = {part.strip() for part in str(rows[0]["perm"]).split(",")}
+        return KeyPermissions(
+            read="read_only" in granted or "trade" in granted,
+            trade="trade" in granted,
+            withdraw="withdraw" in granted,
+            ip_restricted=bool(rows[0].get("ip")),
+        )
 
     def frames(self, instrument: Instrument, market_id: str) -> FrameReader:
         """The `books` and `trades` channels."""
