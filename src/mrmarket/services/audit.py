@@ -6,12 +6,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from mrmarket.money.ledger.verification import Derived, Fault, LedgerCheck, SideCheck, verify_ledger
+from mrmarket.money.ledger.verification import (
+    Derived,
+    Fault,
+    LedgerCheck,
+    SideCheck,
+    verify_database,
+    verify_ledger,
+)
 from mrmarket.money.payouts import audit as payouts
 from mrmarket.money.pool.audit import SIDE_CHECKS as POOL_CHECKS
 from mrmarket.money.rewards import audit as rewards
 from mrmarket.money.solvency import audit as solvency
-from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.store_address import StoreAddress
 from mrmarket.store.sql import Sql
 
 
@@ -32,14 +39,22 @@ SIDE_CHECKS: Final[tuple[SideCheck, ...]] = (
 """What every room that keeps tables beside the ledger demands of them."""
 
 
-def verify_money(data: Path) -> LedgerCheck:
+def verify_money(data: Path, store_url: str = "") -> LedgerCheck:
     """Re-derive the ledger of a folder; changes nothing, and may run while the instance does.
 
     Raises:
         DatabaseMissingError: if there is no ledger.
         DatabaseTooNewError: if a newer version wrote it.
     """
-    return verify_file(DataDirectory(data).money_db)
+    return verify_store(StoreAddress(data, store_url))
+
+
+def verify_store(address: StoreAddress) -> LedgerCheck:
+    """The same wherever it is. A server's own pages are the server's to check."""
+    if not address.is_postgres:
+        return verify_file(address.folder / "money.db")
+    with address.read_books() as sql:
+        return verify_database(sql, SIDE_CHECKS)
 
 
 def verify_file(path: Path) -> LedgerCheck:

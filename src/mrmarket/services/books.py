@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -13,11 +12,11 @@ from mrmarket.money.ledger.verification import LedgerCheck
 from mrmarket.money.pool.treasury import Treasury
 from mrmarket.money.pool.view import PoolFigures
 from mrmarket.services import views
-from mrmarket.services.audit import verify_money
+from mrmarket.services.audit import verify_store
 from mrmarket.services.data_directory import DataDirectory, LedgerBrokenError
 from mrmarket.services.hub import UpdateHub
-from mrmarket.store.migration import MONEY_SCHEMA, prepare
-from mrmarket.store.trading_store import TradingStore
+from mrmarket.store.errors import Place
+from mrmarket.store.trading_port import TradingLog
 
 _PATIENCE_S: Final = 2.0
 """How long a start waits for the books to be verified; a longer ledger is verified while it trades; until
@@ -38,18 +37,19 @@ async def begin_check(directory: DataDirectory) -> asyncio.Task[LedgerCheck] | N
         LedgerBrokenError: they were found not to add up within a short time; a longer check goes on.
         StoreError: they cannot be read.
     """
-    if not directory.money_db.is_file() or not directory.money_db.stat().st_size:
+    address = directory.store
+    if not await asyncio.to_thread(address.has_books):
         return None
     # Only today's tables can be verified; the steps from older ones are one transaction.
-    await asyncio.to_thread(prepare, directory.money_db, MONEY_SCHEMA)
-    check = asyncio.create_task(asyncio.to_thread(verify_money, directory.root))
+    await asyncio.to_thread(address.prepare_books)
+    check = asyncio.create_task(asyncio.to_thread(verify_store, address))
     await asyncio.wait({check}, timeout=_PATIENCE_S)
     if check.done():
-        require_sound(directory.money_db, check.result())
+        require_sound(address.money_place, check.result())
     return check
 
 
-def require_sound(path: Path, check: LedgerCheck) -> None:
+def require_sound(path: Place, check: LedgerCheck) -> None:
     """Raise LedgerBrokenError if a ledger did not verify."""
     if not check.ok:
         raise LedgerBrokenError(path, check.reason or "no reason given")
@@ -83,8 +83,8 @@ class Books:
     def __init__(
         self,
         treasury: Treasury,
-        path: Path,
-        store: TradingStore,
+        path: Place,
+        store: TradingLog,
         stream: str,
         hub: UpdateHub,
         first_check: asyncio.Task[LedgerCheck] | None = None,

@@ -16,6 +16,7 @@ import msgspec
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.api.schema import ConfigEntry, ConfigSection, ConfigView
 from mrmarket.services.config_sections import Config
+from mrmarket.services.store_address import masked
 
 Source = Literal["default", "file", "command line", "environment"]
 _MASK: Final = "********"
@@ -209,4 +210,4 @@ def _shown(key: str, value: object) -> str:
         return _MASK
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "" if value is None else str(value)
+    return "" if value is None else masked(str(value))

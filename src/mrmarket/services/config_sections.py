@@ -12,6 +12,7 @@ from mrmarket.money.pool.plan import FIRST_POOL
 from mrmarket.money.pool.terms import Terms
 from mrmarket.services.keys.section import KeysSection
 from mrmarket.services.notify.section import NotifySection
+from mrmarket.services.store_address import StoreSection
 from mrmarket.services.telemetry.section import TelemetrySection
 from mrmarket.trading.strategy.parameters import Parameters
 from mrmarket.trading.venue.front.faults import FaultConfig
@@ -178,6 +179,7 @@ class Config(_Section, frozen=True):
     rail: RailSection = RailSection()
     rewards: RewardsSection = RewardsSection()
     seal: SealSection = SealSection()
+    store: StoreSection = StoreSection()
     telemetry: TelemetrySection = TelemetrySection()
     notify: NotifySection = NotifySection()
 

@@ -13,7 +13,8 @@ import msgspec
 from mrmarket.core.clock import SystemClock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.core.ids import uuid7
-from mrmarket.store.migration import CONTROL_SCHEMA, MONEY_SCHEMA, TRADING_SCHEMA, check_version
+from mrmarket.services.store_address import StoreAddress
+from mrmarket.store.errors import Place
 
 
 class InstanceBusyError(MrMarketError):
@@ -59,12 +60,12 @@ class LedgerBrokenError(MrMarketError):
 
     code = "ledger_broken"
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Place, reason: str) -> None:
         self.path = path
         self.reason = reason
         super().__init__(
             f"{path}: the ledger does not verify ({reason});"
-            " keep a copy of the folder and restore the last good backup"
+            " keep a copy of it and restore the last good backup"
         )
 
 
@@ -93,8 +94,15 @@ class DataDirectory:
     `keep` goes again if it is left with an error.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, store_url: str = "") -> None:
+        """Touches nothing.
+
+        Args:
+            root: the folder.
+            store_url: a PostgreSQL address where the books are there and not in the folder.
+        """
         self.root = root
+        self.store = StoreAddress(root, store_url)
         self.trading_db = root / "trading.db"
         self.money_db = root / "money.db"
         self.control_db = root / "control.db"
@@ -139,14 +147,7 @@ class DataDirectory:
         Raises:
             StoreError: one is of a newer version, of another program, or damaged.
         """
-        databases = (
-            (self.trading_db, TRADING_SCHEMA),
-            (self.money_db, MONEY_SCHEMA),
-            (self.control_db, CONTROL_SCHEMA),
-        )
-        for path, family in databases:
-            if path.is_file() and path.stat().st_size:
-                check_version(path, family)
+        self.store.require_current()
 
     def instance_id(self) -> str:
         """This instance's own name, made once; it stays with the folder, and our order ids carry it."""

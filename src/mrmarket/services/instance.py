@@ -33,7 +33,7 @@ from mrmarket.services.money.world import PaymentWorld
 from mrmarket.services.run_figures import RunFigures
 from mrmarket.services.trading_place import TradingPlace, open_trading_place, simulated_market
 from mrmarket.services.watch import Reader, RunWatch
-from mrmarket.store.trading_store import TradingStore
+from mrmarket.store.trading_port import TradingLog
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.pure_market_making import PureMarketMaking
 from mrmarket.trading.strategy.run import StrategyRun
@@ -50,7 +50,7 @@ class _Parts:
     """What an open instance is made of."""
 
     place: TradingPlace
-    store: TradingStore
+    store: TradingLog
     run: StrategyRun
     core: BusinessCore
     books: Books
@@ -96,9 +96,9 @@ class Instance:
         """Open databases and venue, recover, begin to quote. Raises a MrMarketError; nothing stays open."""
         config, directory = self._loaded.config, self._directory
         pair = config.strategy.pair if self._loaded.sources.get("strategy.pair") else None
-        directory.require_current()
+        await asyncio.to_thread(directory.require_current)
         self._first_check = await begin_check(directory)
-        store = TradingStore.open(directory.trading_db)
+        store = await asyncio.to_thread(directory.store.open_trading)
         try:
             if (held := store.streams()) and (
                 market := await asyncio.to_thread(simulated_market, config, pair)
@@ -296,7 +296,7 @@ class Instance:
             raise RuntimeError("the instance is not open")
         return self._parts
 
-    async def _assemble(self, place: TradingPlace, world: PaymentWorld, store: TradingStore) -> _Parts:
+    async def _assemble(self, place: TradingPlace, world: PaymentWorld, store: TradingLog) -> _Parts:
         config, directory, wall = self._loaded.config, self._directory, SystemClock()
         instrument = place.venue.instrument(place.symbol)
         stream = f"{place.venue.name}.{instrument.venue_symbol}"
@@ -327,7 +327,9 @@ class Instance:
             RunFigures(run, place.symbol),
             lambda: None if self._parts is None else self._parts.books.check,
         )
-        books = Books(core.offices.treasury, directory.money_db, store, stream, self._hub, self._first_check)
+        books = Books(
+            core.offices.treasury, directory.store.money_place, store, stream, self._hub, self._first_check
+        )
         return _Parts(place, store, run, core, books, candles)
 
     async def _begin(self) -> None:
@@ -412,7 +414,7 @@ def _require_own(directory: DataDirectory, held: list[str], stream: str) -> None
         raise ForeignFolderError(directory.root, others[0], stream)
 
 
-def _history(store: TradingStore, stream: str) -> Iterator[Fact]:
+def _history(store: TradingLog, stream: str) -> Iterator[Fact]:
     """Every fact of a stream, oldest first, a page at a time."""
     after = 0
     while rows := store.read_facts(stream, after, _HISTORY_PAGE):

@@ -92,7 +92,7 @@ class Supervisor:
         """
         api = self._loaded.config.api
         os.umask(0o077)
-        with _listen(api) as listener, DataDirectory(self._data) as directory:
+        with _listen(api) as listener, DataDirectory(self._data, self._loaded.config.store.url) as directory:
             configure_logs(self._data)
             stopping = _stop_on_signals()
             instance = Instance(self._loaded, directory)

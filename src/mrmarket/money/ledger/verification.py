@@ -26,7 +26,7 @@ from mrmarket.money.ledger.verification_file import (
     unreadable_row,
 )
 from mrmarket.money.ledger.verification_records import check_records
-from mrmarket.store.errors import DatabaseForeignError
+from mrmarket.store.errors import DatabaseForeignError, Place
 from mrmarket.store.migration import MONEY_SCHEMA, check_version
 from mrmarket.store.sql import Sql, SqliteSql
 from mrmarket.store.sqlite import connect, is_at_rest
@@ -56,7 +56,7 @@ class LedgerOutdatedError(LedgerError):
 
     code = "ledger_outdated"
 
-    def __init__(self, path: Path, found: str) -> None:
+    def __init__(self, path: Place, found: str) -> None:
         self.path = path
         self.found = found
         super().__init__(f"{path} has schema {found}; start an instance on it once, which upgrades it")

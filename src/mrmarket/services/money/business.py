@@ -22,7 +22,7 @@ from mrmarket.services.money.sponsor import Sponsor
 from mrmarket.services.money.watch import SolvencyWatch
 from mrmarket.services.money.world import RAIL, PaymentWorld
 from mrmarket.services.trading_place import TradingPlace
-from mrmarket.store.trading_store import TradingStore
+from mrmarket.store.trading_port import TradingLog
 
 _DEMO_FEES_MS: Final = 600_000
 _FEES_MS: Final = 3_600_000
@@ -57,7 +57,7 @@ class BusinessCore:
         cls,
         config: Config,
         directory: DataDirectory,
-        store: TradingStore,
+        store: TradingLog,
         place: TradingPlace,
         world: PaymentWorld,
         stream: str,
@@ -88,7 +88,9 @@ class BusinessCore:
         quote = place.venue.instrument(place.symbol).quote
         plans = pool_plans(config, stream, venue, quote, rail)
         limits = Limits(config.rail.capacity, config.pool.idle_buffer)
-        offices = await asyncio.to_thread(Offices.open, directory.root, store, plans, clock, world, limits)
+        offices = await asyncio.to_thread(
+            Offices.open, directory.root, store, plans, clock, world, limits, directory.store
+        )
         try:
             await asyncio.to_thread(offices.prepare, members(config))
         except BaseException:

@@ -14,7 +14,6 @@ from mrmarket.core.decimals import parse_units
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.group import Group
 from mrmarket.money.ledger.seal_office import KeyRing
-from mrmarket.money.ledger.sqlite_store import SqliteStore
 from mrmarket.money.payouts.clearing import Clearing
 from mrmarket.money.payouts.custody import CustodyMoves
 from mrmarket.money.payouts.delivery import Deliverer
@@ -34,10 +33,11 @@ from mrmarket.money.rewards.allocator import Allocator
 from mrmarket.money.rewards.claims import CLAIM as REWARD_CLAIM
 from mrmarket.money.rewards.claims import reward_claimer, reward_releaser
 from mrmarket.money.rewards.distribution import Distributor
-from mrmarket.services.audit import verify_file
+from mrmarket.services.audit import verify_store
 from mrmarket.services.money.sources import reward_sources
 from mrmarket.services.money.world import PaymentWorld
-from mrmarket.store.sql import SqliteReader
+from mrmarket.services.store_address import StoreAddress
+from mrmarket.store.sql import SqlReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +94,35 @@ class Offices:
         clock: Clock,
         world: PaymentWorld,
         limits: Limits,
+        address: StoreAddress | None = None,
     ) -> Self:
-        """Open `money.db` in a data folder, creating or upgrading it, and become its only writer.
+        """Open the ledger, creating or upgrading it, and become its only writer.
+
+        Args:
+            folder: the data folder, which keeps the keys of seals.
+            facts: the trading log.
+            plans: every pool.
+            clock: the wall's.
+            world: where people pay.
+            limits: for all pools together.
+            address: where the ledger is; left out: `money.db` in the folder.
 
         Raises:
             DatabaseTooNewError: if a newer version wrote it; nothing is changed.
             InvalidInputError: if the limits are no exact decimals.
             PoolLeftOutError: if people have money in a pool that is not among the plans.
         """
-        path = folder / "money.db"
+        address = address or StoreAddress(folder)
         capacity = None
         if limits.capacity is not None:
             capacity = parse_units(limits.capacity, ASSET_DECIMALS, field="capacity")
         buffer = parse_units(limits.idle_buffer, ASSET_DECIMALS, field="idle_buffer")
-        store = SqliteStore.open(path, "instance")
-        reader = SqliteReader.open(path)
+        store = address.open_ledger("instance")
+        try:
+            reader = address.open_reader()
+        except BaseException:
+            store.close()
+            raise
         try:
             _require_every_pool(reader, plans)
         except BaseException:
@@ -123,7 +137,7 @@ class Offices:
             clock,
             instance_capacity=capacity,
             moves=MovePolicy(idle_buffer=buffer),
-            check=partial(verify_file, path),
+            check=partial(verify_store, address),
         )
         return cls(treasury, world, clock, folder, secrets.SystemRandom().random)
 
@@ -159,7 +173,7 @@ class Offices:
         return namespace if namespace in self.world.rails else None
 
 
-def _require_every_pool(reader: SqliteReader, plans: Sequence[PoolPlan]) -> None:
+def _require_every_pool(reader: SqlReader, plans: Sequence[PoolPlan]) -> None:
     with reader.snapshot() as sql:
         missing = sorted(set(ShareRepository(sql).inhabited()) - {plan.name for plan in plans})
     if missing:
