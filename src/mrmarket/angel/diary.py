@@ -51,7 +51,7 @@ def read_journal(path: Path, limit: int = 200) -> list[AngelAction]:
     for line in reversed(lines):
         try:
             actions.append(msgspec.json.decode(line, type=AngelAction))
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             continue
         if len(actions) == limit:
             break

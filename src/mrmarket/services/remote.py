@@ -95,13 +95,13 @@ class RemoteInstance:
                 return msgspec.json.decode(answer.read(), type=kind)
         except HTTPError as refused:
             raise self._refusal(refused) from None
-        except (OSError, ValueError, HTTPException, msgspec.MsgspecError):
+        except (OSError, ValueError, HTTPException, msgspec.MsgspecError, RecursionError):
             # Nobody, somebody else, or no address at all.
             raise NotRunningError(f"at {self.url}") from None
 
     def _refusal(self, refused: HTTPError) -> MrMarketError:
         try:
             problem = msgspec.json.decode(refused.read(), type=Problem)
-        except (OSError, HTTPException, msgspec.MsgspecError):
+        except (OSError, HTTPException, msgspec.MsgspecError, RecursionError):
             return NotRunningError(f"at {self.url}")
         return RemoteRefusedError(problem)

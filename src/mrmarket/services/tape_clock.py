@@ -60,5 +60,5 @@ class TapeWatch:
             try:
                 async with session.get(f"{self._place.rest_url}/sim/v1/clock") as answer:
                     return msgspec.json.decode(await answer.read(), type=_Clock)
-            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError):
+            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, RecursionError):
                 await asyncio.sleep(_RETRY_S)

@@ -179,7 +179,7 @@ def read_seal(path: Path) -> Signed:
     try:
         found = msgspec.json.decode(content)
         return msgspec.convert(found.get("seal", found), Signed)
-    except (msgspec.MsgspecError, AttributeError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, AttributeError, UnicodeDecodeError, RecursionError) as error:
         raise ProofError(f"{path.name} is neither a seal nor a proof") from error
 
 

@@ -209,7 +209,7 @@ def read_proof(content: bytes) -> ProofFile:
     """
     try:
         return msgspec.json.decode(content, type=ProofFile)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProofError(f"the file is no proof ({error})") from error
 
 

@@ -81,7 +81,7 @@ class SealKey:
             raise SealKeyError(
                 path, f"cannot be read ({error.strerror}); restore it or its folder"
             ) from error
-        except (ValueError, msgspec.MsgspecError) as error:
+        except (ValueError, msgspec.MsgspecError, RecursionError) as error:
             raise SealKeyError(path, "is no seal key; restore the file from your backup") from error
 
     def successor(self) -> SealKey:

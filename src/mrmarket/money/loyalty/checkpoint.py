@@ -114,7 +114,7 @@ def load(path: Path) -> State:
         state = msgspec.json.decode(path.read_bytes(), type=State)
     except OSError as error:
         raise FileRefusedError(path, f"cannot be read ({error.strerror or error})") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FileRefusedError(path, f"is no whole state ({error})") from error
     if state.format != FORMAT:
         raise FileRefusedError(path, f"has format {state.format}, this version reads {FORMAT}")

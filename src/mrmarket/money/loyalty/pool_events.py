@@ -111,7 +111,7 @@ def _decode(path: Path) -> list[_Raw]:
             reason = f"{place[2].lstrip('.') or 'the event'}: {str(error)[: place.start()]}"
             raise CorruptEventError(int(place[1]), reason) from error
         raise FileRefusedError(path, f"is no list of events ({error})") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FileRefusedError(path, f"is not whole JSON ({error})") from error
 
 

@@ -108,5 +108,5 @@ def _retry_after_s(header: str, body: bytes) -> float:
     try:
         told: Any = msgspec.json.decode(body)
         return max(0.0, float(told["parameters"]["retry_after"]))
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError):
         return 0.0

@@ -232,7 +232,7 @@ def _shape(path: str) -> tuple[str, str]:
 def _read(body: bytes, kind: type[Body]) -> Body:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, MrMarketError, UnicodeError) as broken:
+    except (msgspec.MsgspecError, MrMarketError, UnicodeError, RecursionError) as broken:
         raise BadRequestError(f"the body was refused ({broken}); see the rail's messages") from broken
 
 

@@ -160,7 +160,7 @@ class FrameParser:
                 if b'"lastUpdateId"' in head:
                     return self._from_snapshot(self._snapshot_frame.decode(line_json).data, local_ns)
             return self._parse_bare(line_json, local_ns)
-        except (msgspec.MsgspecError, UnicodeDecodeError, OffGridTextError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, OffGridTextError, RecursionError) as error:
             raise BadFrameError(str(error), line_json) from error
 
     def _parse_bare(self, frame: bytes, local_ns: int) -> MarketEvent | None:

@@ -77,7 +77,7 @@ def infer_instrument(path: Path) -> tuple[Instrument, str]:
             elif pair and pair != venue_symbol:
                 raise TapeMixedError(path, line.number, venue_symbol, pair)
             event = parser.parse(line.json, line.local_ns) if parser else None
-        except (msgspec.MsgspecError, UnicodeDecodeError, BadFrameError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, BadFrameError, RecursionError) as error:
             if not line.whole:
                 raise TapeCutError(path, line.number) from error
             detail = error.detail if isinstance(error, BadFrameError) else str(error)

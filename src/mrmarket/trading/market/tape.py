@@ -130,7 +130,7 @@ class Tape:
                 try:
                     event = decode(line.json)
                     _check(event)
-                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                     raise self._line_error(line, str(error)) from error
                 yield line.number, event
             return
@@ -173,7 +173,7 @@ def open_tape(path: Path, instrument: Instrument | None = None) -> Tape:
         return Tape(path, TapeFormat.BINANCE, instrument or inferred, venue_symbol)
     try:
         name = msgspec.json.decode(head, type=_HeaderName)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise NotATapeError(path, "its first line is neither a frame nor a header") from error
     if name.format != FORMAT_NAME:
         raise NotATapeError(path, "its first line is no header")
@@ -181,7 +181,7 @@ def open_tape(path: Path, instrument: Instrument | None = None) -> Tape:
         raise TapeVersionError(path, name.version, FORMAT_VERSION)
     try:
         header = msgspec.json.decode(head, type=TapeHeader)
-    except (msgspec.MsgspecError, MrMarketError) as error:
+    except (msgspec.MsgspecError, MrMarketError, RecursionError) as error:
         raise TapeLineError(path, 1, f"the header is damaged ({error})") from error
     return Tape(path, TapeFormat.NORMALISED, header.instrument, header.instrument.venue_symbol)
 

@@ -84,7 +84,7 @@ class Parameters:
             return []
         try:
             names = msgspec.json.decode(text, type=list[str])
-        except (msgspec.MsgspecError, UnicodeDecodeError) as broken:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as broken:
             raise errors.illegal_characters(
                 "symbols", r'^\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\]$'
             ) from (broken)

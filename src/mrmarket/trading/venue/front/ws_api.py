@@ -272,7 +272,7 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
 def _read(text: str | bytes) -> _Request:
     try:
         message = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         message = None
     if not isinstance(message, dict):
         return _Request(refused=errors.DialectError(-1135, "Invalid JSON Request."))

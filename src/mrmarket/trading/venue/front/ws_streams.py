@@ -145,7 +145,7 @@ def stream_names(path: str, streams: str) -> tuple[bool, list[str]]:
 def _decode(text: str | bytes) -> dict[str, Any]:
     try:
         message = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError) as broken:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as broken:
         raise _BadRequestError(_INVALID_JSON, f"Invalid JSON: {broken}") from broken
     if not isinstance(message, dict):
         raise _BadRequestError(_INVALID_REQUEST, "Invalid request: request must be an object")

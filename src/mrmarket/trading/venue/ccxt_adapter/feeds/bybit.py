@@ -67,7 +67,7 @@ class BybitFrames:
                 return [self._depth(self._book.decode(frame), local_ns)]
             if self._trade_mark in head:
                 return [self._public_trade(trade, local_ns) for trade in self._trade.decode(frame).data]
-        except (msgspec.MsgspecError, UnicodeDecodeError, OffGridTextError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, OffGridTextError, RecursionError) as error:
             raise BadFrameError(str(error), frame) from error
         return None
 

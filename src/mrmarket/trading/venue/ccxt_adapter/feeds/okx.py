@@ -69,7 +69,13 @@ class OkxFrames:
                 return [self._depth(book, parsed.action, local_ns) for book in parsed.data]
             if b'"channel":"trades"' in head:
                 return [self._public_trade(trade, local_ns) for trade in self._trade.decode(frame).data]
-        except (msgspec.MsgspecError, UnicodeDecodeError, OffGridTextError, ValueError) as error:
+        except (
+            msgspec.MsgspecError,
+            UnicodeDecodeError,
+            OffGridTextError,
+            ValueError,
+            RecursionError,
+        ) as error:
             raise BadFrameError(str(error), frame) from error
         return None
 
