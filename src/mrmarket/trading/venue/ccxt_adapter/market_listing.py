@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
 
+from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.venue.ccxt_adapter.faults import MalformedAnswerError
 from mrmarket.trading.venue.ccxt_adapter.numbers import exact, exact_or_none
@@ -35,7 +36,7 @@ def instrument_of(
     Raises:
         MalformedAnswerError: the market has no fixed grid.
     """
-    symbol = str(market["symbol"])
+    symbol = str(market.get("symbol", ""))
     try:
         tick = _step(market["precision"]["price"], precision_mode)
         lot = _step(market["precision"]["amount"], precision_mode)
@@ -59,7 +60,7 @@ def instrument_of(
             taker_fee=exact(taker) if overrides[1] is None else overrides[1],
             **limits,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, InvalidInputError) as error:
         raise MalformedAnswerError(venue, f"read the market {symbol}", repr(error)) from error
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from typing import Final
+
+_MOST_DIGITS: Final = 40
+"""On either side of the point: more than any exchange has, and few enough to be written out."""
 
 
 def exact(value: object) -> Decimal:
     """The value of a string, or of a float's shortest text, which is the exchange's own up to 15 digits.
 
     Raises:
-        ValueError: it is not a finite number.
+        ValueError: it is not a finite number, or one whose digits would fill the memory.
     """
     try:
         number = Decimal(str(value))
@@ -17,6 +21,9 @@ def exact(value: object) -> Decimal:
         raise ValueError(f"{value!r} is not a number") from error
     if not number.is_finite():
         raise ValueError(f"{value!r} is not a finite number")
+    exponent = number.as_tuple().exponent
+    if number.adjusted() > _MOST_DIGITS or (isinstance(exponent, int) and exponent < -_MOST_DIGITS):
+        raise ValueError(f"{str(value)[:_MOST_DIGITS]!r} is no number of at most {_MOST_DIGITS} digits")
     return number
 
 

@@ -109,18 +109,27 @@ class ReportReader:
             raise MalformedAnswerError(self._venue, f"read a fill of {symbol}", str(error)) from error
 
     def balances(self, raw: Raw) -> list[BalanceReport]:
-        """Every asset of which something is held, by name."""
+        """Every asset of which something is held, by name.
+
+        Raises:
+            MalformedAnswerError: an amount is none.
+        """
         reports = []
-        for asset, entry in raw.items():
-            if not isinstance(entry, Mapping) or asset in ("info", "free", "used", "total"):
-                continue
-            free, used, total = (exact_or_none(entry.get(key)) for key in ("free", "used", "total"))
-            if free is None and total is not None:
-                free = total - (used or Decimal(0))
-            if used is None and total is not None and free is not None:
-                used = total - free
-            free, used = free or Decimal(0), used or Decimal(0)
-            reports.append(BalanceReport(asset=asset, free=format_decimal(free), locked=format_decimal(used)))
+        try:
+            for asset, entry in raw.items():
+                if not isinstance(entry, Mapping) or asset in ("info", "free", "used", "total"):
+                    continue
+                free, used, total = (exact_or_none(entry.get(key)) for key in ("free", "used", "total"))
+                if free is None and total is not None:
+                    free = total - (used or Decimal(0))
+                if used is None and total is not None and free is not None:
+                    used = total - free
+                free, used = free or Decimal(0), used or Decimal(0)
+                reports.append(
+                    BalanceReport(asset=asset, free=format_decimal(free), locked=format_decimal(used))
+                )
+        except _UNREADABLE as error:
+            raise MalformedAnswerError(self._venue, "read balances", str(error)) from error
         return sorted(reports, key=lambda report: report.asset)
 
     def transfer(self, raw: Raw) -> TransferReport | None:
