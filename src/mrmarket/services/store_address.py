@@ -25,6 +25,7 @@ from mrmarket.store.migration import (
 
 if TYPE_CHECKING:
     from mrmarket.money.ledger.port import LedgerStore
+    from mrmarket.store.control_database import ControlDatabase
     from mrmarket.store.errors import Place
     from mrmarket.store.operations import OperationsStore
     from mrmarket.store.sql import Sql, SqlReader
@@ -126,6 +127,16 @@ class StoreAddress:
         from mrmarket.store.sqlite_operations import SqliteOperations  # noqa: PLC0415 - the same
 
         return SqliteOperations.open(self._path(CONTROL_SCHEMA))
+
+    def open_control(self) -> ControlDatabase:
+        """Sessions and credentials, created or upgraded if need be. Raises a StoreError."""
+        if self.is_postgres:
+            from mrmarket.store.postgres_control import PostgresControl  # noqa: PLC0415 - an extra
+
+            return PostgresControl.open(self.url)
+        from mrmarket.store.control_database import SqliteControl  # noqa: PLC0415 - the same
+
+        return SqliteControl.open(self._path(CONTROL_SCHEMA))
 
     def open_ledger(self, owner: str) -> LedgerStore:
         """The ledger, created or upgraded if need be, deposing whoever wrote to it. Raises a StoreError."""

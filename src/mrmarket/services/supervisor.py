@@ -99,7 +99,7 @@ class Supervisor:
             await instance.open()
             bookkeeper = Bookkeeper(instance)
             try:
-                access = Access.open(self._data, access_settings(self._loaded.config))
+                access = Access.open(self._data, access_settings(self._loaded.config), directory.store)
             except BaseException:
                 await _close(instance)
                 raise

@@ -28,6 +28,7 @@ from mrmarket.services.access.secrets import digest_of, new_token
 from mrmarket.services.access.sessions import Sessions
 from mrmarket.services.access.settings import AccessSettings
 from mrmarket.services.access.wallet import Nonces, WalletCheck
+from mrmarket.services.store_address import StoreAddress
 from mrmarket.store.errors import StoreError
 
 T = TypeVar("T")
@@ -78,13 +79,18 @@ class Access:
         self._closed = False
 
     @classmethod
-    def open(cls, folder: Path, settings: AccessSettings) -> Self:
+    def open(cls, folder: Path, settings: AccessSettings, address: StoreAddress | None = None) -> Self:
         """The door of the instance that keeps its data in a folder; writes a new owner's token there.
+
+        Args:
+            folder: the data folder.
+            settings: who may sign in.
+            address: where sessions and credentials are; left out: `control.db` in the folder.
 
         Raises:
             StoreError: `control.db` cannot be used.
         """
-        store = ControlStore.open(folder / "control.db")
+        store = ControlStore((address or StoreAddress(folder)).open_control())
         return cls(store, settings, owner=OwnerToken.issue(folder, secrets.token_bytes))
 
     @classmethod
