@@ -27,3 +27,15 @@ class StreamEndedError(MrMarketError):
         self.venue = venue
         self.part = part
         super().__init__(f"{venue}: the {part} ended by itself; quotes were pulled, start again")
+
+
+class ControlRefusedError(MrMarketError):
+    """What the owner asked of a run cannot be done now; nothing was changed."""
+
+    code = "control_refused"
+
+    def __init__(self, run: str, control: str, reason: str) -> None:
+        self.run = run
+        self.control = control
+        self.reason = reason
+        super().__init__(f"{control} of {run}: {reason}")

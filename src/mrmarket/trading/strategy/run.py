@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -22,17 +22,26 @@ from mrmarket.core.side import Side
 from mrmarket.trading.execution.assembly import assemble
 from mrmarket.trading.execution.desk import OwnFill
 from mrmarket.trading.execution.journal import OrderJournal
+from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.order_id import OrderIds
 from mrmarket.trading.execution.reconciler import Recovery, StopReport
+from mrmarket.trading.execution.risk.board import RiskBoard, RiskChange
+from mrmarket.trading.execution.risk.flatten import FlattenReport, FlattenRules
+from mrmarket.trading.execution.risk.limits import BreakerLimits
 from mrmarket.trading.execution.risk.pretrade import RiskLimits
+from mrmarket.trading.execution.risk.state import Cause, RiskState, run_scope
 from mrmarket.trading.execution.targets import NO_QUOTES, TargetQuotes
 from mrmarket.trading.execution.timing import Timing
+from mrmarket.trading.strategy.controls import OwnerControls
 from mrmarket.trading.strategy.errors import RunNotReadyError, StreamEndedError
 from mrmarket.trading.strategy.market_watch import MarketWatch
 from mrmarket.trading.strategy.observations import Observations
 from mrmarket.trading.strategy.observer import FillRecord, RunObserver, RunState, Unobserved
 from mrmarket.trading.strategy.port import Strategy
+from mrmarket.trading.strategy.readings import RunReadings
+from mrmarket.trading.strategy.run_risk import Index, RunRisk
+from mrmarket.trading.strategy.sweep import Sweep
 from mrmarket.trading.strategy.totals import RunTotals
 from mrmarket.trading.strategy.upkeep import Upkeep
 from mrmarket.trading.strategy.uptime import QuoteUptime
@@ -48,7 +57,7 @@ _FILLS_KEPT: Final = 1_000
 _OrderFact: Final = OrderCreated | OrderAccepted | OrderRejected | OrderCancelled
 
 
-class StrategyRun:
+class StrategyRun(RunReadings):
     """Runs one strategy. The venue must be open; whoever opened it closes it.
 
     Everything happens on one event loop. A fill is durable in the event log before the strategy, the
@@ -72,6 +81,11 @@ class StrategyRun:
         history: Iterable[Fact] = (),
         mark_every_ns: int = 2 * NS_PER_S,
         balances_every_ns: int = 5 * NS_PER_S,
+        guard: LeaseGuard | None = None,
+        board: RiskBoard | None = None,
+        breakers: BreakerLimits | None = None,
+        index: Index | None = None,
+        dead_man_s: float = 0,
     ) -> None:
         """Put a run together; nothing is sent before `start`.
 
@@ -91,6 +105,11 @@ class StrategyRun:
                 latest time bounds what recovery asks the venue for.
             mark_every_ns: wall time between two marks in the event log.
             balances_every_ns: wall time between two balance observations in the event log.
+            guard: whether this process still holds the run's lease; None always does.
+            board: the process's restrictions; None is a board of the run's own.
+            breakers: where its breakers trip.
+            index: a reference price from elsewhere.
+            dead_man_s: countdown of the venue's dead man's switch; 0 leaves it alone.
         """
         world = world or wall
         self.venue = venue
@@ -113,6 +132,17 @@ class StrategyRun:
         self.watch = MarketWatch(self.instrument, wall=wall, world=world)
         self._wall = wall
         self._world = world
+        self.risk = RunRisk(
+            stream,
+            venue,
+            self.instrument,
+            board or RiskBoard(wall),
+            breakers or BreakerLimits(),
+            wall=wall,
+            world=world,
+            index=index,
+        )
+        """What the run may do, and why not more."""
         execution = assemble(
             venue,
             strategy.symbol,
@@ -128,7 +158,11 @@ class StrategyRun:
             world=world,
             double_mid=lambda: self.watch.double_mid_ticks,
             sleep=asyncio.sleep,
+            guard=guard,
+            dead_man_s=dead_man_s,
+            gate=self.risk.gate,
         )
+        self.risk.bind(execution, self.totals, self.watch, lambda: strategy.inventory_target)
         self.facts = execution.facts
         self.account = execution.account
         self._table = execution.table
@@ -136,7 +170,15 @@ class StrategyRun:
         self._executor = execution.executor
         self._reconciler = execution.reconciler
         self._upkeep = Upkeep(stream, venue.name, self._reconciler, wall, on_ended=self._on_task_ended)
-        self._replay(history, journal)
+        self._sweep = Sweep(
+            self._reconciler,
+            self._table,
+            self._upkeep,
+            on_end=self._wake,
+            may_maintain=lambda: self._quoting,
+        )
+        self._controls = OwnerControls(self, execution, self._sweep, wall)
+        self._replay(self.risk.recall(history, self.totals), journal)
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
         self._pulled = ""
@@ -151,59 +193,6 @@ class StrategyRun:
             mark_every_ns=mark_every_ns,
             balances_every_ns=balances_every_ns,
         )
-
-    # What people and the API look at.
-
-    @property
-    def live_orders(self) -> Sequence[Order]:
-        """Orders that stand at the venue or might, oldest first."""
-        return self._table.open()
-
-    def recent_orders(self, limit: int) -> list[Order]:
-        """Open orders and then closed ones of this start, newest first."""
-        orders = [*reversed(self._table.open()), *self._table.recently_closed()]
-        return orders[:limit]
-
-    @property
-    def pulled(self) -> str:
-        """Why a running strategy's quotes are pulled; empty while it quotes."""
-        return self._pulled
-
-    @property
-    def mid(self) -> Decimal | None:
-        """Quote per base, our own orders left out."""
-        double = self.watch.double_mid_ticks
-        return None if double is None else double * self.instrument.tick_size / 2
-
-    @property
-    def latency_us(self) -> tuple[float | None, float | None]:
-        """p50 and p99 in microseconds from what caused an order to its hand-over to the HTTP client.
-
-        The cause is a book event, or the answer that freed the slot of the order before.
-        """
-        histogram = self._executor.latency.merged(self._executor.follow_up)
-        return histogram.quantile_us(0.5), histogram.quantile_us(0.99)
-
-    @property
-    def book_latency_us(self) -> tuple[float | None, float | None]:
-        """The same for orders that a book event caused."""
-        histogram = self._executor.latency
-        return histogram.quantile_us(0.5), histogram.quantile_us(0.99)
-
-    @property
-    def follow_up_us(self) -> tuple[float | None, float | None]:
-        """The same for orders that follow the end of the order before in their slot."""
-        histogram = self._executor.follow_up
-        return histogram.quantile_us(0.5), histogram.quantile_us(0.99)
-
-    @property
-    def refusals(self) -> int:
-        """Orders that the venue refused since this start."""
-        return self._executor.refusals
-
-    def held_back(self) -> dict[str, str]:
-        """By slot: why the pre-trade check holds a wanted quote back."""
-        return dict(self._executor.check_refusals)
 
     # Life.
 
@@ -228,22 +217,45 @@ class StrategyRun:
         self._upkeep.begin_maintenance()
         self._quoting = True
         self._set_state(RunState.RUNNING, "")
+        self.risk.begin(self.facts, self._on_risk)
+        if self.risk.state is RiskState.HALT:
+            self._sweep.begin(self.risk.why)
 
     async def pause(self, reason: str) -> StopReport:
-        """Cancel every quote and stay; orders of ours that could not be cancelled are named."""
+        """Cancel every quote and stay; what is not proven gone in time goes on being cancelled."""
+        await self._controls.end_flattening()
         self._set_state(RunState.PAUSED, reason)
-        await self._upkeep.rest_maintenance()
-        try:
-            return await self._reconciler.stop()
-        finally:
-            if self._quoting:
-                self._upkeep.begin_maintenance()
+        return await self._sweep.once(reason)
 
     def resume(self) -> None:
         """Quote again after a pause that is complete; a failed or stopped run stays what it is."""
-        if self.state is RunState.PAUSED and self._upkeep.maintains:
+        if self.state is RunState.PAUSED and not self._sweep.is_running and not self._controls.is_flattening:
             self._set_state(RunState.RUNNING, "")
             self._wake()
+
+    async def cancel_all(self, reason: str) -> StopReport:
+        """Cancel every order of ours and prove it; then a run that is not paused quotes again.
+
+        What is not proven gone in time is named; cancelling goes on until it is, and quotes stay pulled.
+        """
+        return await self._sweep.once(reason)
+
+    async def flatten(self, reason: str, rules: FlattenRules | None = None) -> FlattenReport:
+        """Bring the base position to its target by taking orders inside a band, and stay paused.
+
+        Raises:
+            ControlRefusedError: if the run is not at work, or may not place anything now.
+        """
+        return await self._controls.flatten(reason, rules or FlattenRules())
+
+    async def halt(self, reason: str, by: str = "owner") -> StopReport:
+        """Pull the quotes, cancel until proven gone, wait for `rearm`; returns what the first round found."""
+        self.risk.board.halt(run_scope(self.stream), Cause.OWNER, by, reason)
+        return await self._sweep.once(reason)
+
+    def rearm(self, cause: str | None = None) -> list[str]:
+        """The owner lifts restrictions of this run, or one of them; returns what was lifted."""
+        return self.risk.board.rearm(run_scope(self.stream), cause)
 
     async def stop(self, reason: str = "asked to stop") -> StopReport:
         """Cancel everything of ours, prove it, write the last facts, end."""
@@ -251,6 +263,8 @@ class StrategyRun:
         if not failed:
             self._set_state(RunState.STOPPING, reason)
         self._quoting = False
+        await self._controls.end_flattening()
+        await self._sweep.cancel()
         await self._upkeep.rest_maintenance()
         report = await self._reconciler.stop()
         self._observations.mark(self.watch.top)
@@ -265,6 +279,8 @@ class StrategyRun:
     async def abandon(self) -> None:
         """Drop everything where it is, as a crash would; the next start recovers."""
         self._quoting = False
+        await self._controls.end_flattening()
+        await self._sweep.cancel()
         await self._end_tasks()
         await self.facts.close()
         self._ended.set()
@@ -277,6 +293,7 @@ class StrategyRun:
 
     def on_order(self, old: Order | None, new: Order) -> None:
         """An order changed: where that frees its slot or makes it cancellable, decide again."""
+        self.risk.on_order(old, new)
         self.observer.on_order(new)
         if old is not None and (new.is_final or (new.is_resting and not old.is_resting)):
             self._wake()
@@ -284,6 +301,7 @@ class StrategyRun:
     def on_fact(self, fact: Fact) -> None:
         """A fact about an order: counted as it will be when it is read back."""
         self.totals.replay(fact)
+        self.risk.on_fact(fact)
 
     def on_own_fill(self, own: OwnFill) -> None:
         """A trade of ours is durable: now it counts."""
@@ -296,6 +314,7 @@ class StrategyRun:
             captured = self.totals.count_capture(
                 fill.side, fill.price_ticks, fill.size_lots, own.double_mid_ticks
             )
+        self.risk.on_own_fill(own)
         now_ns = self._world.monotonic_ns()
         self.watch.markouts.on_fill(now_ns, fill.side, own.double_mid_ticks)
         self.strategy.on_fill(own, now_ns, self._table.open())
@@ -313,9 +332,17 @@ class StrategyRun:
         if self.failure is not None:
             return
         self.failure = error
+        self.risk.governor.on_failure(error)
         self._set_state(RunState.FAILED, str(error) or type(error).__name__)
         self._ended.set()
         self._connected.set()
+        self._wake()
+
+    def _on_risk(self, change: RiskChange) -> None:
+        """More or less may be done now."""
+        if self.risk.state is RiskState.HALT:
+            self._sweep.begin(self.risk.why)
+        self.observer.on_state(self.state, self.state_reason or change.cause)
         self._wake()
 
     # The hot path: book event, decision, orders.
@@ -381,6 +408,14 @@ class StrategyRun:
     def _reason_to_pull(self) -> str:
         if self.state is not RunState.RUNNING:
             return self.state_reason or self.state.value
+        if self._sweep.reason:
+            return self._sweep.reason
+        if self.risk.state >= RiskState.CANCEL_ONLY:
+            return self.risk.why
+        return self.unfit()
+
+    def unfit(self) -> str:
+        """Why nothing may be placed now, whatever anybody wants; empty if something may."""
         if not self.user_stream_connected:
             return "the user stream is down"
         if self._wall.now_ns() < self._executor.banned_until_ns:
@@ -401,6 +436,7 @@ class StrategyRun:
             quoting=len(sides) == len(Side),
             running=self.state is RunState.RUNNING,
         )
+        self.risk.tick()
         self._observations.tick(self.watch.top, self.account, stale=self.watch.tracker.stale is not None)
         self._wake()
 
@@ -421,6 +457,11 @@ class StrategyRun:
         self._desk.know_told(frozenset(told))
         if latest_ns:
             self._reconciler.know_fills_until(latest_ns)
+
+    def set_paused(self, reason: str) -> None:
+        """Stay without quotes, and say why (its controls do)."""
+        if self.state in (RunState.RUNNING, RunState.PAUSED):
+            self._set_state(RunState.PAUSED, reason)
 
     def _set_state(self, state: RunState, reason: str) -> None:
         if (state, reason) == (self.state, self.state_reason):
@@ -445,5 +486,6 @@ class StrategyRun:
             self.on_fault(StreamEndedError(self.venue.name, name))
 
     async def _end_tasks(self) -> None:
+        self.risk.end()
         await self._upkeep.end()
         await self._executor.close()

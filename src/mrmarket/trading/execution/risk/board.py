@@ -249,7 +249,7 @@ class RiskBoard:
         return [key[1] for key in keys]
 
     def load(self, rows: Iterable[Restriction]) -> None:
-        """Take over what others have written down; what is known already is left alone, cool-downs begin anew."""
+        """Take over what others have written down; what is known is left alone, cool-downs begin anew."""
         now_ns = self._clock.monotonic_ns()
         for row in rows:
             key = (row.scope, row.cause)

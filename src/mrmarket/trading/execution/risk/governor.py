@@ -50,8 +50,8 @@ class Glance:
     index: Decimal | None = None
     """Prices in quote: ours, and a reference from elsewhere."""
     budget_share: float = 1.0
-    clock_offset_ms: float = 0.0
-    """What is left of the venue's clock offset after correction."""
+    clock_trusted: bool = True
+    """Whether the venue's clock is within 1 s of ours, once corrected."""
     banned: bool = False
 
 
@@ -192,8 +192,7 @@ class RiskGovernor:
         share = glance.budget_share
         short = f"{share:.0%} of the requests left" if share < limits.budget_share else ""
         yield lambda: self._lasting(Cause.RATE_BUDGET, self._budget, wall_ns, short, venue=True)
-        skew = abs(glance.clock_offset_ms)
-        apart = f"{skew:.0f} ms apart" if skew > limits.clock_offset_ms else ""
+        apart = "" if glance.clock_trusted else "more than 1 s apart, even corrected"
         yield lambda: self._lasting(Cause.CLOCK_OFFSET, self._clock, wall_ns, apart, venue=True)
         if glance.banned:
             yield lambda: self._set(Cause.VENUE_BANNED, "it answered 418", venue=True)

@@ -36,5 +36,4 @@ class BreakerLimits:
     budget_share: float = 0.05
     """Of the requests that may go at once; below it cancels are no longer safe."""
     budget_after_ns: int = 5 * NS_PER_S
-    clock_offset_ms: int = 1_000
     clock_after_ns: int = 2 * NS_PER_S

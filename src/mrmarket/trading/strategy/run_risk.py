@@ -1,0 +1,238 @@
+"""What binds a run to the risk board: feeds its governor, keeps its gate informed, hears what changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Final, Protocol, runtime_checkable
+
+from mrmarket.core.clock import NS_PER_S, Clock
+from mrmarket.core.events import Fact, MarkObserved, OrderRejected, RiskChanged
+from mrmarket.core.instrument import Instrument
+from mrmarket.trading.execution.assembly import Execution
+from mrmarket.trading.execution.desk import OwnFill
+from mrmarket.trading.execution.differences import Difference
+from mrmarket.trading.execution.fact_writer import FactWriter
+from mrmarket.trading.execution.order import Order
+from mrmarket.trading.execution.risk.board import RiskBoard, RiskChange
+from mrmarket.trading.execution.risk.gate import RiskGate
+from mrmarket.trading.execution.risk.governor import Glance, RiskGovernor
+from mrmarket.trading.execution.risk.limits import BreakerLimits
+from mrmarket.trading.execution.risk.position import Position
+from mrmarket.trading.execution.risk.pretrade import MarketTop
+from mrmarket.trading.execution.risk.state import INSTANCE, RiskState, run_scope, venue_scope
+from mrmarket.trading.strategy.market_watch import MarketWatch
+from mrmarket.trading.strategy.totals import RunTotals
+from mrmarket.trading.venue.port import Venue
+from mrmarket.trading.venue.rate_budget import RateBudget
+
+_FAIR_HALF_LIFE_NS: Final = 5 * NS_PER_S
+_DEPTH_LEVELS: Final = 10
+
+Index = Callable[[], Decimal | None]
+"""A reference price from elsewhere, in quote; None while there is none."""
+
+
+@runtime_checkable
+class KeepsBudget(Protocol):
+    """A venue that counts its requests."""
+
+    budget: RateBudget
+
+
+@runtime_checkable
+class TrustsClock(Protocol):
+    """A venue that knows whether its clock and ours can be brought together."""
+
+    @property
+    def clock_trusted(self) -> bool:
+        """Whether they are within 1 s of each other, once corrected."""
+        ...
+
+
+class RunRisk:
+    """One run's share of the risk board."""
+
+    def __init__(
+        self,
+        run: str,
+        venue: Venue,
+        instrument: Instrument,
+        board: RiskBoard,
+        limits: BreakerLimits,
+        *,
+        wall: Clock,
+        world: Clock,
+        index: Index | None = None,
+    ) -> None:
+        """Until `bind` nothing is known of the run but its scopes."""
+        self.board = board
+        self.governor = RiskGovernor(run, venue.name, instrument, board, limits)
+        self.gate = RiskGate(instrument, self._state, gap_lots=self.gap_lots, why=self._why)
+        self.capital: Decimal | None = None
+        """What the account was worth in quote at the first price of this start."""
+        self._run = run
+        self._venue = venue
+        self._instrument = instrument
+        self._wall = wall
+        self._world = world
+        self._index = index
+        self._scopes = (run_scope(run), venue_scope(venue.name), INSTANCE)
+        self._position: Position | None = None
+        self._watch: MarketWatch | None = None
+        self._fair: float | None = None
+        self._fair_ns = 0
+        self._forget: Callable[[], None] | None = None
+
+    @property
+    def state(self) -> RiskState:
+        """What the run may do now."""
+        return self.board.state(self._run, self._venue.name)
+
+    @property
+    def why(self) -> str:
+        """The strictest reason; empty while it is free."""
+        return self.board.explain(self._run, self._venue.name)
+
+    def bind(
+        self, execution: Execution, totals: RunTotals, watch: MarketWatch, target_share: Callable[[], Decimal]
+    ) -> None:
+        """Get to know the rest of the run."""
+        self._execution = execution
+        self._totals = totals
+        self._watch = watch
+        self._position = Position(self._instrument, execution.account, lambda: totals.base_lots, target_share)
+
+    def recall(self, history: Iterable[Fact], totals: RunTotals) -> Iterable[Fact]:
+        """Pass facts of earlier lives on, and take from the marks among them what equity was."""
+        world_ns, wall_ns = self._world.monotonic_ns(), self._wall.now_ns()
+        for fact in history:
+            yield fact
+            if isinstance(fact, MarkObserved) and totals.fills:
+                mid = (Decimal(fact.bid) + Decimal(fact.ask)) / 2
+                self.governor.recall(world_ns - max(0, wall_ns - fact.at_ns), totals.pnl_quote(mid))
+
+    def begin(self, facts: FactWriter, on_change: Callable[[RiskChange], None]) -> None:
+        """Hear of changes from now on; each that concerns the run becomes a fact."""
+
+        def heard(change: RiskChange) -> None:
+            if change.scope not in self._scopes:
+                return
+            self.governor.on_change(change)
+            self.gate.context.state = self.state
+            held = change.restriction
+            facts.write(
+                RiskChanged(
+                    venue=self._venue.name,
+                    at_ns=self._wall.now_ns(),
+                    symbol=self._instrument.symbol,
+                    scope=change.scope,
+                    state=self.state.word,
+                    cause=change.cause,
+                    detail="lifted" if held is None else held.detail,
+                )
+            )
+            on_change(change)
+
+        self.end()
+        self._forget = self.board.listen(heard)
+
+    def end(self) -> None:
+        """Hear nothing more, hold nothing more."""
+        if self._forget is not None:
+            self._forget()
+            self._forget = None
+            self.governor.close()
+
+    # What happens in the run.
+
+    def on_order(self, old: Order | None, new: Order) -> None:
+        """An order changed."""
+        top = self._watch.top if old is None and self._watch is not None else None
+        self.governor.on_order(self._world.monotonic_ns(), old, new, top)
+
+    def on_fact(self, fact: Fact) -> None:
+        """A fact about an order."""
+        if isinstance(fact, OrderRejected):
+            self.governor.on_refusal(self._world.monotonic_ns(), fact)
+
+    def on_own_fill(self, own: OwnFill) -> None:
+        """A trade of ours is durable."""
+        fill, fee = own.fill, Decimal(own.fill.fee)
+        if fill.fee_asset == self._instrument.base:
+            fee *= self._instrument.price(fill.price_ticks)
+        elif fill.fee_asset != self._instrument.quote:
+            fee = Decimal(0)  # of a third asset there is no price here, as in the totals
+        self.governor.on_fill(self._world.monotonic_ns(), fill, own.double_mid_ticks, fee)
+
+    def on_difference(self, difference: Difference, standing: bool) -> None:
+        """We and the venue disagree, or agree again."""
+        self.governor.on_difference(self._wall.monotonic_ns(), difference, standing=standing)
+
+    def gap_lots(self, top: MarketTop) -> int:
+        """Base position less its target."""
+        return 0 if self._position is None else self._position.gap_lots(top)
+
+    def tick(self) -> None:
+        """Look at everything, 20 times a second."""
+        watch = self._watch
+        if watch is None or self._position is None:
+            return
+        wall_ns, execution = self._wall.monotonic_ns(), self._execution
+        stale = watch.tracker.stale
+        settled = not execution.facts.urgent_pending and not execution.table.short_of_fills()
+        self._position.tick(wall_ns, settled=settled)
+        double_mid = None if stale is not None else watch.double_mid_ticks
+        share = self._budget_share()
+        context = self.gate.context
+        context.budget_share = share
+        if double_mid is not None:
+            context.fair_double_ticks = self._follow(double_mid, wall_ns)
+            context.depth_lots = self._depth(watch)
+        mid = None if double_mid is None else double_mid * self._instrument.tick_size / 2
+        equity = None if mid is None else self._totals.pnl_quote(mid)
+        if self.capital is None and mid is not None and execution.account.is_known:
+            self.capital = execution.account.base_total * mid + execution.account.quote_total
+        self.governor.tick(
+            Glance(
+                self._world.monotonic_ns(),
+                wall_ns,
+                equity=equity,
+                capital=self.capital,
+                stale="" if stale is None else stale.value,
+                fair=mid,
+                index=self._index() if self._index is not None else None,
+                budget_share=share,
+                clock_trusted=not isinstance(self._venue, TrustsClock) or self._venue.clock_trusted,
+                banned=self._wall.now_ns() < execution.executor.banned_until_ns,
+            )
+        )
+        self.board.tick()
+
+    def _budget_share(self) -> float:
+        if not isinstance(self._venue, KeepsBudget):
+            return 1.0
+        levels = self._venue.budget.levels()
+        return min((level for name, level in levels.items() if name.startswith("weight")), default=1.0)
+
+    def _follow(self, double_mid: int, wall_ns: int) -> int:
+        """Our own fair value: the mid of others, followed with a half-life of 5 s, so that a jump shows."""
+        if self._fair is None:
+            self._fair = float(double_mid)
+        else:
+            kept: float = 0.5 ** ((wall_ns - self._fair_ns) / _FAIR_HALF_LIFE_NS)
+            self._fair = double_mid + (self._fair - double_mid) * kept
+        self._fair_ns = wall_ns
+        return round(self._fair)
+
+    def _depth(self, watch: MarketWatch) -> int:
+        book = watch.tracker.book
+        shown = sum(lots for _, lots in (*book.bids(_DEPTH_LEVELS), *book.asks(_DEPTH_LEVELS)))
+        own = sum(order.remaining_lots for order in self._execution.table.open() if order.is_resting)
+        return max(0, shown - own)
+
+    def _state(self) -> RiskState:
+        return self.state
+
+    def _why(self) -> str:
+        return self.why
