@@ -136,7 +136,7 @@ async def test_unknown_orders_may_have_been_filled(room: EngineRoom) -> None:
     room.venue.fill(key, 1_000)
     del room.exchange.orders[key]
     room.clock.advance(3 * NS_PER_S)
-    await room.reconciler._prove(room.only("b1"))
+    await room.reconciler._comparison.prove([room.only("b1")])
     assert room.table.open() == []
     await room.settle()
     assert room.position_lots == 1_000

@@ -24,6 +24,13 @@ class Account:
         self._instrument = instrument
         self._free: dict[str, Decimal] = {}
         self._locked: dict[str, Decimal] = {}
+        self._heard: dict[str, int] = {}
+        self._reports = 0
+
+    @property
+    def mark(self) -> int:
+        """To be taken before all balances are asked for: what is heard later is newer than that answer."""
+        return self._reports
 
     @property
     def is_known(self) -> bool:
@@ -46,14 +53,23 @@ class Account:
         changed = self._free.get(report.asset) != free or self._locked.get(report.asset) != locked
         self._free[report.asset] = free
         self._locked[report.asset] = locked
+        self._reports += 1
+        self._heard[report.asset] = self._reports
         return changed
 
-    def observe_all(self, reports: Iterable[BalanceReport]) -> None:
-        """Take a complete answer in: an asset of the pair that it leaves out is zero."""
-        self._free = {self._instrument.base: Decimal(0), self._instrument.quote: Decimal(0)}
-        self._locked = dict(self._free)
-        for report in reports:
-            self.observe(report)
+    def observe_all(self, reports: Iterable[BalanceReport], since: int | None = None) -> None:
+        """Take a complete answer in: an asset of the pair that it leaves out is zero.
+
+        With `since` (a `mark`), an asset of which the stream has told since then keeps the newer word.
+        """
+        newer = {asset for asset, heard in self._heard.items() if since is not None and heard > since}
+        pair = (self._instrument.base, self._instrument.quote)
+        named = {report.asset: (Decimal(report.free), Decimal(report.locked)) for report in reports}
+        named = {**dict.fromkeys(pair, (Decimal(0), Decimal(0))), **named}
+        for asset in newer & self._free.keys():
+            named[asset] = (self._free[asset], self._locked[asset])
+        self._free = {asset: free for asset, (free, _) in named.items()}
+        self._locked = {asset: locked for asset, (_, locked) in named.items()}
 
     def reported(self) -> list[tuple[str, Decimal, Decimal]]:
         """(asset, free, locked) of every asset the venue named, by name."""

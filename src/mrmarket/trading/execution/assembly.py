@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from mrmarket.core.clock import Clock
 from mrmarket.trading.execution.account import Account
+from mrmarket.trading.execution.balance_audit import BalanceAudit
 from mrmarket.trading.execution.dead_man import DeadMan
 from mrmarket.trading.execution.desk import DeskListener, OrderDesk
 from mrmarket.trading.execution.differ import RefreshRules
+from mrmarket.trading.execution.differences import Differences
 from mrmarket.trading.execution.executor import Executor
 from mrmarket.trading.execution.fact_writer import FactWriter
 from mrmarket.trading.execution.journal import OrderJournal
@@ -33,6 +35,7 @@ class Execution:
     desk: OrderDesk
     executor: Executor
     reconciler: Reconciler
+    differences: Differences
     dead_man: DeadMan
     check: PreTradeCheck
 
@@ -55,6 +58,7 @@ def assemble(
     sleep: Sleep,
     guard: LeaseGuard | None = None,
     dead_man_s: float = 0,
+    audits: Callable[[str], bool] = lambda _: True,
     gate: RiskGate | None = None,
 ) -> Execution:
     """Put it together; nothing is sent.
@@ -75,6 +79,7 @@ def assemble(
         double_mid: twice the mid in ticks, for the record of a fill.
         sleep: how stopping waits between two looks.
         guard: whether this process still holds the run's lease; None always does.
+        audits: whether nobody else trades an asset with this account, so that its balance can be explained.
         dead_man_s: countdown of the venue's dead man's switch; 0 leaves it alone.
         gate: applies the risk state to what is wanted; None is always active.
     """
@@ -109,8 +114,22 @@ def assemble(
         guard=guard,
         gate=gate,
     )
+    differences = Differences(facts, venue.name, symbol, wall)
+    audit = BalanceAudit(instrument, differences, wall, grace_ns=timing.balance_grace_ns, audits=audits)
+    desk.on_trade = audit.note_trade
     reconciler = Reconciler(
-        venue, desk, executor, account, journal, stream, wall=wall, timing=timing, sleep=sleep
+        venue,
+        desk,
+        executor,
+        account,
+        journal,
+        stream,
+        differences,
+        audit,
+        wall=wall,
+        timing=timing,
+        double_mid=double_mid,
+        sleep=sleep,
     )
     dead_man = DeadMan(venue, symbol, wall, countdown_s=dead_man_s, sleep=sleep)
-    return Execution(facts, table, account, desk, executor, reconciler, dead_man, check)
+    return Execution(facts, table, account, desk, executor, reconciler, differences, dead_man, check)

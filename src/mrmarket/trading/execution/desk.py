@@ -95,6 +95,10 @@ class OrderDesk:
         self.table = table
         self.foreign_fills = 0
         """Trades of the account that belong to somebody else's orders."""
+        self.trades = 0
+        """Reports of trades so far, repeated ones too."""
+        self.on_trade: Callable[[FillReport], None] | None = None
+        """Told of every trade of the account on this pair, whoever's it is; repeated ones too."""
         self._venue = venue
         self._stream = stream
         self._ids = ids
@@ -234,6 +238,9 @@ class OrderDesk:
 
     def fill(self, fill: FillReport) -> None:
         """Take in one trade; a known one changes nothing."""
+        self.trades += 1
+        if self.on_trade is not None:
+            self.on_trade(fill)
         if fill.trade_id in self._seen:
             return
         order = self.table.find(fill.client_order_id, fill.venue_order_id)

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from mrmarket.core.clock import NS_PER_S, Clock
-from mrmarket.store.errors import StaleFenceError, StoreError
+from mrmarket.store.errors import StaleFenceError
 from mrmarket.trading.execution.account import Account
-from mrmarket.trading.execution.claims import Claims
+from mrmarket.trading.execution.balance_audit import BalanceAudit
+from mrmarket.trading.execution.comparison import Comparison
 from mrmarket.trading.execution.desk import OrderDesk
+from mrmarket.trading.execution.differences import Difference, DifferenceKind, Differences
 from mrmarket.trading.execution.executor import Executor
 from mrmarket.trading.execution.journal import OrderJournal
 from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.timing import Timing
-from mrmarket.trading.venue.port import (
-    OrderKind,
-    OrderReport,
-    UnknownOrderError,
-    Venue,
-    VenueError,
-)
+from mrmarket.trading.venue.port import Capability, OrderKind, Venue, VenueError
 
 Sleep = Callable[[float], Awaitable[None]]
 
 _NEVER: Final = -(2**62)
 _CLAIMS_AT_START: Final = 50
 _CLAIMS_AT_ONCE: Final = 5
+_PROOFS_AT_ONCE: Final = 20
+"""More orders in doubt than this are looked for in the list of open orders before any is asked for."""
+_LOOKS_MISSED: Final = 3
+"""After so many comparisons without a quiet moment balances are audited all the same."""
+_TRANSFERS_FROM_NS: Final = 24 * 3600 * NS_PER_S
+"""How far back transfers are read each time: a deposit is stamped long before it is credited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,7 @@ class StopReport:
 
 
 class Reconciler:
-    """Compares our picture with the venue's, and believes the venue only when it is sure.
-
-    "Unknown order" counts once the order is older than the venue's propagation time, and only after
-    the fills since its submission were read.
-    """
+    """Compares our picture with the venue's: at start, now and then, after each reconnect, and on doubt."""
 
     def __init__(
         self,
@@ -74,15 +73,19 @@ class Reconciler:
         account: Account,
         journal: OrderJournal,
         stream: str,
+        differences: Differences,
+        audit: BalanceAudit,
         *,
         wall: Clock,
         timing: Timing,
+        double_mid: Callable[[], int | None] = lambda: None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.reconciliations = 0
         """Complete comparisons so far."""
-        self.failures = 0
-        """Comparisons that the venue did not answer."""
+        self.differences = differences
+        self.audit = audit
+        self._comparison = Comparison(venue, desk, executor, differences, wall=wall, timing=timing)
         self._venue = venue
         self._desk = desk
         self._executor = executor
@@ -91,12 +94,21 @@ class Reconciler:
         self._stream = stream
         self._wall = wall
         self._timing = timing
+        self._double_mid = double_mid
         self._sleep = sleep
-        self._claims = Claims(venue, desk)
-        self._known_until_ns = wall.now_ns()
+        self._unanswered = 0
         self._compared_ns = _NEVER
+        self._looked_ns = _NEVER
         self._due = False
         self._loaded = 0
+        self._strays: int | None = None
+        self._listed: set[str] = set()
+        self._asked: set[str] = set()
+
+    @property
+    def failures(self) -> int:
+        """Questions that the venue did not answer, or not so that anybody could read it."""
+        return self._unanswered + self._comparison.unreadable
 
     def request(self) -> None:
         """Compare at the next occasion (the user stream was interrupted)."""
@@ -104,11 +116,17 @@ class Reconciler:
 
     def know_fills_until(self, at_ns: int) -> None:
         """The event log is complete up to this time: what came later, the venue is asked for."""
-        self._known_until_ns = at_ns
+        self._comparison.known_until_ns = at_ns
 
     def know_trade(self, trade_id: str) -> None:
         """The event log holds this trade."""
-        self._claims.know((trade_id,))
+        self._comparison.claims.know((trade_id,))
+
+    def accept(self, difference: Difference) -> bool:
+        """The owner takes a difference as it is; False if it does not stand any more."""
+        if difference.kind is DifferenceKind.BALANCE:
+            return self.audit.accept(difference.subject)
+        return self.differences.gone(difference.kind, difference.subject, "accepted by the owner")
 
     def load(self) -> int:
         """Take over the orders that the journal holds as open; returns how many. Before all else."""
@@ -130,44 +148,53 @@ class Reconciler:
                     place_doubted=True,
                 )
             )
-        oldest_ns = min((intent.created_ns for intent in intents), default=self._known_until_ns)
-        self._known_until_ns = min(self._known_until_ns, oldest_ns)
+        comparison = self._comparison
+        oldest_ns = min((intent.created_ns for intent in intents), default=comparison.known_until_ns)
+        comparison.known_until_ns = min(comparison.known_until_ns, oldest_ns)
+        self.audit.carry_over()
         self._loaded = len(intents)
         return self._loaded
 
     async def recover(self) -> Recovery:
         """Find out what became of them. Raises a VenueError where the venue has no answer; try again.
 
-        Order matters: first what still stands, then the fills, then what is in doubt, then balances.
+        Order matters: first what still stands, then the fills, then what is in doubt, then balances. One
+        question finds every order that stands; a further try goes on where the last one ended.
         """
-        strays, listed = await self._compare()
-        await self._fetch_fills()
-        await self._prove_all(
-            [order for order in self._desk.table.open() if order.client_order_id not in listed]
-        )
+        if self._strays is None:
+            strays, self._listed = await self._comparison.orders()
+            await self._comparison.fills()
+            self._strays = strays
+        for order in self._desk.table.open():
+            key = order.client_order_id
+            if key not in self._listed and key not in self._asked:
+                await self._comparison.prove([order])
+                self._asked.add(key)
         try:
-            await self._claims.settle(_CLAIMS_AT_START)
+            await self._comparison.claims.settle(_CLAIMS_AT_START)
         except VenueError:
             # `maintain` goes on asking: other people's trades must not keep us from starting.
-            self.failures += 1
-        self._account.observe_all(await self._venue.balances())
+            self._unanswered += 1
+        await self._look()
         self._compared_ns = self._wall.monotonic_ns()
-        return Recovery(self._loaded, len(self._desk.table), strays)
+        found = Recovery(self._loaded, len(self._desk.table), self._strays)
+        self._strays, self._listed, self._asked = None, set(), set()
+        return found
 
     async def maintain(self) -> None:
         """Do whatever is due; a venue that does not answer is asked again later."""
         try:
             await self._resolve()
-            await self._claims.settle(_CLAIMS_AT_ONCE)
+            await self._comparison.claims.settle(_CLAIMS_AT_ONCE)
             if self._due or self._wall.monotonic_ns() - self._compared_ns >= self._timing.reconcile_ns:
                 self._due = False
-                await self._compare()
-                await self._fetch_fills()
-                self._account.observe_all(await self._venue.balances())
+                await self._comparison.orders()
+                await self._comparison.fills()
+                await self._look()
                 self.reconciliations += 1
                 self._compared_ns = self._wall.monotonic_ns()
         except VenueError:
-            self.failures += 1
+            self._unanswered += 1
 
     async def stop(self) -> StopReport:
         """Cancel everything of ours and prove it gone; gives up at the deadline and says what remains."""
@@ -180,7 +207,7 @@ class Reconciler:
                 async with asyncio.timeout(left_s):
                     proven = await self._clear()
             except VenueError:
-                self.failures += 1
+                self._unanswered += 1
             except (TimeoutError, StaleFenceError):
                 # Out of time; or an heir trades by now, and what else stands there is the heir's.
                 break
@@ -192,133 +219,77 @@ class Reconciler:
 
     async def _clear(self) -> bool:
         await self._executor.drain()
-        for order in self._desk.table.open():
-            if not order.is_doubted and not (order.cancel_attempts and self._is_fresh(order)):
-                self._executor.cancel(order)
+        self._executor.cancel_all(
+            [
+                order
+                for order in self._desk.table.open()
+                if not order.is_doubted and not (order.cancel_attempts and self._is_fresh(order))
+            ]
+        )
         await self._executor.drain()
         await self._resolve()
         if len(self._desk.table) or self._desk.table.short_of_fills():
             return False
-        strays, _ = await self._compare()
+        strays, _ = await self._comparison.orders()
         await self._executor.drain()
         return not strays and not len(self._desk.table)
 
     async def _resolve(self) -> None:
+        """Look into what has been in doubt, or short of its fills, for long enough."""
+        doubted = self._in_doubt()
+        if len(doubted) > _PROOFS_AT_ONCE:
+            await self._comparison.orders()
+            doubted = self._in_doubt()
+        await self._comparison.prove(doubted)
         now_ns = self._wall.now_ns()
-        silent = [
-            order
-            for order in self._desk.table.open()
-            if order.is_doubted or (order.stage < OrderStage.ACKED and not self._executor.in_flight)
-        ]
-        await self._prove_all(
-            [order for order in silent if now_ns - order.updated_ns >= self._timing.doubt_ns]
-        )
         late = [
             order
             for order in self._desk.table.short_of_fills()
             if now_ns - order.updated_ns >= self._timing.missing_fill_ns
         ]
         if late:
-            await self._fetch_fills(min(order.created_ns for order in late))
+            await self._comparison.fills(min(order.created_ns for order in late))
+        self._comparison.watch_short()
 
-    async def _prove_all(self, orders: Sequence[Order]) -> None:
-        """Ask for each; an answer that nobody can read is counted and holds up no other order.
+    def _in_doubt(self) -> list[Order]:
+        now_ns = self._wall.now_ns()
+        return [
+            order
+            for order in self._desk.table.open()
+            if (order.is_doubted or (order.stage < OrderStage.ACKED and not self._executor.in_flight))
+            and now_ns - order.updated_ns >= self._timing.doubt_ns
+        ]
 
-        Raises:
-            VenueError: once the venue does not answer at all; the rest is asked for another time.
-        """
-        for order in orders:
-            try:
-                await self._prove(order)
-            except VenueError as error:
-                if error.retryable:
-                    raise
-                self.failures += 1
-
-    async def _prove(self, order: Order) -> None:
-        """Ask for one order; raises a VenueError where there is no answer."""
-        asked_ns = self._wall.now_ns()
-        try:
-            report = await self._venue.query(order.symbol, order.client_order_id, order.venue_order_id)
-        except UnknownOrderError:
-            if asked_ns - order.created_ns < max(self._timing.propagation_ns, self._timing.doubt_ns):
-                return
-            await self._fetch_fills(order.created_ns)
-            self._close_absent(order.client_order_id)
-            return
-        self._desk.merge(report)
-        # The venue answered after the doubt arose: whatever it says of the order is the effect so far.
-        self._desk.doubt_cancel(order.client_order_id, doubted=False)
-
-    def _close_absent(self, client_order_id: str) -> None:
-        order = self._desk.table.find(client_order_id)
-        if order is None or order.is_final:
-            return
-        if order.stage >= OrderStage.ACKED or order.venue_order_id:
-            self._desk.closed(client_order_id)
-        else:
-            self._desk.refused(client_order_id, "absent", "the venue never had it: neither order nor fill")
-
-    async def _compare(self) -> tuple[int, set[str]]:
-        """Match the venue's open orders with ours; returns how many strays it lists, and which of ours."""
-        asked_ns = self._wall.now_ns()
-        before = {order.client_order_id for order in self._desk.table.open()}
-        reports = await self._venue.open_orders(self._desk.instrument.symbol)
-        strays = 0
-        listed: set[str] = set()
-        for report in reports:
-            known = self._desk.table.find(report.client_order_id, report.venue_order_id)
-            if known is None:
-                strays += await self._take_in(report)
-                listed.add(report.client_order_id)
-            elif known.is_final:
-                # Closed by proof that turned out wrong, or the answer is older than the close.
-                strays += await self._still_open(known)
-            else:
-                listed.add(known.client_order_id)
-                self._desk.merge(report)
-        await self._prove_all(
-            [
-                order
-                for order in self._desk.table.open()
-                if order.client_order_id in before - listed
-                and order.stage >= OrderStage.ACKED
-                and asked_ns - order.created_ns >= self._timing.propagation_ns
-            ]
+    async def _look(self) -> None:
+        """Read the balances, and audit them if nothing is on its way that could change them."""
+        audits = await self._read_transfers()
+        mark, trades = self._account.mark, self._desk.trades
+        reports = await self._venue.balances()
+        self._account.observe_all(reports, since=mark)
+        now_ns = self._wall.monotonic_ns()
+        quiet = (
+            not self._executor.in_flight
+            and trades == self._desk.trades
+            and not self._desk.table.short_of_fills()
         )
-        return strays, listed
+        overdue = now_ns - self._looked_ns >= _LOOKS_MISSED * self._timing.reconcile_ns
+        if audits and (quiet or overdue):
+            self._looked_ns = now_ns
+            totals = {each.asset: Decimal(each.free) + Decimal(each.locked) for each in reports}
+            self.audit.look(totals, self._double_mid())
 
-    async def _take_in(self, report: OrderReport) -> int:
-        if not self._desk.owns(report.client_order_id):
-            return 0
+    async def _read_transfers(self) -> bool:
+        """Whether the venue's own list of transfers is at hand, as far as it has one."""
+        if Capability.TRANSFERS not in self._venue.capabilities:
+            return True
         try:
-            self._desk.adopt(report)
-        except StaleFenceError:
-            raise
-        except StoreError:
-            # Written as closed before, or not to be written at all: without an intent it must not live.
-            self._executor.cancel_stray(report.client_order_id, report.venue_order_id)
-            return 1
-        return 0
-
-    async def _still_open(self, order: Order) -> int:
-        report = await self._venue.query(order.symbol, order.client_order_id, order.venue_order_id)
-        if report.status.is_final:
-            return 0
-        self._executor.cancel_stray(order.client_order_id, order.venue_order_id)
-        return 1
+            since_ns = self._wall.now_ns() - _TRANSFERS_FROM_NS
+            self.audit.note_transfers(await self._venue.transfers_since(since_ns))
+        except VenueError:
+            # Without the list any deposit would look like a difference.
+            self._unanswered += 1
+            return False
+        return True
 
     def _is_fresh(self, order: Order) -> bool:
         return self._wall.now_ns() - order.updated_ns < self._timing.doubt_ns
-
-    async def _fetch_fills(self, since_ns: int | None = None) -> None:
-        """Read the trades since a time, or since the last known ones; known trades change nothing."""
-        asked_ns = self._wall.now_ns()
-        since_ns = self._known_until_ns if since_ns is None else min(since_ns, self._known_until_ns)
-        fills = await self._venue.fills_since(
-            self._desk.instrument.symbol, max(0, since_ns - self._timing.overlap_ns)
-        )
-        for fill in fills:
-            self._desk.fill(fill)
-            self._claims.note(fill)
-        self._known_until_ns = max(self._known_until_ns, asked_ns)

@@ -21,6 +21,10 @@ class Timing:
     """A fill that a report counted and the stream has not brought is fetched after this."""
     overlap_ns: int = 60 * NS_PER_S
     """Fills are fetched from this long before the last known one."""
+    fill_grace_ns: int = 10 * NS_PER_S
+    """A fill that is still missing after this is a difference."""
+    balance_grace_ns: int = 20 * NS_PER_S
+    """A balance that nothing has explained for this long is a difference."""
     refusal_rest_ns: int = 100 * NS_PER_MS
     """A slot rests this long after a refusal; doubled by each further one, up to `longest_rest_ns`."""
     longest_rest_ns: int = 10 * NS_PER_S

@@ -208,8 +208,8 @@ class PaperVenue:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What else it can do: nothing."""
-        return frozenset()
+        """It lists its transfers: there never are any."""
+        return frozenset({Capability.TRANSFERS})
 
     async def permissions(self) -> KeyPermissions:
         """What our key may do."""
@@ -220,8 +220,8 @@ class PaperVenue:
         raise VenueError(self.name, f"arm the dead man's switch of {symbol}", "this venue has none")
 
     async def transfers_since(self, since_ns: int) -> list[TransferReport]:  # noqa: ARG002 - the port's
-        """Not offered."""
-        raise VenueError(self.name, "read transfers", "this venue does not list them")
+        """Nobody moves money into a paper account, or out of it."""
+        return []
 
     async def market_events(self, symbol: str) -> AsyncGenerator[MarketEvent, None]:
         """The live market with our orders in it; an empty SNAPSHOT tells that the feed is lost."""
