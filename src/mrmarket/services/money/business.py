@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from mrmarket.core.clock import Clock
 from mrmarket.core.events import Filled
+from mrmarket.core.notice import NoticeSink
 from mrmarket.money.ledger.verification import LedgerCheck
 from mrmarket.services.config_sections import Config
 from mrmarket.services.data_directory import DataDirectory
@@ -64,6 +65,7 @@ class BusinessCore:
         clock: Clock,
         trading: TradingFigures,
         check: Callable[[], LedgerCheck | None],
+        notices: NoticeSink | None = None,
     ) -> Self:
         """Join rail and venue, open the books, and let nothing move yet.
 
@@ -77,6 +79,7 @@ class BusinessCore:
             clock: the wall's.
             trading: what the money pages show of the run.
             check: gives the last verification of the ledger.
+            notices: hears of what does not add up.
 
         Raises:
             MrMarketError: with what to do; nothing is left open.
@@ -101,7 +104,7 @@ class BusinessCore:
             rows = store.latest_facts(stream, limit, ("filled",))
             return [row.fact for row in rows if isinstance(row.fact, Filled)]
 
-        watch = SolvencyWatch(offices)
+        watch = SolvencyWatch(offices, notices)
         rhythm = Rhythm(
             seal_ms=config.seal.every_s * 1_000,
             fees_ms=_DEMO_FEES_MS if config.play_money else _FEES_MS,
@@ -113,6 +116,11 @@ class BusinessCore:
         if world.wallets is not None and config.pool.demo and amount:
             sponsor = Sponsor(offices, plans[0].name, quote, amount, config.rewards.demo_cycle_s * 1_000)
         return cls(offices, world, office, rounds, watch, sponsor)
+
+    @property
+    def watch(self) -> SolvencyWatch:
+        """Compares what is held with what is owed."""
+        return self._watch
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """What runs as long as the instance does; each raises what it cannot go on after."""

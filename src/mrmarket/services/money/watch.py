@@ -8,6 +8,7 @@ from typing import Final
 from mrmarket.core.clock import NS_PER_MS
 from mrmarket.core.decimals import parse_units
 from mrmarket.core.errors import InvalidInputError
+from mrmarket.core.notice import Notice, NoticeSink, Severity, Unheard
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.seal import Signed
 from mrmarket.money.ledger.seal_office import seal_now
@@ -15,7 +16,7 @@ from mrmarket.money.pool.plan import ASSET_DECIMALS
 from mrmarket.money.pool.repository import PoolRepository
 from mrmarket.money.solvency.comparison import Place
 from mrmarket.money.solvency.report import write_report
-from mrmarket.money.solvency.repository import Observation
+from mrmarket.money.solvency.repository import IncidentRow, Observation
 from mrmarket.money.solvency.watch import Look, lines_of, look, observe
 from mrmarket.services.money.offices import Offices
 from mrmarket.store.sql import Sql
@@ -31,8 +32,10 @@ _LOOKS: Final = 3
 class SolvencyWatch:
     """Compares what is owed with what was seen, and keeps payouts of what does not add up in."""
 
-    def __init__(self, offices: Offices) -> None:
+    def __init__(self, offices: Offices, notices: NoticeSink | None = None) -> None:
+        """`notices` hears of every incident that begins or ends."""
         self._offices = offices
+        self._notices = notices or Unheard()
 
     def places(self) -> dict[str, Place]:
         """Where money may be, by the namespace of its assets."""
@@ -63,7 +66,12 @@ class SolvencyWatch:
             observe(draft, seen)
             return look(draft, places)
 
-        return offices.treasury.writer.perform(work).result()
+        found = offices.treasury.writer.perform(work).result()
+        for row in found.opened:
+            self._notices.notify(incident_notice(row))
+        for row in found.closed:
+            self._notices.notify(incident_notice(row))
+        return found
 
     def seal(self) -> Signed:
         """Seal the books and sign what is held against what is owed."""
@@ -91,3 +99,25 @@ class SolvencyWatch:
 
     def _now_ms(self) -> int:
         return self._offices.clock.now_ns() // NS_PER_MS
+
+
+def incident_notice(incident: IncidentRow) -> Notice:
+    """What the owner is told of an incident: which asset and where; the amounts stay at home."""
+    code = incident.asset.partition(":")[2]
+    if incident.state == "open":
+        return Notice(
+            key=f"solvency.{incident.asset}",
+            kind="solvency",
+            severity=Severity.CRITICAL,
+            title=f"{code} at {incident.place} does not add up",
+            text=f"Held and owed differ. Payouts of {code} are stopped; see the treasury page.",
+            at_ms=incident.opened_ms,
+        )
+    return Notice(
+        key=f"solvency.{incident.id}.over",
+        kind="solvency",
+        severity=Severity.WARNING,
+        title=f"{code} at {incident.place} adds up again",
+        text=f"Closed by {incident.closed_by}; payouts of {code} go on.",
+        at_ms=incident.closed_ms,
+    )
