@@ -1,10 +1,8 @@
-"""How commands reach the books of a data folder."""
+"""How commands reach the books of an instance."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,33 +13,21 @@ if TYPE_CHECKING:
     from mrmarket.store.sql import Sql
 
 
-@contextmanager
-def open_books(data: Path) -> Iterator[Sql]:
-    """One snapshot of a folder's ledger, whether an instance runs or not; leaves nothing behind.
+def open_books(data: Path, store: str) -> AbstractContextManager[Sql]:
+    """One snapshot of an instance's ledger, whether it runs or not; leaves nothing behind.
+
+    Args:
+        data: the data folder.
+        store: a PostgreSQL address; empty for the file in the folder.
 
     Raises:
         DatabaseMissingError: if there is no ledger.
         DatabaseTooNewError: if a newer version wrote it.
         LedgerOutdatedError: if an older version wrote it.
     """
-    from mrmarket.money.ledger.verification import LedgerOutdatedError
-    from mrmarket.services.data_directory import DataDirectory
-    from mrmarket.store.migration import MONEY_SCHEMA, check_version
-    from mrmarket.store.sql import SqliteSql
-    from mrmarket.store.sqlite import connect, is_at_rest, store_error
+    from mrmarket.services.store_address import StoreAddress
 
-    path = DataDirectory(data).money_db
-    found = check_version(path, MONEY_SCHEMA)
-    if found != MONEY_SCHEMA.head:
-        raise LedgerOutdatedError(path, found or "nothing")
-    connection = connect(path, read_only=True, at_rest=is_at_rest(path))
-    try:
-        connection.execute("BEGIN")
-        yield SqliteSql(path, connection)
-    except sqlite3.Error as error:
-        raise store_error(path, error) from error
-    finally:
-        connection.close()
+    return StoreAddress(data, store).read_books()
 
 
 def account_id(name: str) -> str:

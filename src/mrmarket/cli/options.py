@@ -11,6 +11,16 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, amounts as decimal strings.")
 ]
 Data = Annotated[Path, typer.Option("--data", help="Folder of the databases.", envvar="MRMARKET_DATA")]
+Store = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        help="PostgreSQL address of the books; leave out for SQLite files in the data folder.",
+        envvar="MRMARKET_STORE",
+        show_envvar=True,
+        metavar="URL",
+    ),
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; leave out for the defaults.")]
 Tapes = Annotated[
     list[Path] | None,
@@ -18,3 +28,5 @@ Tapes = Annotated[
 ]
 
 DEFAULT_DATA = Path("data")
+IN_FOLDER = ""
+"""No address: the books are files in the data folder."""

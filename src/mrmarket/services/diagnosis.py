@@ -16,11 +16,12 @@ import msgspec
 
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.api.pages import WEB_ROOT
-from mrmarket.services.audit import verify_money
+from mrmarket.services.audit import verify_store
 from mrmarket.services.config import LoadedConfig
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.keys.condition import look_at_keys
 from mrmarket.services.remote import RemoteInstance
+from mrmarket.services.store_address import StoreAddress
 
 _LEAST_FREE: Final = 512 * 1024**2
 _OLDEST_SQLITE: Final = (3, 37, 0)
@@ -44,7 +45,7 @@ def diagnose(loaded: LoadedConfig, data: Path) -> list[Finding]:
         _sqlite,
         lambda: _folder(data),
         lambda: _running_or_port(loaded, data),
-        lambda: _books(data),
+        lambda: _books(StoreAddress(data, loaded.config.store.url)),
         _pages,
         _compiler,
         lambda: _keys(loaded, data),
@@ -123,12 +124,12 @@ def _running_or_port(loaded: LoadedConfig, data: Path) -> Iterator[Finding]:
         )
 
 
-def _books(data: Path) -> Iterator[Finding]:
-    if not DataDirectory(data).money_db.exists():
-        yield Finding(check="ledger", result="ok", found="no ledger yet")
-        return
+def _books(address: StoreAddress) -> Iterator[Finding]:
     try:
-        verified = verify_money(data)
+        if not address.has_books():
+            yield Finding(check="ledger", result="ok", found="no ledger yet")
+            return
+        verified = verify_store(address)
     except MrMarketError as error:
         yield Finding(check="ledger", result="fail", found=str(error), next_step="do not trade on it")
         return

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mrmarket.cli.options import DEFAULT_DATA, Data, Json
+from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, Data, Json, Store
 from mrmarket.cli.output import notes, print_json
 
 app = typer.Typer(help="What proves that you are the owner.", no_args_is_help=True)
@@ -24,6 +24,7 @@ def password(
     *,
     stdin: Annotated[bool, typer.Option("--stdin", help="Read it from the first line of stdin.")] = False,
     data: Data = DEFAULT_DATA,
+    store: Store = IN_FOLDER,
     json: Json = False,
 ) -> None:
     """Set the owner's password. Every session of the owner ends, and so does a set-up link.
@@ -34,17 +35,18 @@ def password(
     from mrmarket.services.access.password import Passwords
     from mrmarket.services.access.repository import ControlStore
     from mrmarket.services.data_directory import DataDirectoryError
+    from mrmarket.services.store_address import StoreAddress
 
     folder = Path(data)
     if not folder.is_dir():
         raise DataDirectoryError(folder, "there is no such folder; start an instance first")
     chosen = sys.stdin.readline().rstrip("\r\n") if stdin else _asked()
     hashed = Passwords().hash(chosen)
-    store = ControlStore.open(folder / "control.db")
+    credentials = ControlStore(StoreAddress(folder, store).open_control())
     try:
-        store.set_password(hashed, SystemClock().now_ns() // NS_PER_MS)
+        credentials.set_password(hashed, SystemClock().now_ns() // NS_PER_MS)
     finally:
-        store.close()
+        credentials.close()
     if json:
         print_json({"password_set": True})
     else:

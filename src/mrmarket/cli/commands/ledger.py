@@ -10,7 +10,7 @@ import typer
 from mrmarket.cli.books import account_id, open_books
 from mrmarket.cli.commands import ledger_export, ledger_proofs
 from mrmarket.cli.exit_codes import ExitCode
-from mrmarket.cli.options import DEFAULT_DATA, Data, Json
+from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, Data, Json, Store
 from mrmarket.cli.output import print_error, print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
@@ -33,14 +33,15 @@ def verify(
         typer.Option("--seal", help="A published seal or proof: the ledger must still hold that seal."),
     ] = None,
     data: Data = DEFAULT_DATA,
+    store: Store = IN_FOLDER,
     json: Json = False,
 ) -> int:
     """Re-derive everything from the log: sums, chain, seals, balances, tables. Exit status 1 if not ok."""
     from mrmarket.services.audit import verify_money
 
-    found = verify_money(data)
+    found = verify_money(data, store)
     if found.ok and seal is not None:
-        found = _with_seal(found, data, seal)
+        found = _with_seal(found, data, store, seal)
     if json:
         print_json(found)
     elif found.ok:
@@ -67,13 +68,14 @@ def show(
     asset: Annotated[str | None, typer.Option("--asset", help="Only groups that move it.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many of the newest.")] = 20,
     data: Data = DEFAULT_DATA,
+    store: Store = IN_FOLDER,
     json: Json = False,
 ) -> None:
     """Show a group with its hash, or the newest groups."""
     from mrmarket.core.errors import InvalidInputError
     from mrmarket.money.ledger import history
 
-    with open_books(data) as sql:
+    with open_books(data, store) as sql:
         decimals = dict(sql.rows("SELECT id, decimals FROM assets"))
         if group is None:
             name = None if account is None else account_id(account)
@@ -93,7 +95,7 @@ def show(
         _print_group(shown[0])
 
 
-def _with_seal(found: LedgerCheck, data: Path, path: Path) -> LedgerCheck:
+def _with_seal(found: LedgerCheck, data: Path, store: str, path: Path) -> LedgerCheck:
     """The same check, not ok if the ledger does not hold a seal that somebody has kept."""
     from msgspec.structs import replace
 
@@ -102,7 +104,7 @@ def _with_seal(found: LedgerCheck, data: Path, path: Path) -> LedgerCheck:
 
     published = ledger_proofs.read_seal(path)
     number = opened(published).number
-    with open_books(data) as sql:
+    with open_books(data, store) as sql:
         held = SealRows(sql).find(number)
     if held == published:
         return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mrmarket.cli.books import open_books
-from mrmarket.cli.options import DEFAULT_DATA, Data, Json
+from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, Data, Json, Store
 from mrmarket.cli.output import notes, print_json
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def export(
         Path | None, typer.Option("--out", help="File; stdout if left out (not for Parquet).")
     ] = None,
     data: Data = DEFAULT_DATA,
+    store: Store = IN_FOLDER,
     json: Json = False,
 ) -> None:
     """Write the whole log for other people's tools: CSV, Parquet, beancount or hledger."""
@@ -41,7 +42,7 @@ def export(
 
     if out is None and (json or form is Format.PARQUET):
         raise InvalidInputError("out", "", "a file to write to, with --out")
-    with open_books(data) as sql:
+    with open_books(data, store) as sql:
         books = ExportedBooks(sql, _tell if out is not None else None)
         try:
             _write(books, form, out)

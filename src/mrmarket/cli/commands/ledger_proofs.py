@@ -10,7 +10,7 @@ import typer
 
 from mrmarket.cli.books import account_id, open_books
 from mrmarket.cli.exit_codes import ExitCode
-from mrmarket.cli.options import DEFAULT_DATA, Data, Json
+from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, Data, Json, Store
 from mrmarket.cli.output import notes, print_error, print_json, print_pairs
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def prove(
     ] = None,
     out: Output = None,
     data: Data = DEFAULT_DATA,
+    store: Store = IN_FOLDER,
     json: Json = False,
 ) -> None:
     """Write the proof that a user's claims are in a seal, as JSON that anybody can check."""
@@ -38,7 +39,7 @@ def prove(
     from mrmarket.money.ledger.seal_office import KeyRing
     from mrmarket.money.ledger.seal_rows import SealRows
 
-    with open_books(data) as sql:
+    with open_books(data, store) as sql:
         if SealRows(sql).last_seal() is None:
             raise ProofError("there is no seal yet; make one with: mrmarket ledger seal")
         proof = ProofBook.of(sql, KeyRing(data).key(sql), number).proof(account_id(user), asset)
@@ -90,6 +91,7 @@ def seal(
     ] = False,
     out: Output = None,
     data: Data = DEFAULT_DATA,
+    store: Store = IN_FOLDER,
     json: Json = False,
 ) -> None:
     """Seal the books now, through the instance if one runs; it seals by itself every day."""
@@ -98,9 +100,9 @@ def seal(
     from mrmarket.services.data_directory import NotRunningError
 
     try:
-        signed, public = _seal_at_rest(data, rotate=True) if rotate else _seal_running(data)
+        signed, public = _seal_at_rest(data, store, rotate=True) if rotate else _seal_running(data)
     except NotRunningError:
-        signed, public = _seal_at_rest(data, rotate=False)
+        signed, public = _seal_at_rest(data, store, rotate=False)
     if out is not None:
         out.write_bytes(msgspec.json.encode(signed))
     if json:
@@ -133,23 +135,21 @@ def _seal_running(data: Path) -> tuple[Signed, str]:
     return Signed(view.document, view.signature), view.public_key
 
 
-def _seal_at_rest(data: Path, *, rotate: bool) -> tuple[Signed, str]:
+def _seal_at_rest(data: Path, store: str, *, rotate: bool) -> tuple[Signed, str]:
     """The same of a folder that no instance holds; with `rotate` the next key is a new one."""
     from mrmarket.core.clock import SystemClock
     from mrmarket.money.ledger.ledger import Ledger
     from mrmarket.money.ledger.seal_office import KeyRing, seal_now
-    from mrmarket.money.ledger.sqlite_store import SqliteStore
     from mrmarket.money.ledger.writer import LedgerWriter
     from mrmarket.services.data_directory import DataDirectory
-    from mrmarket.store.sql import SqliteReader
 
-    with open_books(data):
+    with open_books(data, store):
         pass  # a folder without books is refused before anything is made in it
-    with DataDirectory(data) as directory:
+    with DataDirectory(data, store) as directory:
         clock = SystemClock()
-        writer = LedgerWriter(Ledger(SqliteStore.open(directory.money_db, "mrmarket ledger seal"), clock))
+        writer = LedgerWriter(Ledger(directory.store.open_ledger("mrmarket ledger seal"), clock))
         try:
-            reader = SqliteReader.open(directory.money_db)
+            reader = directory.store.open_reader()
             try:
                 ring = KeyRing(data)
                 with reader.snapshot() as sql:

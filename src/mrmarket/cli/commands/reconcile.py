@@ -10,7 +10,7 @@ import typer
 
 from mrmarket.cli.books import open_books
 from mrmarket.cli.exit_codes import ExitCode
-from mrmarket.cli.options import DEFAULT_DATA, Data, Json
+from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, Data, Json, Store
 from mrmarket.cli.output import print_error, print_json, print_table
 
 _FOREVER_S = 10**9
@@ -26,6 +26,7 @@ def reconcile(
     ] = None,
     reason: Annotated[str, typer.Option("--reason", help="Why, with --release; kept in the books.")] = "",
     data: Data = DEFAULT_DATA,
+    store: Store = IN_FOLDER,
     json: Json = False,
 ) -> int:
     """Compare what is owed with what venue and rail last said they hold. Exit status 1 if it differs.
@@ -41,7 +42,7 @@ def reconcile(
     from mrmarket.money.solvency.watch import lines_of
 
     now_ms = time.time_ns() // 1_000_000
-    with open_books(data) as sql:
+    with open_books(data, store) as sql:
         repository = SolvencyRepository(sql)
         names = {observation.place for observation in repository.observations()}
         lines = lines_of(sql, {name: Place(name, max_age * 1_000) for name in names}, now_ms)

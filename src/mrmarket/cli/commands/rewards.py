@@ -8,7 +8,7 @@ import typer
 
 from mrmarket.cli.books import moment_ms, open_books
 from mrmarket.cli.exit_codes import ExitCode
-from mrmarket.cli.options import DEFAULT_DATA, Data, Json
+from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, Data, Json, Store
 from mrmarket.cli.output import notes, print_json, print_table
 
 if TYPE_CHECKING:
@@ -27,19 +27,22 @@ def show(
     *,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many of the newest.")] = 20,
     data: Data = DEFAULT_DATA,
+    store: Store = IN_FOLDER,
     json: Json = False,
 ) -> None:
     """List allocation runs, the newest first."""
     from mrmarket.money.rewards.repository import RewardRepository
     from mrmarket.services.money.reward_views import run_view
 
-    with open_books(data) as sql:
+    with open_books(data, store) as sql:
         runs = [run_view(sql, row) for row in RewardRepository(sql).newest_runs(limit)]
     _print(runs, as_json=json)
 
 
 @app.command()
-def preview(*, day: Day, pool: Pool = "main", data: Data = DEFAULT_DATA, json: Json = False) -> None:
+def preview(
+    *, day: Day, pool: Pool = "main", data: Data = DEFAULT_DATA, store: Store = IN_FOLDER, json: Json = False
+) -> None:
     """Compute what an allocation would give now; writes nothing."""
     from mrmarket.money.rewards.inputs import draw_up
     from mrmarket.money.rewards.repository import RewardRepository
@@ -47,7 +50,7 @@ def preview(*, day: Day, pool: Pool = "main", data: Data = DEFAULT_DATA, json: J
     from mrmarket.services.money.sources import reward_sources
 
     at_ms = moment_ms(day, "day")
-    with open_books(data) as sql:
+    with open_books(data, store) as sql:
         keys = [
             (campaign, number, asset)
             for campaign, number in cycles_at(sql, pool, at_ms)
@@ -71,7 +74,9 @@ def allocate(*, day: Day, pool: Pool = "main", data: Data = DEFAULT_DATA, json: 
 
 
 @app.command()
-def replay(*, day: Day, pool: Pool = "main", data: Data = DEFAULT_DATA, json: Json = False) -> int:
+def replay(
+    *, day: Day, pool: Pool = "main", data: Data = DEFAULT_DATA, store: Store = IN_FOLDER, json: Json = False
+) -> int:
     """Compute a day again from its recorded inputs. Exit status 1 if anything comes out otherwise."""
     from mrmarket.money.rewards.replay import replay_day
     from mrmarket.services.money.reward_views import cycles_at, run_view
@@ -79,7 +84,7 @@ def replay(*, day: Day, pool: Pool = "main", data: Data = DEFAULT_DATA, json: Js
 
     at_ms = moment_ms(day, "day")
     views, is_sound = [], True
-    with open_books(data) as sql:
+    with open_books(data, store) as sql:
         for campaign, number in cycles_at(sql, pool, at_ms):
             for again in replay_day(sql, reward_sources(), campaign, number):
                 view = run_view(sql, again.run)

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from mrmarket.cli.exit_codes import ExitCode
-from mrmarket.cli.options import DEFAULT_DATA, ConfigFile, Data, Json, Tapes
+from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, ConfigFile, Data, Json, Store, Tapes
 from mrmarket.cli.output import notes, print_error, print_json, print_pairs
 
 
@@ -26,6 +26,7 @@ def run(
     ] = None,
     config: ConfigFile = None,
     data: Data = DEFAULT_DATA,
+    store: Store = IN_FOLDER,
     venue: Annotated[
         str | None, typer.Option("--venue", help="`simulated`, or an exchange id such as `binance`.")
     ] = None,
@@ -56,6 +57,7 @@ def run(
         "strategy.pair": pair,
         "api.host": host,
         "api.port": port,
+        "store.url": store or None,
     }
     loaded = load_config(config, {key: value for key, value in overrides.items() if value is not None})
     supervisor = Supervisor(loaded, Path(data), for_s=for_s)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mrmarket.cli.books import account_id, moment_ms, open_books
-from mrmarket.cli.options import DEFAULT_DATA, Data, Json
+from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, Data, Json, Store
 from mrmarket.cli.output import print_json, print_pairs, print_table
 
 app = typer.Typer(help="What concerns one user.", no_args_is_help=True)
@@ -31,6 +31,7 @@ def statement(
     asset: Annotated[str | None, typer.Option("--asset", help="This asset only.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table for spreadsheets.")] = False,
     data: Data = DEFAULT_DATA,
+    store: Store = IN_FOLDER,
     json: Json = False,
 ) -> None:
     """Print what moved in and out of a user's account, with running balances; the sums are checked."""
@@ -38,7 +39,7 @@ def statement(
 
     start_ms = moment_ms(start, "start")
     end_ms = time.time_ns() // 1_000_000 if end is None else moment_ms(end, "end")
-    with open_books(data) as sql:
+    with open_books(data, store) as sql:
         drawn = draw_statement(sql, account_id(user), start_ms, end_ms, asset)
     if json:
         print_json(drawn)
