@@ -8,8 +8,10 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from mrmarket.angel.settings import AngelSection
 from mrmarket.money.pool.plan import FIRST_POOL
 from mrmarket.money.pool.terms import Terms
+from mrmarket.services.engine.section import AccountSection, EngineSection, RunSection
 from mrmarket.services.keys.section import KeysSection
 from mrmarket.services.notify.section import NotifySection
 from mrmarket.services.store_address import StoreSection
@@ -174,12 +176,16 @@ class Config(_Section, frozen=True):
     keys: KeysSection = KeysSection()
     simulation: SimulationSection = SimulationSection()
     strategy: Parameters = Parameters()
+    runs: list[RunSection] = msgspec.field(default_factory=list)
+    accounts: list[AccountSection] = msgspec.field(default_factory=list)
+    engine: EngineSection = EngineSection()
     pool: PoolSection = PoolSection()
     pools: list[FurtherPool] = msgspec.field(default_factory=list)
     rail: RailSection = RailSection()
     rewards: RewardsSection = RewardsSection()
     seal: SealSection = SealSection()
     store: StoreSection = StoreSection()
+    angel: AngelSection = AngelSection()
     telemetry: TelemetrySection = TelemetrySection()
     notify: NotifySection = NotifySection()
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from mrmarket.trading.strategy.run import StrategyRun
+from collections.abc import Callable
+
+from mrmarket.services.run_desk import RunDesk
 
 
 class RunFigures:
-    """Implements `TradingFigures` over a run."""
+    """Implements `TradingFigures` over whatever shows the run; empty before it has begun anywhere."""
 
-    def __init__(self, run: StrategyRun, pair: str) -> None:
-        self._run = run
+    def __init__(self, desk: Callable[[], RunDesk | None], pair: str) -> None:
+        self._desk = desk
         self._pair = pair
 
     @property
@@ -20,15 +22,17 @@ class RunFigures:
     @property
     def quote_uptime(self) -> float | None:
         """Share of the time with two-sided quotes."""
-        return self._run.uptime.share
+        desk = self._desk()
+        return None if desk is None else desk.performance().quote_uptime
 
     @property
     def inventory_share(self) -> float | None:
         """Share of base in what it holds; None before there are prices."""
-        view = self._run.watch.view(self._run.account)
-        return None if view is None or view.base_share is None else float(view.base_share)
+        desk = self._desk()
+        return None if desk is None else desk.performance().inventory_share
 
     @property
     def inventory_target(self) -> float | None:
         """The share of base that it aims for."""
-        return float(self._run.strategy.inventory_target)
+        desk = self._desk()
+        return None if desk is None else desk.performance().inventory_target

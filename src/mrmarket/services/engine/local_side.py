@@ -1,0 +1,126 @@
+"""An engine inside the instance's own process: `mrmarket run` without a role."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from mrmarket.core.clock import Clock
+from mrmarket.core.errors import MrMarketError
+from mrmarket.services.engine.host import EngineHost
+from mrmarket.services.engine.keeper import OnRun
+from mrmarket.services.engine.ports import Hosted
+from mrmarket.services.run_desk import LocalDesk
+from mrmarket.store.operations import RunSpec
+from mrmarket.trading.strategy.observer import RunState
+from mrmarket.trading.strategy.run import StrategyRun
+
+
+class EngineEndedError(MrMarketError):
+    """The engine ended although nobody had asked it to."""
+
+    code = "engine_ended"
+    retryable = True
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        super().__init__(f"the engine {node} ended by itself; see the log and start again")
+
+
+class LocalSide:
+    """Implements `TradingSide` over a host of this process, and follows the main run from life to life."""
+
+    def __init__(
+        self, make_host: Callable[[OnRun], EngineHost], main: str, wall: Clock, *, alone: bool
+    ) -> None:
+        """Put it together; nothing begins.
+
+        Args:
+            make_host: makes the host, given whom it tells of runs.
+            main: id of the run that the screen shows.
+            wall: real time.
+            alone: whether it is the only run: then its failure is the instance's.
+        """
+        self.desk: LocalDesk | None = None
+        self.host = make_host(self._on_run)
+        self._main = main
+        self._wall = wall
+        self._alone = alone
+        loop = asyncio.get_running_loop()
+        self._begun: asyncio.Future[None] = loop.create_future()
+        self._failed: asyncio.Future[Exception] = loop.create_future()
+        self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def run(self) -> StrategyRun:
+        """The main run in its latest life."""
+        if self.desk is None:
+            raise RuntimeError("the main run has not begun")
+        return self.desk.run
+
+    async def begin(self) -> None:
+        """Claim, recover, quote; returns once the main run does.
+
+        Raises:
+            Exception: what kept it from that; nothing is left running.
+        """
+        self._keeping = asyncio.create_task(self.host.keep(), name="engine")
+        try:
+            await self._first_of(self._begun)
+            self._begun.result()
+        except BaseException:
+            await self.close(abandon=True)
+            raise
+
+    async def keep(self) -> None:
+        """Wait for what the instance cannot go on after, and raise it."""
+        await self._first_of(self._failed)
+        raise self._failed.result()
+
+    async def resume(self) -> None:
+        """Have the main run quote."""
+        if (run := self._held()) is not None:
+            run.resume()
+
+    async def pause(self, reason: str) -> None:
+        """Have the main run cancel every quote and stay paused."""
+        run = self._held()
+        if run is not None and run.state is RunState.RUNNING:
+            await run.pause(reason)
+
+    async def close(self, *, abandon: bool) -> None:
+        """Set every run down, or drop it where nobody is there to cancel anything."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        if abandon:
+            await self.host.abandon()
+        else:
+            await self.host.close()
+
+    def _held(self) -> Hosted | None:
+        return self.host.run(self._main)
+
+    def _on_run(self, spec: RunSpec, run: Hosted | None, failure: Exception | None) -> None:
+        if spec.id != self._main:
+            return
+        if isinstance(run, StrategyRun):
+            if self.desk is None:
+                self.desk = LocalDesk(run, self._wall)
+            self.desk.run = run
+            if not self._begun.done():
+                self._begun.set_result(None)
+        elif failure is not None:
+            if not self._begun.done():
+                self._begun.set_exception(failure)
+            elif self._alone and not self._failed.done():
+                self._failed.set_result(failure)
+
+    async def _first_of(self, awaited: asyncio.Future[Any]) -> None:
+        """Wait for it, or raise what ended the engine before."""
+        assert self._keeping is not None  # noqa: S101 - begun
+        await asyncio.wait({awaited, self._keeping}, return_when=asyncio.FIRST_COMPLETED)
+        if not awaited.done():
+            self._keeping.result()
+            raise EngineEndedError(self.host.node)

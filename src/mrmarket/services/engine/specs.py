@@ -1,0 +1,83 @@
+"""From the configuration to the specifications that engines read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from mrmarket.services.engine.section import MAIN_ACCOUNT, RunSection
+from mrmarket.services.engine.workshop import PURE_MARKET_MAKING
+from mrmarket.store.errors import StaleRevisionError
+from mrmarket.store.operations import DesiredState, OperationsStore, RunSpec
+from mrmarket.trading.strategy.parameters import Parameters
+
+
+def venue_name(venue: str, account: str) -> str:
+    """What an account's venue is called in facts: trades of two accounts are never taken for one."""
+    return venue if account == MAIN_ACCOUNT else f"{venue}-{account}"
+
+
+def main_spec(stream: str, venue: str, pair: str, parameters: Parameters, pool: str) -> RunSpec:
+    """The run of `[strategy]`."""
+    return _spec(stream, venue, MAIN_ACCOUNT, pair, parameters, pool)
+
+
+def further_specs(sections: Iterable[RunSection], venue: str) -> list[RunSpec]:
+    """The runs of `[[runs]]`."""
+    return [
+        _spec(section.id, venue, section.account, section.strategy.pair, section.strategy, section.pool)
+        for section in sections
+    ]
+
+
+def is_further(run: str) -> bool:
+    """Whether a run's id is one of `[[runs]]`; that of `[strategy]` is made of venue and market."""
+    return "." not in run
+
+
+def put_specs(operations: OperationsStore, specs: Sequence[RunSpec]) -> list[RunSpec]:
+    """Write down what the configuration says, where it says something new; returns what is in force.
+
+    What the owner wanted of a run (to be paused, say) outlives a restart. A run that the configuration no
+    longer names is stopped.
+    """
+    known = {spec.id: spec for spec in operations.run_specs()}
+    wanted = {spec.id: spec for spec in specs}
+    for run, spec in wanted.items():
+        there = known.get(run)
+        if there is None:
+            _put(operations, spec)
+            continue
+        desired = DesiredState.RUNNING if there.desired is DesiredState.STOPPED else there.desired
+        same = msgspec.structs.replace(spec, desired=desired, revision=there.revision)
+        if same != there:
+            _put(operations, msgspec.structs.replace(same, revision=there.revision + 1))
+    for run, there in known.items():
+        if run not in wanted and there.desired is not DesiredState.STOPPED:
+            stopped = msgspec.structs.replace(
+                there, desired=DesiredState.STOPPED, revision=there.revision + 1
+            )
+            _put(operations, stopped)
+    return operations.run_specs()
+
+
+def _put(operations: OperationsStore, spec: RunSpec) -> None:
+    try:
+        operations.put_run(spec)
+    except StaleRevisionError:
+        # Another process of this instance was first, with the same configuration or a later wish.
+        return
+
+
+def _spec(run: str, venue: str, account: str, pair: str, parameters: Parameters, pool: str) -> RunSpec:
+    plain = msgspec.to_builtins(msgspec.structs.replace(parameters, pair=pair))
+    return RunSpec(
+        id=run,
+        venue=venue,
+        account=account,
+        pair=pair,
+        kind=PURE_MARKET_MAKING,
+        parameters=plain,
+        pool=pool,
+    )
