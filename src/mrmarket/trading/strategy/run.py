@@ -169,6 +169,9 @@ class StrategyRun(RunReadings):
         self._desk = execution.desk
         self._executor = execution.executor
         self._reconciler = execution.reconciler
+        self.dead_man = execution.dead_man
+        """Keeps the venue's dead man's switch from firing."""
+        execution.differences.on_difference = self.risk.on_difference
         self._upkeep = Upkeep(stream, venue.name, self._reconciler, wall, on_ended=self._on_task_ended)
         self._sweep = Sweep(
             self._reconciler,
@@ -215,6 +218,8 @@ class StrategyRun(RunReadings):
         self._upkeep.spawn(self._follow_market(), "market")
         self._upkeep.spawn_ticks(self._tick)
         self._upkeep.begin_maintenance()
+        if self.dead_man.offered:
+            self._upkeep.spawn(self.dead_man.run(), "dead man's switch")
         self._quoting = True
         self._set_state(RunState.RUNNING, "")
         self.risk.begin(self.facts, self._on_risk)
@@ -267,6 +272,8 @@ class StrategyRun(RunReadings):
         await self._sweep.cancel()
         await self._upkeep.rest_maintenance()
         report = await self._reconciler.stop()
+        if report.clean:
+            await self.dead_man.disarm()
         self._observations.mark(self.watch.top)
         self._observations.balances(self.account)
         await self._end_tasks()
@@ -449,6 +456,7 @@ class StrategyRun(RunReadings):
             if isinstance(fact, _OrderFact) and fact.client_order_id in open_ids:
                 told.add((type(fact), fact.client_order_id))
             self.totals.replay(fact)
+            self._reconciler.differences.replay(fact)
             latest_ns = max(latest_ns, fact.at_ns)
             if isinstance(fact, Filled):
                 self._reconciler.know_trade(fact.trade_id)
