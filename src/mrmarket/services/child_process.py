@@ -94,7 +94,7 @@ class ChildProcess(Generic[Ready]):
         try:
             line = await asyncio.wait_for(process.stdout.readline(), _READY_S)
             ready = msgspec.json.decode(line, type=self._ready)
-        except (TimeoutError, msgspec.MsgspecError, RecursionError):
+        except (TimeoutError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             await self.stop()
             raise self._failure(self._last_words(), process.returncode) from None
         except BaseException:

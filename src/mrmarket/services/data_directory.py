@@ -166,7 +166,7 @@ class DataDirectory:
         """Where the instance that holds this folder said it is; None if nobody said anything readable."""
         try:
             return msgspec.json.decode(self._whereabouts.read_bytes(), type=Whereabouts)
-        except (OSError, msgspec.MsgspecError, RecursionError):
+        except (OSError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             return None
 
     def _clear(self) -> None:

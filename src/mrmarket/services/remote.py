@@ -102,6 +102,6 @@ class RemoteInstance:
     def _refusal(self, refused: HTTPError) -> MrMarketError:
         try:
             problem = msgspec.json.decode(refused.read(), type=Problem)
-        except (OSError, HTTPException, msgspec.MsgspecError, RecursionError):
+        except (OSError, HTTPException, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             return NotRunningError(f"at {self.url}")
         return RemoteRefusedError(problem)

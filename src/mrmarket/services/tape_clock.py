@@ -60,5 +60,11 @@ class TapeWatch:
             try:
                 async with session.get(f"{self._place.rest_url}/sim/v1/clock") as answer:
                     return msgspec.json.decode(await answer.read(), type=_Clock)
-            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, RecursionError):
+            except (
+                aiohttp.ClientError,
+                TimeoutError,
+                msgspec.MsgspecError,
+                RecursionError,
+                UnicodeDecodeError,
+            ):
                 await asyncio.sleep(_RETRY_S)

@@ -124,7 +124,7 @@ def read_row(place: Place, row: tuple[Any, ...]) -> LoggedFact:
     stream, epoch, seq, at_ns, payload, digest = row
     try:
         fact = decode_fact(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DatabaseDamagedError(place, f"event {seq} of stream {stream!r}: {error}") from error
     return LoggedFact(
         stream=stream, epoch=epoch, seq=seq, at_ns=at_ns, fact=fact, payload=payload, hash=digest
@@ -169,7 +169,7 @@ def _fault(previous: bytes, wanted_seq: int, row: tuple[Any, ...]) -> str | None
         return "hash does not match the content"
     try:
         fact = decode_fact(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return f"payload cannot be read: {error}"
     if (at_ns, kind, key) != (fact.at_ns, kind_of(fact), natural_key(fact)):
         return "a column differs from the payload"

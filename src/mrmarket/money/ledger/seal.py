@@ -108,12 +108,12 @@ def opened(signed: Signed) -> Document:
     Raises:
         SealError: if it is none of ours, not in canonical form, or not signed by that key.
     """
-    body = signed.document.encode()
     try:
+        body = signed.document.encode()
         asked = msgspec.json.decode(body, type=_Format).format
         kind: type[Document] = RotationDocument if asked == ROTATION_FORMAT else SealDocument
         document = msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
         raise SealError(None, f"the document cannot be read ({error})") from error
     if document.format not in {SEAL_FORMAT, ROTATION_FORMAT} or _encode(document) != body:
         raise SealError(document.number, "the document is not in the form that is signed")

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -61,7 +61,7 @@ class PriceBook:
             content = json.loads(path.read_bytes(), parse_float=Decimal, parse_constant=Decimal)
         except OSError as error:
             raise FileRefusedError(path, f"cannot be read ({error.strerror or error})") from error
-        except (ValueError, RecursionError) as error:
+        except (ValueError, InvalidOperation, RecursionError) as error:
             raise FileRefusedError(path, f"is not whole JSON ({error})") from error
         if not isinstance(content, dict) or not all(isinstance(series, list) for series in content.values()):
             raise FileRefusedError(path, "is no object of lists of [milliseconds, price]")

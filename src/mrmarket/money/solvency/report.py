@@ -120,7 +120,7 @@ def open_report(signed: Signed) -> ReportDocument:
     body = signed.document.encode()
     try:
         document = msgspec.json.decode(body, type=ReportDocument)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ReportError(None, f"cannot be read ({error})") from error
     if document.format != REPORT_FORMAT or _encode(document) != body:
         raise ReportError(document.number, "is not in the form that is signed")

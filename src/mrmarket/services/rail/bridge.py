@@ -106,6 +106,6 @@ class VenueBridge:
 def _reason(body: bytes) -> str | None:
     try:
         refusal = msgspec.json.decode(body, type=_Refusal)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
     return f"venue {refusal.code}: {refusal.msg}"

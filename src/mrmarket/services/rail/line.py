@@ -73,7 +73,7 @@ class RailLine:
             if status == HTTPStatus.OK:
                 return msgspec.json.decode(content, type=answer)
             refusal = msgspec.json.decode(content, type=Refusal)
-        except (msgspec.MsgspecError, RecursionError) as unreadable:
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as unreadable:
             raise RailUnclearError(request, f"an answer that cannot be read ({status})") from unreadable
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise RailUnclearError(request, f"{refusal.code}: {refusal.message}")

@@ -181,7 +181,7 @@ def open_tape(path: Path, instrument: Instrument | None = None) -> Tape:
         raise TapeVersionError(path, name.version, FORMAT_VERSION)
     try:
         header = msgspec.json.decode(head, type=TapeHeader)
-    except (msgspec.MsgspecError, MrMarketError, RecursionError) as error:
+    except (msgspec.MsgspecError, MrMarketError, RecursionError, UnicodeDecodeError) as error:
         raise TapeLineError(path, 1, f"the header is damaged ({error})") from error
     return Tape(path, TapeFormat.NORMALISED, header.instrument, header.instrument.venue_symbol)
 

@@ -107,7 +107,7 @@ class StateStore:
         if path.exists():
             try:
                 known = msgspec.json.decode(path.read_bytes(), type=list[ApiKey])
-            except (msgspec.MsgspecError, RecursionError) as broken:
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as broken:
                 raise StateError(path, "is damaged", "delete it to get new keys") from broken
         there = {(key.account, key.use) for key in known}
         missing = [(name, use) for use in USES for name in accounts if (name, use) not in there]
@@ -133,7 +133,7 @@ class StateStore:
             return None
         try:
             full = msgspec.msgpack.decode(path.read_bytes(), type=FullState)
-        except (msgspec.MsgspecError, RecursionError) as broken:
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as broken:
             raise StateError(path, "is damaged", "restore a backup or delete the directory") from broken
         if full.format != _FORMAT:
             raise StateError(path, f"has format {full.format}", f"this release reads {_FORMAT}, update")

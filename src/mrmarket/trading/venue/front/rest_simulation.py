@@ -73,7 +73,7 @@ def set_faults(call: Call) -> FaultConfig:
     call.parameters.finish()
     try:
         config = msgspec.json.decode(text, type=FaultConfig)
-    except (msgspec.MsgspecError, MrMarketError, RecursionError) as broken:
+    except (msgspec.MsgspecError, MrMarketError, RecursionError, UnicodeDecodeError) as broken:
         raise errors.DialectError(-1130, f"Data sent for parameter 'body' is not valid: {broken}") from broken
     call.gateway.faults.reset(config, call.gateway.now_ns())
     return config

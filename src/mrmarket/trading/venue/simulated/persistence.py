@@ -157,7 +157,7 @@ def restore_exchange(
 def _decode(state: bytes) -> SavedExchange:
     try:
         saved = _decoder.decode(state)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise StateRefusedError(
             f"cannot be read ({error})", "restore a backup or start without it"
         ) from error
