@@ -14,6 +14,7 @@ from mrmarket.money.pool.terms import Terms
 from mrmarket.services.engine.section import AccountSection, EngineSection, RunSection
 from mrmarket.services.keys.section import KeysSection
 from mrmarket.services.notify.section import NotifySection
+from mrmarket.services.risk_section import RiskSection
 from mrmarket.services.store_address import StoreSection
 from mrmarket.services.telemetry.section import TelemetrySection
 from mrmarket.trading.strategy.parameters import Parameters
@@ -179,6 +180,7 @@ class Config(_Section, frozen=True):
     runs: list[RunSection] = msgspec.field(default_factory=list)
     accounts: list[AccountSection] = msgspec.field(default_factory=list)
     engine: EngineSection = EngineSection()
+    risk: RiskSection = RiskSection()
     pool: PoolSection = PoolSection()
     pools: list[FurtherPool] = msgspec.field(default_factory=list)
     rail: RailSection = RailSection()

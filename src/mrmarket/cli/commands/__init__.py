@@ -8,6 +8,7 @@ from mrmarket.cli.commands import (
     admin,
     config,
     doctor,
+    halt,
     keys,
     ledger,
     loyalty,
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command("rail", rich_help_panel=running)(rail.rail)
     app.add_typer(admin.app, name="admin", rich_help_panel=running)
     app.add_typer(keys.app, name="keys", rich_help_panel=running)
+    app.command("halt", rich_help_panel=running)(halt.halt)
     app.command("status", rich_help_panel=checking)(status.status)
     app.command("doctor", rich_help_panel=checking)(doctor.doctor)
     app.add_typer(ledger.app, name="ledger", rich_help_panel=checking)
