@@ -1,4 +1,4 @@
-"""Answers of exchanges as ccxt hands them on: whatever stands in them, a report or a typed error comes out."""
+"""Answers of exchanges as ccxt hands them on: a report or a typed error comes out."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from mrmarket.trading.venue.ccxt_adapter.dialects.binance import BinanceDialect
 from mrmarket.trading.venue.ccxt_adapter.dialects.bybit import BybitDialect
 from mrmarket.trading.venue.ccxt_adapter.dialects.generic import Dialect
 from mrmarket.trading.venue.ccxt_adapter.dialects.okx import OkxDialect
+from mrmarket.trading.venue.ccxt_adapter.faults import Attempt
 from mrmarket.trading.venue.ccxt_adapter.market_listing import instrument_of
 from mrmarket.trading.venue.ccxt_adapter.numbers import exact_or_none
 from mrmarket.trading.venue.ccxt_adapter.reports import ReportReader
 from mrmarket.trading.venue.port import NewOrder, OrderKind
+from mrmarket.trading.venue.rate_budget import RequestKind
 
 GRID = Instrument(
     venue="binance",
@@ -134,6 +136,14 @@ def test_a_number_that_would_fill_the_memory_is_no_number(text: str) -> None:
     """Nothing on an exchange needs more than forty digits on either side of the point."""
     with pytest.raises(ValueError, match="number"):
         exact_or_none(text)
+
+
+@FUZZ
+@given(st.sampled_from((*NUMBERS, *TEXTS, "²", "3", "1.5")) | st.text(max_size=6))
+def test_a_wish_to_wait_is_heard_or_passed_over(text: str) -> None:
+    """`Retry-After` of anything but a number is none, and of no number we wait for ever."""
+    asked = Attempt(RequestKind.READ, "read", headers={"retry-after": text}).retry_after_s
+    assert asked is None or 0 <= asked <= 7 * 86_400
 
 
 @FUZZ

@@ -29,6 +29,8 @@ _TOO_MANY: Final = 429
 _BANNED: Final = 418
 _UNAUTHORISED: Final = 401
 _DEFAULT_RETRY_S: Final = 10.0
+_LONGEST_RETRY_S: Final = 7 * 86_400.0
+"""The longest ban there is is three days; more is a mistake that must not stop us for good."""
 _DEFAULT_BAN_S: Final = 120.0
 
 
@@ -77,7 +79,9 @@ class Attempt:
     def retry_after_s(self) -> float | None:
         """Seconds the venue asks us to wait, where it says so."""
         text = self.headers.get("retry-after", "")
-        return float(text) if text.replace(".", "", 1).isdigit() else None
+        if not text.isascii() or not text.replace(".", "", 1).isdigit():
+            return None
+        return min(float(text), _LONGEST_RETRY_S)
 
 
 def clean(text: str, secrets: Sequence[str]) -> str:
