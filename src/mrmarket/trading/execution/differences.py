@@ -56,8 +56,7 @@ class Differences:
     """
 
     def __init__(self, facts: FactWriter, venue: str, symbol: str, wall: Clock) -> None:
-        self.on_difference: OnDifference | None = None
-        """Told of every change, on the event loop."""
+        self._listeners: list[OnDifference] = []
         self._facts = facts
         self._venue = venue
         self._symbol = symbol
@@ -68,6 +67,15 @@ class Differences:
     def standing(self) -> list[Difference]:
         """What differs now, the oldest first."""
         return list(self._standing.values())
+
+    def listen(self, listener: OnDifference) -> None:
+        """Tell this one of every change too, on the event loop."""
+        self._listeners.append(listener)
+
+    def tell_again(self) -> None:
+        """Tell of everything that stands, after a restart."""
+        for difference in self.standing:
+            self._tell(difference, standing=True)
 
     def of_kind(self, kind: DifferenceKind) -> list[Difference]:
         """What differs now of one kind."""
@@ -130,5 +138,5 @@ class Differences:
                 self.gone(kind, difference.subject, detail)
 
     def _tell(self, difference: Difference, *, standing: bool) -> None:
-        if self.on_difference is not None:
-            self.on_difference(difference, standing)
+        for listener in self._listeners:
+            listener(difference, standing)

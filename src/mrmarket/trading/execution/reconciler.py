@@ -152,6 +152,7 @@ class Reconciler:
         oldest_ns = min((intent.created_ns for intent in intents), default=comparison.known_until_ns)
         comparison.known_until_ns = min(comparison.known_until_ns, oldest_ns)
         self.audit.carry_over()
+        self.differences.tell_again()
         self._loaded = len(intents)
         return self._loaded
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from mrmarket.core.instrument import Instrument
+from mrmarket.trading.execution.differences import Differences
 from mrmarket.trading.execution.executor import Executor
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.order_table import OrderTable
+from mrmarket.trading.execution.reconciler import Reconciler
 from mrmarket.trading.strategy.market_watch import MarketWatch
 
 
@@ -19,6 +21,7 @@ class RunReadings:
     watch: MarketWatch
     _table: OrderTable
     _executor: Executor
+    _reconciler: Reconciler
     _pulled: str
 
     @property
@@ -30,6 +33,11 @@ class RunReadings:
         """Open orders and then closed ones of this start, newest first."""
         orders = [*reversed(self._table.open()), *self._table.recently_closed()]
         return orders[:limit]
+
+    @property
+    def differences(self) -> Differences:
+        """What the venue says otherwise than we know; `listen` to hear of changes."""
+        return self._reconciler.differences
 
     @property
     def pulled(self) -> str:

@@ -171,7 +171,7 @@ class StrategyRun(RunReadings):
         self._reconciler = execution.reconciler
         self.dead_man = execution.dead_man
         """Keeps the venue's dead man's switch from firing."""
-        execution.differences.on_difference = self.risk.on_difference
+        execution.differences.listen(self.risk.on_difference)
         self._upkeep = Upkeep(stream, venue.name, self._reconciler, wall, on_ended=self._on_task_ended)
         self._sweep = Sweep(
             self._reconciler,
