@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Final, cast
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -18,6 +18,7 @@ from mrmarket.trading.venue.front import rest, ws_api
 from mrmarket.trading.venue.front.errors import DialectError
 from mrmarket.trading.venue.front.hub import Hub
 from mrmarket.trading.venue.front.latency import Latency, LatencyConfig
+from mrmarket.trading.venue.front.outbox import Outbox as VenueOutbox
 from mrmarket.trading.venue.front.parameters import parse_form
 from mrmarket.trading.venue.front.signature import ApiKey, KeyRing, sign
 from mrmarket.trading.venue.front.streams import parse_stream
@@ -66,12 +67,13 @@ class Front:
         latency = Latency(LatencyConfig())
         self.rest = rest.Rest(self.desk.gateway, ring, latency)
         self.routes = sorted(self.rest._routes)
-        self.outbox: Any = Outbox()
+        self.outbox = Outbox()
+        outbox = cast("VenueOutbox", self.outbox)
         self.api = ws_api.ApiSession(
-            self.desk.gateway, ring, UserStreams(self.desk.gateway), self.outbox, latency, "127.0.0.1"
+            self.desk.gateway, ring, UserStreams(self.desk.gateway), outbox, latency, "127.0.0.1"
         )
         hub = Hub(self.desk.gateway, 1.0)
-        self.streams = StreamSession(hub, self.outbox, frozenset({"BTCUSDT"}), combined=False)
+        self.streams = StreamSession(hub, outbox, frozenset({"BTCUSDT"}), combined=False)
 
     def ask(self, method: str, path: str, query: str, body: str, header: str | None = KEY.key) -> rest.Answer:
         """One request, in a minute of its own so that no limit stands in the way."""

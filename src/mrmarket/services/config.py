@@ -200,9 +200,10 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, obj
             yield f"{prefix}{key}", value
 
 
-def _numbered(tables: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, object]]:
+def _numbered(tables: Sequence[object]) -> Iterator[tuple[str, object]]:
     for number, table in enumerate(tables):
-        yield from _flat(table, f"{number}.")
+        if isinstance(table, Mapping):  # anything else is refused with its place, once it is checked
+            yield from _flat(table, f"{number}.")
 
 
 def _shown(key: str, value: object) -> str:
