@@ -11,10 +11,11 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from mrmarket.angel.port import AngelDesk
 from mrmarket.core.clock import NS_PER_MS, Clock
 from mrmarket.core.notice import Notice, NoticeSink, Severity
 from mrmarket.store.errors import StoreError
-from mrmarket.store.operations import AngelAction, OperationsStore
+from mrmarket.store.operations import AngelAction
 
 _PATIENCE_S: Final = 2.0
 _log = structlog.get_logger("mrmarket.angel")
@@ -51,7 +52,7 @@ def read_journal(path: Path, limit: int = 200) -> list[AngelAction]:
     for line in reversed(lines):
         try:
             actions.append(msgspec.json.decode(line, type=AngelAction))
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             continue
         if len(actions) == limit:
             break
@@ -67,7 +68,7 @@ class Diary:
     def __init__(
         self,
         angel: str,
-        operations: OperationsStore | None,
+        operations: AngelDesk | None,
         journal: Journal,
         notices: NoticeSink,
         clock: Clock,
@@ -132,7 +133,7 @@ class Diary:
         if self._writing is not None:
             await asyncio.gather(self._writing, return_exceptions=True)
 
-    async def _write(self, operations: OperationsStore) -> None:
+    async def _write(self, operations: AngelDesk) -> None:
         while self._waiting:
             try:
                 await bounded(asyncio.to_thread(operations.log_action, self._waiting[0]), _PATIENCE_S)

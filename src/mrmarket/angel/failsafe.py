@@ -42,6 +42,8 @@ class Scene:
     runs: tuple[str, ...]
     venues: Sequence[WatchedVenue]
     record: Recorder
+    whole: bool = True
+    """Whether every engine is silent; else other engines trade, and only these runs are meant."""
 
 
 class FailSafe(Protocol):

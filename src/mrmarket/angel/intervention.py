@@ -260,7 +260,9 @@ def step(state: Intervention, event: Event, pace: Pace) -> tuple[Intervention, t
     return _advance(state, event.at_ns, actions)
 
 
-def _apply(state: Intervention, event: Event, pace: Pace) -> tuple[Intervention, tuple[Action, ...]]:
+def _apply(  # noqa: PLR0911 - one line an event
+    state: Intervention, event: Event, pace: Pace
+) -> tuple[Intervention, tuple[Action, ...]]:
     if isinstance(event, Seized):
         return _seized(state, event, pace)
     if isinstance(event, SeizeFailed):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from mrmarket.store.operations import Beat
+from mrmarket.store.operations import AngelAction, Beat, Restriction
 from mrmarket.trading.venue.port import Capability, KeyPermissions, OrderReport
 
 
@@ -104,4 +104,24 @@ class HeartbeatSource(Protocol):
 
     async def read(self) -> Sequence[Beat]:
         """The last sign of life of every node there; raises a `MrMarketError` if it cannot be read."""
+        ...
+
+
+class AngelDesk(Protocol):
+    """The part of the operations store that the Angel writes to. Synchronous; raises `StoreError`."""
+
+    def beat(self, beat: Beat) -> None:
+        """Write a sign of life."""
+        ...
+
+    def sign_off(self, node: str) -> None:
+        """A node is not to be missed any more."""
+        ...
+
+    def log_action(self, action: AngelAction) -> None:
+        """Append to the Angel's log; the same id again changes nothing."""
+        ...
+
+    def restrict(self, restriction: Restriction) -> None:
+        """Write a restriction."""
         ...

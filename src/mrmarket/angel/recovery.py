@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from mrmarket.angel.failsafe import Scene
-from mrmarket.store.operations import OperationsStore, Restriction
+from mrmarket.store.operations import Restriction
 
 ENTRY_POINTS: Final = "mrmarket.recoveries"
 """Where an owner's package registers a factory, as for fail-safes."""
@@ -47,22 +46,13 @@ class Manual:
 
     name = "manual"
 
-    def __init__(self, *, whole: Callable[[Scene], bool] = lambda _: True) -> None:
-        """`whole` says whether the instance is to wait, or only the runs at hand."""
-        self._whole = whole
-
     async def recover(self, scene: Scene, restrict: Restrict) -> None:
         """Halt before anybody can take the leases."""
-        scopes = ["instance"] if self._whole(scene) else [f"run:{run}" for run in scene.runs]
+        scopes = ["instance"] if scene.whole else [f"run:{run}" for run in scene.runs]
         detail = f"intervention {scene.incident}: look at the checklist, then resume"
         for scope in scopes:
             await restrict(scope, CAUSE, "halt", detail)
         scene.record("recovery", ", ".join(scopes), "manual: waits for the owner", alert=True)
-
-
-def is_waiting(operations: OperationsStore) -> bool:
-    """Whether a manual recovery waits for the owner."""
-    return any(row.cause == CAUSE for row in operations.restrictions())
 
 
 def halt(scope: str, cause: str, state: str, detail: str, by: str, at_ms: int) -> Restriction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from mrmarket.angel import intervention as machine
@@ -14,12 +14,12 @@ from mrmarket.angel.failsafe import FailSafe, Scene, Verdict
 from mrmarket.angel.hands import LeaseHand, VenueHand
 from mrmarket.angel.heartbeat import Pulse
 from mrmarket.angel.intervention import Intervention, Stage
+from mrmarket.angel.port import AngelDesk
 from mrmarket.angel.recovery import CAUSE, Recovery, halt
 from mrmarket.angel.settings import AngelSection, SweepScope
 from mrmarket.angel.sweep import Pace, Scope
 from mrmarket.core.clock import NS_PER_MS, Clock
 from mrmarket.store.errors import StoreError
-from mrmarket.store.operations import OperationsStore
 
 _STORE_S: Final = 5.0
 _RETRY_S: Final = 1.0
@@ -35,7 +35,7 @@ class Responder:
         settings: AngelSection,
         pace: Pace,
         leases: LeaseHand,
-        operations: OperationsStore | None,
+        operations: AngelDesk | None,
         diary: Diary,
         clock: Clock,
         new_id: Callable[[], str],
@@ -103,7 +103,7 @@ class Responder:
         fail_safe: FailSafe | None = None,
     ) -> bool:
         """Begin an intervention, or widen the one under way; False if it is too late to join that one."""
-        scene = self._scene(incident, (node,), runs)
+        scene = self._scene(incident, (node,), runs, scope)
         if await self._verdict(scene, fail_safe or self._fail_safe) is Verdict.LEAVE:
             self._diary.record(incident, "closed", node, "the fail-safe left the orders as they are")
             return True
@@ -212,7 +212,8 @@ class Responder:
         self._tell(incident, done)
 
     async def _recover(self, state: Intervention) -> None:
-        scene = self._scene(state.id, state.nodes, tuple(run for run, _ in state.fences))
+        runs = tuple(run for run, _ in state.fences)
+        scene = self._scene(state.id, state.nodes, runs, state.scope)
         try:
             async with asyncio.timeout(self._settings.plugin_timeout_s):
                 await self._fail_safe.finish(scene)
@@ -243,12 +244,17 @@ class Responder:
             else:
                 return
 
-    def _scene(self, incident: str, nodes: tuple[str, ...], runs: Sequence[str]) -> Scene:
+    def _scene(self, incident: str, nodes: tuple[str, ...], runs: tuple[str, ...], scope: Scope) -> Scene:
         def record(action: str, target: str = "", detail: str = "", *, alert: bool = False) -> None:
             self._diary.record(incident, action, target, detail, alert=alert)
 
         return Scene(
-            incident=incident, nodes=nodes, runs=tuple(runs), venues=tuple(self._charge.venues), record=record
+            incident=incident,
+            nodes=nodes,
+            runs=runs,
+            venues=tuple(self._charge.venues),
+            record=record,
+            whole=scope.whole_account or self._charge.instance_prefix in scope.prefixes,
         )
 
 

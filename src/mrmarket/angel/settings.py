@@ -66,6 +66,9 @@ class AngelSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     while engines live; 0: never."""
     allow_withdraw_key: bool = False
     """Whether to go on with a key that may withdraw."""
+    key: str = ""
+    """Name of a key of the key store that may query and cancel; empty: from the variables named below, and
+    where those are empty too, the engine's own."""
     api_key_env: str = "MRMARKET_ANGEL_API_KEY"
     api_secret_env: str = "MRMARKET_ANGEL_API_SECRET"  # noqa: S105 - the name of a variable, not a secret
     api_password_env: str = "MRMARKET_ANGEL_API_PASSWORD"  # noqa: S105 - the same

@@ -16,7 +16,7 @@ from mrmarket.angel.hands import LeaseHand, VenueHand
 from mrmarket.angel.heartbeat import Life, Pulse
 from mrmarket.angel.intervention import Intervention
 from mrmarket.angel.lookout import Lookout
-from mrmarket.angel.port import HeartbeatSource, Leases
+from mrmarket.angel.port import AngelDesk, HeartbeatSource, Leases
 from mrmarket.angel.recovery import Automatic, Recovery
 from mrmarket.angel.responder import Responder
 from mrmarket.angel.settings import AngelSection
@@ -24,7 +24,7 @@ from mrmarket.angel.sweep import Pace, SweepStage
 from mrmarket.core.clock import NS_PER_MS, NS_PER_S, Clock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.store.errors import StoreError
-from mrmarket.store.operations import Beat, OperationsStore
+from mrmarket.store.operations import Beat
 from mrmarket.trading.venue.port import Capability
 
 _STEP_S: Final = 0.05
@@ -52,7 +52,7 @@ class Angel:
         pace: Pace,
         sources: Sequence[HeartbeatSource],
         leases: Leases | None,
-        operations: OperationsStore | None,
+        operations: AngelDesk | None,
         diary: Diary,
         clock: Clock,
         new_id: Callable[[], str],
@@ -145,7 +145,7 @@ class Angel:
                 busy = self.current is not None
                 await self._pause(min(_STEP_S, self.settings.poll_s) if busy else self.settings.poll_s)
         finally:
-            await self._leave()
+            await self.leave()
 
     def _consider(self, missing: list[Pulse]) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -305,7 +305,8 @@ class Angel:
         except TimeoutError:
             return
 
-    async def _leave(self) -> None:
+    async def leave(self) -> None:
+        """End everything, give back what is held, sign off; `run` does it by itself."""
         await self._crew.close()
         await self.lookout.close()
         await self.responder.give_back()

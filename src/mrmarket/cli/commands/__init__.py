@@ -6,6 +6,7 @@ import typer
 
 from mrmarket.cli.commands import (
     admin,
+    angel,
     config,
     doctor,
     halt,
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command("venue", rich_help_panel=running)(venue.venue)
     app.command("rail", rich_help_panel=running)(rail.rail)
     app.add_typer(admin.app, name="admin", rich_help_panel=running)
+    app.add_typer(angel.app, name="angel", rich_help_panel=running)
     app.add_typer(keys.app, name="keys", rich_help_panel=running)
     app.command("halt", rich_help_panel=running)(halt.halt)
     app.command("status", rich_help_panel=checking)(status.status)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from mrmarket.core.errors import MrMarketError
-from mrmarket.store.operations import Beat, OperationsStore
+from mrmarket.store.operations import Beat
 
 _TIMEOUT_S: Final = 2.0
 _MOST_BYTES: Final = 65_536
@@ -26,13 +26,21 @@ class HeartbeatUnreadError(MrMarketError):
         super().__init__(f"{url}: {problem}; check that the instance runs and can be reached from here")
 
 
+class ListsBeats(Protocol):
+    """The part of the operations store that is read here."""
+
+    def beats(self) -> list[Beat]:
+        """Every node that has not signed off; raises a `StoreError`."""
+        ...
+
+
 class OperationsBeats:
     """Signs of life in the operations store."""
 
     name = "database"
     authoritative = True
 
-    def __init__(self, operations: OperationsStore) -> None:
+    def __init__(self, operations: ListsBeats) -> None:
         self._operations = operations
 
     async def read(self) -> Sequence[Beat]:
@@ -64,7 +72,7 @@ class HttpBeat:
             beat = msgspec.json.decode(body, type=Beat)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise HeartbeatUnreadError(self._url, str(error) or type(error).__name__) from error
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise HeartbeatUnreadError(self._url, f"is no heartbeat ({error})") from error
         return [beat]
 

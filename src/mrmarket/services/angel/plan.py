@@ -1,0 +1,127 @@
+"""What an Angel's process is told: by `mrmarket run` in a file, or worked out from the configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from mrmarket.angel.settings import AngelSection
+from mrmarket.core.errors import MrMarketError
+from mrmarket.services.config_sections import Config, VenueSection
+from mrmarket.services.keys.section import KeysSection
+from mrmarket.services.notify.section import NotifySection
+
+FOLDER: Final = "angel"
+GONE_AFTER_S: Final = 15.0
+"""How long the embedded exchange may be silent before it counts as gone with its instance."""
+
+
+class NothingToWatchError(MrMarketError):
+    """There is no exchange at which an Angel could cancel anything."""
+
+    code = "nothing_to_watch"
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"nothing to watch: {why}")
+
+
+class WatchedAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """One account of an exchange. The secret is there for the embedded exchange alone: play money."""
+
+    name: str
+    """What the venue is called in facts and leases."""
+    exchange: str
+    rest_url: str = ""
+    ws_url: str = ""
+    ws_api_url: str = ""
+    symbols: list[str] = []
+    recv_window_ms: int = 2000
+    dead_man_path: str = ""
+    api_key: str = ""
+    api_secret: str = ""
+    ends_with_instance: bool = False
+    """The embedded exchange: it is gone when its instance is."""
+
+    def __repr__(self) -> str:
+        return f"WatchedAccount({self.name})"
+
+
+class AngelPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about one Angel but its secrets."""
+
+    instance: str
+    """The instance's id, which its client order ids carry."""
+    name: str = "Mr. Market"
+    """What the instance is called, for notices."""
+    settings: AngelSection = AngelSection()
+    venue: VenueSection = VenueSection()
+    keys: KeysSection = KeysSection()
+    notify: NotifySection = NotifySection()
+    accounts: list[WatchedAccount] = []
+    heartbeat_url: str = ""
+    leaves_with_instance: bool = False
+    """Started by `mrmarket run`: it ends when the instance has signed off."""
+
+
+def plan_path(data: Path) -> Path:
+    """Where the plan of an instance's own Angel lies."""
+    return data / FOLDER / "plan.json"
+
+
+def write_plan(data: Path, plan: AngelPlan) -> Path:
+    """Write a plan that only its owner may read."""
+    path = plan_path(data)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(plan))
+    draft.replace(path)
+    return path
+
+
+def read_plan(path: Path) -> AngelPlan | None:
+    """A plan; None where there is none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=AngelPlan)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def plan_for(config: Config, instance: str, *, leaves_with_instance: bool = False) -> AngelPlan:
+    """The plan of an instance that trades on a real exchange.
+
+    Raises:
+        NothingToWatchError: no order of it leaves its machine.
+    """
+    venue = config.venue
+    if venue.paper:
+        raise NothingToWatchError("on paper no order leaves the machine")
+    if venue.exchange == "simulated":
+        raise NothingToWatchError("the embedded exchange is watched by the Angel that mrmarket run starts")
+    account = WatchedAccount(
+        name=venue.exchange,
+        exchange=venue.exchange,
+        rest_url=venue.rest_url,
+        ws_url=venue.ws_url,
+        ws_api_url=venue.ws_api_url,
+        symbols=[config.strategy.pair],
+        recv_window_ms=venue.recv_window_ms,
+        dead_man_path=getattr(venue, "dead_man_path", ""),
+    )
+    return AngelPlan(
+        instance=instance,
+        name=config.instance.name,
+        settings=config.angel,
+        venue=venue,
+        keys=config.keys,
+        notify=config.notify,
+        accounts=[account],
+        heartbeat_url=config.angel.heartbeat_url,
+        leaves_with_instance=leaves_with_instance,
+    )
