@@ -27,6 +27,8 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         """None keeps the newest in memory alone."""
         self._path = path
+        if path is not None:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.newest: list[AngelAction] = []
 
     def append(self, action: AngelAction) -> None:

@@ -13,8 +13,11 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.services.config_sections import Config, VenueSection
 from mrmarket.services.keys.section import KeysSection
 from mrmarket.services.notify.section import NotifySection
+from mrmarket.services.venue_process import Endpoints
 
 FOLDER: Final = "angel"
+SIMULATED: Final = "simulated"
+DEAD_MAN_PATH: Final = "/sim/v1/cancelAllOrdersAfter"
 GONE_AFTER_S: Final = 15.0
 """How long the embedded exchange may be silent before it counts as gone with its instance."""
 
@@ -102,7 +105,7 @@ def plan_for(config: Config, instance: str, *, leaves_with_instance: bool = Fals
     venue = config.venue
     if venue.paper:
         raise NothingToWatchError("on paper no order leaves the machine")
-    if venue.exchange == "simulated":
+    if venue.exchange == SIMULATED:
         raise NothingToWatchError("the embedded exchange is watched by the Angel that mrmarket run starts")
     account = WatchedAccount(
         name=venue.exchange,
@@ -124,4 +127,48 @@ def plan_for(config: Config, instance: str, *, leaves_with_instance: bool = Fals
         accounts=[account],
         heartbeat_url=config.angel.heartbeat_url,
         leaves_with_instance=leaves_with_instance,
+    )
+
+
+def plan_beside(
+    config: Config, instance: str, heartbeat_url: str, embedded: Endpoints | None, name: str = SIMULATED
+) -> AngelPlan:
+    """The plan of the Angel that an instance starts beside itself.
+
+    Args:
+        config: the instance's.
+        instance: its id.
+        heartbeat_url: where it answers for itself, for when the database is gone.
+        embedded: what its own exchange said when it was ready; None where it trades on a real one.
+        name: what the embedded exchange is called in facts and leases.
+
+    Raises:
+        NothingToWatchError: it trades on paper.
+    """
+    if embedded is None:
+        plan = plan_for(config, instance, leaves_with_instance=True)
+        return msgspec.structs.replace(plan, heartbeat_url=heartbeat_url)
+    account = WatchedAccount(
+        name=name,
+        exchange="binance",
+        rest_url=embedded.rest,
+        ws_url=embedded.ws,
+        ws_api_url=embedded.ws_api,
+        symbols=embedded.symbols,
+        recv_window_ms=config.venue.recv_window_ms,
+        dead_man_path=DEAD_MAN_PATH,
+        api_key=embedded.angel_key,
+        api_secret=embedded.angel_secret,
+        ends_with_instance=True,
+    )
+    return AngelPlan(
+        instance=instance,
+        name=config.instance.name,
+        settings=config.angel,
+        venue=config.venue,
+        keys=config.keys,
+        notify=config.notify,
+        accounts=[account],
+        heartbeat_url=heartbeat_url,
+        leaves_with_instance=True,
     )
