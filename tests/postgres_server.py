@@ -31,10 +31,12 @@ class PostgresServer:
         self.address = address
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """The address of a new database, which is dropped afterwards."""
+    def database(self, template: str = "template1") -> Iterator[str]:
+        """The address of a new database, a copy of the template that nobody uses; dropped afterwards."""
         name = f"mrmarket_{uuid4().hex}"
-        self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        self._execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
         try:
             yield conninfo.make_conninfo(self.address, dbname=name)
         finally:

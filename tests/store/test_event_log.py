@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrmarket.core.events import Fact, decode_fact
+from mrmarket.core.events import Fact
 from mrmarket.store import database as database_module
 from mrmarket.store.errors import DatabaseDamagedError, DatabaseUnavailableError
-from mrmarket.store.event_log import LogHead, chain_hash, genesis_hash
+from mrmarket.store.event_log import chain_hash, genesis_hash
 from mrmarket.store.trading_store import TradingStore
 from store.trading_samples import STREAM, fill, intent, mark
 
@@ -29,62 +27,6 @@ def tamper(path: Path, statement: str, *values: object) -> None:
     connection.close()
 
 
-def test_facts_are_numbered_without_gaps_in_each_stream(store: TradingStore) -> None:
-    """Two streams count for themselves from 1."""
-    store.append_facts(STREAM, [mark(1), mark(2)])
-    store.append_facts("run/2", [mark(3)])
-    store.append_facts(STREAM, [mark(4)])
-    assert [(row.seq, row.at_ns) for row in store.read_facts(STREAM, 0, 10)] == [(1, 1), (2, 2), (3, 4)]
-    assert [row.seq for row in store.read_facts("run/2", 0, 10)] == [1]
-    assert store.streams() == ["run/1", "run/2"]
-
-
-def test_what_is_appended_is_what_is_read(store: TradingStore) -> None:
-    """The rows that `append_facts` returns equal those that a reader gets."""
-    appended = store.append_facts(STREAM, [mark(1), fill("t1")])
-    assert store.read_facts(STREAM, 0, 10) == appended
-    assert [decode_fact(row.payload) for row in appended] == [mark(1), fill("t1")]
-
-
-def test_the_chain_is_what_its_description_says(store: TradingStore) -> None:
-    """Anybody can re-derive the hashes from the documented format alone."""
-    first, second = store.append_facts(STREAM, [mark(1), mark(2)])
-    genesis = sha256(b"mrmarket event log v1\0run/1").digest()
-    eight = [number.to_bytes(8, "big") for number in (0, 1, 2)]
-    assert first.hash == sha256(genesis + eight[0] + eight[1] + first.payload).digest()
-    assert second.hash == sha256(first.hash + eight[0] + eight[2] + second.payload).digest()
-    assert store.head(STREAM) == LogHead(seq=2, epoch=0, hash=second.hash)
-
-
-def test_an_empty_stream_ends_at_its_genesis(store: TradingStore) -> None:
-    """Before its first fact a stream has seq 0 and a hash of its own name."""
-    assert store.head("nobody") == LogHead(seq=0, epoch=0, hash=genesis_hash("nobody"))
-    assert store.append_facts("nobody", []) == []
-
-
-def test_a_trade_is_logged_once(store: TradingStore) -> None:
-    """The same trade from the stream and from a query is one fact; the first report stands."""
-    store.append_facts(STREAM, [fill("t1", at_ns=1)])
-    again = store.append_facts(STREAM, [fill("t1", at_ns=2), mark(3), fill("t2"), fill("t2")])
-    assert [type(row.fact).__name__ for row in again] == ["MarkObserved", "Filled"]
-    assert [row.seq for row in store.read_facts(STREAM, 0, 10)] == [1, 2, 3]
-    assert store.append_facts("run/2", [fill("t1")]) == []
-
-
-def test_reading_pages_through_a_stream(store: TradingStore) -> None:
-    """`after_seq` and `limit` walk a stream without overlap."""
-    store.append_facts(STREAM, [mark(number) for number in range(1, 8)])
-    assert [row.seq for row in store.read_facts(STREAM, 3, 2)] == [4, 5]
-    assert store.read_facts(STREAM, 7, 2) == []
-
-
-def test_the_latest_facts_of_a_kind_come_first(store: TradingStore) -> None:
-    """The screen asks for the last fills and the last events."""
-    store.append_facts(STREAM, [mark(1), fill("t1"), mark(2), fill("t2")])
-    assert [row.seq for row in store.latest_facts(STREAM, 3)] == [4, 3, 2]
-    assert [row.seq for row in store.latest_facts(STREAM, 10, kinds=["filled"])] == [4, 2]
-
-
 def test_a_fact_cannot_be_edited_or_removed(store: TradingStore, path: Path) -> None:
     """The database itself refuses to change history."""
     store.append_facts(STREAM, [mark(1)])
@@ -93,14 +35,6 @@ def test_a_fact_cannot_be_edited_or_removed(store: TradingStore, path: Path) -> 
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             connection.execute(statement)
     connection.close()
-
-
-def test_a_sound_log_verifies(store: TradingStore) -> None:
-    """Every stream is walked."""
-    store.append_facts(STREAM, [mark(number) for number in range(1_500)])
-    store.append_facts("run/2", [fill("t1")])
-    check = store.verify_log()
-    assert (check.ok, check.streams, check.facts, check.reason) == (True, 2, 1_501, None)
 
 
 @pytest.mark.parametrize(
@@ -178,23 +112,6 @@ def test_after_a_failed_sync_nothing_more_is_written(
     with pytest.raises(DatabaseUnavailableError, match="sync failed"):
         store.record_intent(intent("a"))
     assert store.read_facts(STREAM, 0, 10) == []
-
-
-def test_intents_and_facts_from_two_threads_do_not_disturb_each_other(store: TradingStore) -> None:
-    """The loop writes intents while the writer thread appends facts."""
-
-    def append() -> None:
-        for number in range(60):
-            store.append_facts(STREAM, [mark(number), fill(f"t{number}")])
-
-    writer = threading.Thread(target=append)
-    writer.start()
-    for number in range(300):
-        store.record_intent(intent(f"a{number}"))
-    writer.join()
-    assert store.head(STREAM).seq == 120
-    assert len(store.open_intents(STREAM)) == 300
-    assert store.verify_log().ok
 
 
 def test_a_long_log_is_folded_into_the_file(
