@@ -7,7 +7,7 @@ that is a most trips when it is passed; a loss trips when it reaches its limit.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Final, Protocol
 
@@ -196,7 +196,8 @@ class SlippageBreaker:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    since_ns: int
+    since_ns: int | None
+    """None: from the next look on."""
     first: Decimal | None
     now: Decimal | None
     detail: str
@@ -238,15 +239,20 @@ class DifferenceBreaker:
         """How strict to be, and why; None while we agree."""
         if not self._standing:
             return None
-        for each in self._standing.values():
+        for key, each in self._standing.items():
+            if each.since_ns is None:
+                self._standing[key] = replace(each, since_ns=now_ns)
+                continue
             grown = each.first is not None and each.now is not None and each.now > each.first
             if grown or now_ns - each.since_ns >= self._halt_after_ns:
                 return RiskState.HALT, each.detail + (", and it grows" if grown else ", and it lasts")
         return RiskState.REDUCE, next(iter(self._standing.values())).detail
 
     def reset(self) -> None:
-        """The owner has looked at it: count its duration and growth from now."""
-        self._standing.clear()
+        """The owner has looked at it: count duration and growth anew; what stands still allows less."""
+        self._standing = {
+            key: replace(each, since_ns=None, first=each.now) for key, each in self._standing.items()
+        }
 
 
 def _distance(difference: Difference) -> Decimal | None:
