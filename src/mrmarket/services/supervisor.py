@@ -14,17 +14,20 @@ from urllib.parse import urlsplit
 import structlog
 import uvicorn
 
+from mrmarket.core.clock import SystemClock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.access.access import Access
 from mrmarket.services.access.configured import access_settings
+from mrmarket.services.angel.beside import AngelBeside
 from mrmarket.services.api.app import LOOPBACK_HOSTS, create_app
 from mrmarket.services.config import LoadedConfig
 from mrmarket.services.config_sections import ApiSection
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.instance import Instance
-from mrmarket.services.logs import configure_logs
 from mrmarket.services.summary import Bookkeeper, RunSummary
 from mrmarket.services.tape_clock import TapeWatch
+from mrmarket.services.telemetry.telemetry import Telemetry
+from mrmarket.services.telemetry.voice import Voice
 
 _log = structlog.get_logger("mrmarket.supervisor")
 
@@ -92,37 +95,52 @@ class Supervisor:
         """
         api = self._loaded.config.api
         os.umask(0o077)
-        with _listen(api) as listener, DataDirectory(self._data, self._loaded.config.store.url) as directory:
-            configure_logs(self._data)
-            stopping = _stop_on_signals()
-            instance = Instance(self._loaded, directory)
-            await instance.open()
-            bookkeeper = Bookkeeper(instance)
-            try:
-                access = Access.open(self._data, access_settings(self._loaded.config), directory.store)
-            except BaseException:
-                await _close(instance)
-                raise
-            server, serving = _serve(instance, access, api, listener)
-            host, port = listener.getsockname()[:2]
-            url = f"http://{host}:{port}"
-            failures: list[Exception] = []
-            try:
-                setup = access.setup_token()
-                directory.announce(url)
-                on_ready(url, f"{api.public_url or url}/#setup={setup}" if setup else None)
-                failures += await self._until_over(instance, stopping, on_progress)
-                bookkeeper.rest()
-            except Exception as error:  # noqa: BLE001 - whatever it is, orders are cancelled before it is told
-                failures.append(error)
-            finally:
-                failures += await _close(instance)
-                server.should_exit = True
-                await serving
-                await access.close()
-            if failures:
-                raise failures[0]
-            return bookkeeper.summary()
+        config = self._loaded.config
+        with _listen(api) as listener, DataDirectory(self._data, config.store.url) as directory:
+            async with Voice(config, self._data, SystemClock(), os.environ, role="all") as voice:
+                return await self._serve_instance(listener, directory, voice, on_ready, on_progress)
+
+    async def _serve_instance(
+        self,
+        listener: socket.socket,
+        directory: DataDirectory,
+        voice: Voice,
+        on_ready: Callable[[str, str | None], None],
+        on_progress: Callable[[float], None] | None,
+    ) -> RunSummary:
+        api = self._loaded.config.api
+        stopping = _stop_on_signals()
+        instance = Instance(self._loaded, directory, voice)
+        await instance.open()
+        bookkeeper = Bookkeeper(instance)
+        try:
+            access = Access.open(self._data, access_settings(self._loaded.config), directory.store)
+        except BaseException:
+            await _close(instance)
+            raise
+        server, serving = _serve(instance, access, api, listener, voice.telemetry)
+        host, port = listener.getsockname()[:2]
+        url = f"http://{host}:{port}"
+        angel = AngelBeside(self._loaded.config, directory, url, instance.place.endpoints)
+        failures: list[Exception] = []
+        try:
+            angel.start()
+            setup = access.setup_token()
+            directory.announce(url)
+            on_ready(url, f"{api.public_url or url}/#setup={setup}" if setup else None)
+            failures += await self._until_over(instance, stopping, on_progress)
+            bookkeeper.rest()
+        except Exception as error:  # noqa: BLE001 - whatever it is, orders are cancelled before it is told
+            failures.append(error)
+        finally:
+            failures += await _close(instance)
+            await angel.stop()
+            server.should_exit = True
+            await serving
+            await access.close()
+        if failures:
+            raise failures[0]
+        return bookkeeper.summary()
 
     async def _until_over(
         self, instance: Instance, stopping: asyncio.Event, on_progress: Callable[[float], None] | None
@@ -184,14 +202,14 @@ def _reason(error: OSError) -> str:
 
 
 def _serve(
-    instance: Instance, access: Access, api: ApiSection, listener: socket.socket
+    instance: Instance, access: Access, api: ApiSection, listener: socket.socket, telemetry: Telemetry
 ) -> tuple[_Server, asyncio.Task[None]]:
     hosts = LOOPBACK_HOSTS | {api.host} | set(api.allowed_hosts)
     if api.public_url:
         hosts |= {urlsplit(api.public_url).hostname or ""}
     server = _Server(
         uvicorn.Config(
-            create_app(instance, instance.money, access, hosts),
+            create_app(instance, instance.money, access, hosts, telemetry),
             log_config=None,
             access_log=False,
             lifespan="off",

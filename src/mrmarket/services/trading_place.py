@@ -48,6 +48,8 @@ class TradingPlace:
     speed: float
     simulated: bool
     process: VenueProcess | None = None
+    endpoints: Endpoints | None = None
+    """What the embedded exchange said when it was ready."""
     rest_url: str = ""
     """Of the embedded exchange, for its tape clock."""
     funding: VenueLink | None = None
@@ -134,6 +136,7 @@ async def _open_simulated(config: Config, pair: str | None, directory: DataDirec
         speed=speed,
         simulated=True,
         process=process,
+        endpoints=endpoints,
         rest_url=endpoints.rest,
         funding=VenueLink(url=endpoints.rest, token=endpoints.funding_token, account=endpoints.accounts[0]),
     )

@@ -16,6 +16,8 @@ from mrmarket.services.child_process import ChildProcessFailedError
 
 _READY_S: Final = 60.0
 _STOP_S: Final = 15.0
+_FIRST_WAIT_S: Final = 1.0
+_LONGEST_WAIT_S: Final = 60.0
 _STORE_VARIABLE: Final = "MRMARKET_STORE"
 
 
@@ -99,23 +101,24 @@ class AngelProcess:
             raise
 
     async def keep(self, on_loss: OnLoss) -> None:
-        """Start it again whenever it ends, until cancelled; waits longer after each failure in a row.
+        """Start it, and again whenever it ends, until cancelled; waits longer after each failure in a row.
 
         Args:
             on_loss: told each time that it is gone, and what keeps it from starting.
         """
-        wait_s = 1.0
+        wait_s = _FIRST_WAIT_S
         while True:
-            if self._process is not None:
-                status = await self._process.wait()
-                on_loss(AngelProcessError("the Angel ended; it is started again", status))
-            await asyncio.sleep(wait_s)
             try:
                 await self.start()
-                wait_s = 1.0
             except AngelProcessError as error:
                 on_loss(error)
-                wait_s = min(60.0, wait_s * 2)
+                wait_s = min(_LONGEST_WAIT_S, wait_s * 2)
+            else:
+                assert self._process is not None  # noqa: S101 - it has just been started
+                status = await self._process.wait()
+                on_loss(AngelProcessError("the Angel ended; it is started again", status))
+                wait_s = _FIRST_WAIT_S
+            await asyncio.sleep(wait_s)
 
     async def stop(self) -> None:
         """End it: terminate, then kill."""
