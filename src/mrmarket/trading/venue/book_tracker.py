@@ -28,7 +28,9 @@ class StaleReason(StrEnum):
     CROSSED = "crossed"
     """The best bid has reached the best ask for longer than the limit."""
     OLD = "old"
-    """No update for longer than the limit."""
+    """No update of the book for longer than the limit."""
+    SILENT = "silent"
+    """Nothing at all was heard for longer than the limit: the feed may be dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class BookTracker:
         "last_trade",
         "max_age_ns",
         "max_crossed_ns",
+        "max_silence_ns",
         "mids",
     )
 
@@ -73,13 +76,15 @@ class BookTracker:
         *,
         max_age_ns: int = 10 * NS_PER_S,
         max_crossed_ns: int = NS_PER_S,
+        max_silence_ns: int = 10 * NS_PER_S,
         mid_history: int = _MID_HISTORY,
     ) -> None:
-        """`max_age_ns` bounds the time since the last book update, `max_crossed_ns` a crossed book."""
+        """How long a book may go without an update, be crossed, or hear nothing of its feed."""
         self.instrument = instrument
         self.book = OrderBook(instrument)
         self.max_age_ns = max_age_ns
         self.max_crossed_ns = max_crossed_ns
+        self.max_silence_ns = max_silence_ns
         self.events = 0
         """Events taken in so far."""
         self.gaps = 0
@@ -152,10 +157,15 @@ class BookTracker:
             return StaleReason.NO_BOOK
         if bid is None or ask is None:
             return StaleReason.ONE_SIDED
-        now_ns = self._clock.monotonic_ns()
+        return self._too_long(self._clock.monotonic_ns(), self._book_at_ns)
+
+    def _too_long(self, now_ns: int, book_at_ns: int) -> StaleReason | None:
+        """What has gone on for longer than its limit."""
         if self._crossed_at_ns is not None and now_ns - self._crossed_at_ns > self.max_crossed_ns:
             return StaleReason.CROSSED
-        if now_ns - self._book_at_ns > self.max_age_ns:
+        if self._message_at_ns is not None and now_ns - self._message_at_ns > self.max_silence_ns:
+            return StaleReason.SILENT
+        if now_ns - book_at_ns > self.max_age_ns:
             return StaleReason.OLD
         return None
 

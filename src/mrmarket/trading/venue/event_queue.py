@@ -16,12 +16,14 @@ class QueueClosedError(Exception):
 class EventQueue(Generic[T]):
     """Unbounded and never dropping by itself; `clear` is for what may be conflated."""
 
-    __slots__ = ("_closed", "_items", "_waiter")
+    __slots__ = ("_closed", "_items", "_waiter", "highest")
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
+        self.highest = 0
+        """How many items have waited at most: the lag of the follower."""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -29,6 +31,8 @@ class EventQueue(Generic[T]):
     def put(self, item: T) -> None:
         """Add an item; the follower runs next."""
         self._items.append(item)
+        waiting = len(self._items)
+        self.highest = max(self.highest, waiting)
         self._wake()
 
     def clear(self) -> int:
