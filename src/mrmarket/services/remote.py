@@ -91,7 +91,7 @@ class RemoteInstance:
                 headers=headers,
                 method="POST" if change else "GET",
             )
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - the same
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310 # nosec B310 # http only
                 return msgspec.json.decode(answer.read(), type=kind)
         except HTTPError as refused:
             raise self._refusal(refused) from None

@@ -48,7 +48,7 @@ def password(
     finally:
         credentials.close()
     if json:
-        print_json({"password_set": True})
+        print_json({"password_set": True})  # nosec B105 # says whether, not what
     else:
         notes.print("The owner's password is set.")
 

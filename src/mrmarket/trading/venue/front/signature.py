@@ -59,7 +59,7 @@ def sign(secret: str, payload: str) -> str:
 class KeyRing:
     """The keys this venue accepts, and the token of who funds its accounts (none: nobody may)."""
 
-    def __init__(self, keys: list[ApiKey], funding_token: str = "") -> None:
+    def __init__(self, keys: list[ApiKey], funding_token: str = "") -> None:  # nosec B107 # none
         self._keys = {key.key: key for key in keys}
         self._funding_token = funding_token
 

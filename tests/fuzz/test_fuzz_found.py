@@ -1,0 +1,87 @@
+"""Inputs that once came out as a fault of ours, each with what it must come out as."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from mrmarket.core.errors import MrMarketError
+from mrmarket.money.ledger.proof import ProofError, read_proof
+from mrmarket.money.ledger.seal import SealError, Signed, opened
+from mrmarket.money.loyalty.errors import FileRefusedError
+from mrmarket.money.loyalty.prices import PriceBook
+from mrmarket.services.config import ConfigError, load_config
+from mrmarket.services.data_directory import DataDirectory
+from mrmarket.store.errors import DatabaseDamagedError
+from mrmarket.store.event_log import read_row
+from mrmarket.trading.market.errors import NotATapeError
+from mrmarket.trading.market.tape import open_tape
+
+NESTED = b'{"x":' * 100_000
+
+
+@pytest.mark.parametrize("text", ["pools = [1]\n", "pools = ['x', {}]\n", "a = " + "[" * 20_000])
+def test_a_configuration_of_the_wrong_shape_is_refused(tmp_path: Path, text: str) -> None:
+    """Lists of numbers where tables belong, and lists without end."""
+    path = tmp_path / "mrmarket.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        load_config(path, {})
+
+
+@pytest.mark.parametrize("content", [b'{"url":"\x80","pid":5}', NESTED, b""])
+def test_a_broken_note_of_whereabouts_is_none(tmp_path: Path, content: bytes) -> None:
+    """`mrmarket status` says that nobody is there."""
+    (tmp_path / "instance.json").write_bytes(content)
+    assert DataDirectory(tmp_path).whereabouts() is None
+
+
+@pytest.mark.parametrize("document", ["\ud800", "[" * 100_000])
+def test_a_seal_that_is_no_text_is_refused(document: str) -> None:
+    """Half a character, and a document nested without end."""
+    with pytest.raises(SealError):
+        opened(Signed(document, "00"))
+
+
+@pytest.mark.parametrize("content", [NESTED, b"\xff", b'{"account": "\x80"}'])
+def test_a_proof_that_is_none_is_refused(content: bytes) -> None:
+    """Whoever checks a stranger's proof reads one line."""
+    with pytest.raises(ProofError):
+        read_proof(content)
+
+
+@pytest.mark.parametrize("price", ["1e999999999999999999", "[" * 50_000, '"\\ud800"'])
+def test_a_price_that_is_none_is_refused(tmp_path: Path, price: str) -> None:
+    """An exponent that no decimal can have."""
+    path = tmp_path / "prices.json"
+    path.write_text(f'{{"tbtc": [[1725840000000, {price}]]}}')
+    with pytest.raises(MrMarketError) as refused:
+        PriceBook.read(path)
+    assert isinstance(refused.value, FileRefusedError) or "tbtc" in str(refused.value)
+
+
+@pytest.mark.parametrize("payload", [b"\x80", NESTED, b'{"kind": "\xff"}'])
+def test_a_damaged_row_of_the_log_is_damage(payload: bytes) -> None:
+    """It is named by its stream and number."""
+    row: tuple[Any, ...] = ("stream", 1, 7, 1, payload, b"")
+    with pytest.raises(DatabaseDamagedError, match="7"):
+        read_row(Path("trading.db"), row)
+
+
+def test_a_recording_that_is_nested_without_end_is_none(tmp_path: Path) -> None:
+    """Its first line is read no further than the decoder goes."""
+    path = tmp_path / "nested.tape"
+    path.write_bytes(NESTED + b"\n")
+    with pytest.raises(NotATapeError):
+        open_tape(path)
+
+
+def test_the_decoder_still_tells_depth_and_bytes_by_other_errors() -> None:
+    """Why the readers name them: neither is one of the decoder's own errors."""
+    with pytest.raises(RecursionError):
+        msgspec.json.decode(NESTED)
+    with pytest.raises(UnicodeDecodeError):
+        msgspec.json.decode(b'"\x80"')
