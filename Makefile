@@ -38,11 +38,12 @@ run: setup ## start an instance: embedded exchange, engine, ledger and page on h
 
 test: setup debian check test-web test-python ## run every check there is, as CI does
 
-check: setup ## style, types and walls
+check: setup ## style, types, walls, and what a security linter finds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r src
 
 test-web: setup ## the page's own checks
 	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run check && PATH="$(CURDIR)/$(BIN):$$PATH" npm test
