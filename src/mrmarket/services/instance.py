@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +15,7 @@ from mrmarket import __version__
 from mrmarket.core.clock import NS_PER_MS, SystemClock
 from mrmarket.core.events import Filled
 from mrmarket.core.instrument import Instrument
+from mrmarket.core.notice import NoticeSink, Unheard
 from mrmarket.money.ledger.verification import LedgerCheck
 from mrmarket.services import views
 from mrmarket.services.api import schema
@@ -25,18 +24,27 @@ from mrmarket.services.books import Books, begin_check, when_sound
 from mrmarket.services.candles import CandleStore
 from mrmarket.services.config import LoadedConfig
 from mrmarket.services.data_directory import DataDirectory, ForeignFolderError
-from mrmarket.services.engine.host import EngineHost
-from mrmarket.services.engine.keeper import OnRun
+from mrmarket.services.engine.composition import Engine, EngineSetting
 from mrmarket.services.engine.local_side import LocalSide
 from mrmarket.services.engine.specs import further_specs, is_further, main_spec, put_specs
 from mrmarket.services.engine.venue_room import LoneRoom
-from mrmarket.services.engine.workshop import RunWorkshop
 from mrmarket.services.hub import UpdateHub
 from mrmarket.services.money.business import BusinessCore, open_world
 from mrmarket.services.money.face import MoneyOffice
 from mrmarket.services.money.world import PaymentWorld
+from mrmarket.services.notify.watchman import Watchman, keep_watch
 from mrmarket.services.run_desk import LEVELS, LocalDesk
 from mrmarket.services.run_figures import RunFigures
+from mrmarket.services.telemetry.followed_workshop import held_runs, leases_hold
+from mrmarket.services.telemetry.instance_report import (
+    report_money,
+    report_operations,
+    report_runs,
+    report_trading_store,
+)
+from mrmarket.services.telemetry.parts import check_lease, sight_of
+from mrmarket.services.telemetry.run_sources import HeldRun
+from mrmarket.services.telemetry.voice import Voice
 from mrmarket.services.trading_place import TradingPlace, open_trading_place, simulated_market
 from mrmarket.services.watch import Reader, RunWatch
 from mrmarket.store.operations import OperationsStore, RunSpec
@@ -66,9 +74,17 @@ class _Parts:
 class Instance:
     """Implements the API's `InstanceFace` over a run and its books."""
 
-    def __init__(self, loaded: LoadedConfig, directory: DataDirectory) -> None:
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        directory: DataDirectory,
+        notices: NoticeSink | None = None,
+        voice: Voice | None = None,
+    ) -> None:
+        self._voice = voice
         self._loaded = loaded
         self._directory = directory
+        self._notices = notices or Unheard()
         self._hub = UpdateHub()
         self._parts: _Parts | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -89,9 +105,9 @@ class Instance:
         return self._open.side.run
 
     @property
-    def host(self) -> EngineHost:
+    def engine(self) -> Engine:
         """The engine in this process."""
-        return self._open.side.host
+        return self._open.side.engine
 
     @property
     def desk(self) -> LocalDesk:
@@ -292,26 +308,25 @@ class Instance:
         def observer(spec: RunSpec, _: Instrument) -> RunObserver | None:
             return watch if spec.id == stream else None
 
-        workshop = RunWorkshop(
-            room, store, instance=instance_id, wall=wall, world=place.world, observer=observer
+        setting = EngineSetting(
+            node=instance_id,
+            role="all",
+            instance=instance_id,
+            folder=directory.root,
+            operations=operations,
+            log=store,
+            room=room,
+            wall=wall,
+            world=place.world,
+            notices=self._notices,
+            order_log=None if self._voice is None else self._voice.order_log,
         )
-
-        def make_host(on_run: OnRun) -> EngineHost:
-            return EngineHost(
-                instance_id,
-                operations,
-                store,
-                workshop,
-                clock=wall,
-                timing=config.engine.timing(),
-                role="all",
-                adopt=config.engine.adopt_orders,
-                on_run=on_run,
-                machine=socket.gethostname(),
-                process=os.getpid(),
-            )
-
-        side = LocalSide(make_host, stream, wall, alone=len(specs) == 1)
+        side = LocalSide(
+            lambda on_run: Engine(config, setting, on_run=on_run, observer=observer),
+            stream,
+            wall,
+            alone=len(specs) == 1,
+        )
         core = await BusinessCore.open(
             config,
             directory,
@@ -322,6 +337,7 @@ class Instance:
             wall,
             RunFigures(lambda: side.desk, place.symbol),
             lambda: None if self._parts is None else self._parts.books.check,
+            self._notices,
         )
         books = Books(
             core.offices.treasury, directory.store.money_place, store, stream, self._hub, self._first_check
@@ -356,6 +372,31 @@ class Instance:
             self._keep(self._watch_venue())
         if parts.core.world.process is not None:
             self._keep(self._watch_rail())
+        if self._voice is not None:
+            self._report(self._voice)
+
+    def _report(self, voice: Voice) -> None:
+        """Let Prometheus, orchestrators and the owner see how it is."""
+        parts, books, wall = self._open, self.books, SystemClock()
+        seats = parts.side.engine.host.seats
+
+        def runs() -> Iterator[HeldRun]:
+            return held_runs(list(seats.values()))
+
+        report_runs(voice.telemetry, runs)
+        report_trading_store(voice.telemetry, parts.store, wall)
+        report_operations(voice.telemetry, parts.operations, wall)
+        report_money(
+            voice.telemetry,
+            parts.core.offices,
+            parts.core.watch,
+            wall,
+            check=lambda: books.check,
+            figures=lambda: books.figures,
+        )
+        check_lease(voice.telemetry.health, lambda: leases_hold(seats.values()))
+        watchman = Watchman(self._loaded.config.notify.venue_silent_s)
+        self._keep(keep_watch(watchman, lambda: sight_of(runs, lambda: books.check), self._notices, wall))
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -110,7 +110,7 @@ class Supervisor:
     ) -> RunSummary:
         api = self._loaded.config.api
         stopping = _stop_on_signals()
-        instance = Instance(self._loaded, directory, voice)
+        instance = Instance(self._loaded, directory, voice.notifier, voice)
         await instance.open()
         bookkeeper = Bookkeeper(instance)
         try:

@@ -15,6 +15,7 @@ from mrmarket.services.engine.board_sync import BoardSync
 from mrmarket.services.engine.census import Census
 from mrmarket.services.engine.commands import CommandDesk
 from mrmarket.services.engine.database_line import DatabaseLine
+from mrmarket.services.engine.findings import FindingDesk
 from mrmarket.services.engine.keeper import Keeper, OnRun
 from mrmarket.services.engine.placement import plan_moves
 from mrmarket.services.engine.ports import Hosted, LeaseStore, Workshop
@@ -24,6 +25,7 @@ from mrmarket.store.errors import LeaseHeldError, StaleFenceError, StoreError
 from mrmarket.store.operations import Beat, DesiredState, OperationsStore, RunReport, RunSpec
 from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.risk.board import RiskBoard
+from mrmarket.trading.execution.risk.restart import RestartPolicy
 
 _SHUT_S: Final = 30.0
 """Closing waits so long for runs to cancel and prove."""
@@ -51,6 +53,7 @@ class EngineHost:
         random: Random | None = None,
         notices: NoticeSink | None = None,
         board: RiskBoard | None = None,
+        restarts: RestartPolicy | None = None,
         adopt: bool = False,
         on_run: OnRun | None = None,
         detail: Callable[[], dict[str, Any]] | None = None,
@@ -70,6 +73,7 @@ class EngineHost:
             random: spreads engines that would otherwise ask at the same moment.
             notices: who hears of runs that fail and of databases that do not answer.
             board: this process's restrictions, kept the same as those in the database.
+            restarts: when a run that failed by itself is started again.
             adopt: whether a run that is handed over leaves its orders standing for the heir.
             on_run: told of runs that come and go.
             detail: what else the sign of life carries.
@@ -94,9 +98,12 @@ class EngineHost:
             self.timing,
             clock,
             notices or Unheard(),
+            restarts,
             on_run or (lambda _spec, _run, _error: None),
             self._set_down,
         )
+        self.findings = FindingDesk(operations, self.line, clock)
+        """What venues say otherwise; written down when the database is looked at."""
         self.commands = CommandDesk(self, operations, workshop, clock)
         self._operations = operations
         self._leases = leases
@@ -254,6 +261,7 @@ class EngineHost:
         if self._board is not None:
             arrived, self._arrived = self._arrived, set()
             await self._board.look(arrived)
+        await self.findings.write()
         await self.commands.look()
 
     def _follow_specs(self) -> None:

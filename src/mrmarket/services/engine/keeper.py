@@ -17,6 +17,8 @@ from mrmarket.services.engine.setbacks import Setbacks
 from mrmarket.services.engine.timing import EngineTiming
 from mrmarket.store.errors import StaleFenceError, StoreError
 from mrmarket.store.operations import DesiredState, RunSpec
+from mrmarket.trading.execution.reconciler import StopReport
+from mrmarket.trading.execution.risk.restart import RestartPolicy
 
 OnRun = Callable[[RunSpec, Hosted | None, Exception | None], None]
 """Told of a run that quotes here from now on, and (None) of one that is here no longer, with its failure."""
@@ -36,6 +38,7 @@ class Keeper:
         timing: EngineTiming,
         clock: Clock,
         notices: NoticeSink,
+        restarts: RestartPolicy | None,
         on_run: OnRun,
         on_end: Callable[[str], None],
     ) -> None:
@@ -46,7 +49,7 @@ class Keeper:
         """Leases that somebody else took."""
         self.failures = 0
         """Runs that failed."""
-        self.setbacks = Setbacks(timing)
+        self.setbacks = Setbacks(timing, restarts)
         self._seats = seats
         self._leases = leases
         self._workshop = workshop
@@ -134,7 +137,7 @@ class Keeper:
         try:
             await asyncio.wait({stopping, dropped}, return_when=asyncio.FIRST_COMPLETED)
             if stopping.done():
-                stopping.result()
+                _say_what_is_left(seat.spec.id, stopping.result())
                 return
         except MrMarketError as error:
             _log.warning(
@@ -175,6 +178,16 @@ class Keeper:
                 text=str(failure),
                 at_ms=self._clock.now_ns() // NS_PER_MS,
             )
+        )
+
+
+def _say_what_is_left(run: str, report: object) -> None:
+    if isinstance(report, StopReport) and (not report.clean or report.fills_missing):
+        _log.warning(
+            "not everything could be proven; the next start does",
+            run=run,
+            remaining=report.remaining,
+            fills_missing=report.fills_missing,
         )
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from mrmarket.core.clock import Clock
 from mrmarket.core.errors import MrMarketError
-from mrmarket.services.engine.host import EngineHost
+from mrmarket.services.engine.composition import Engine
 from mrmarket.services.engine.keeper import OnRun
 from mrmarket.services.engine.ports import Hosted
 from mrmarket.services.run_desk import LocalDesk
+from mrmarket.store.errors import StaleFenceError
 from mrmarket.store.operations import RunSpec
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.run import StrategyRun
@@ -29,21 +30,21 @@ class EngineEndedError(MrMarketError):
 
 
 class LocalSide:
-    """Implements `TradingSide` over a host of this process, and follows the main run from life to life."""
+    """Implements `TradingSide` over an engine of this process, and follows the main run from life to life."""
 
     def __init__(
-        self, make_host: Callable[[OnRun], EngineHost], main: str, wall: Clock, *, alone: bool
+        self, make_engine: Callable[[OnRun], Engine], main: str, wall: Clock, *, alone: bool
     ) -> None:
         """Put it together; nothing begins.
 
         Args:
-            make_host: makes the host, given whom it tells of runs.
+            make_engine: makes the engine, given whom it tells of runs.
             main: id of the run that the screen shows.
             wall: real time.
             alone: whether it is the only run: then its failure is the instance's.
         """
         self.desk: LocalDesk | None = None
-        self.host = make_host(self._on_run)
+        self.engine = make_engine(self._on_run)
         self._main = main
         self._wall = wall
         self._alone = alone
@@ -65,7 +66,7 @@ class LocalSide:
         Raises:
             Exception: what kept it from that; nothing is left running.
         """
-        self._keeping = asyncio.create_task(self.host.keep(), name="engine")
+        self._keeping = asyncio.create_task(self.engine.keep(), name="engine")
         try:
             await self._first_of(self._begun)
             self._begun.result()
@@ -94,13 +95,10 @@ class LocalSide:
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
-        if abandon:
-            await self.host.abandon()
-        else:
-            await self.host.close()
+        await self.engine.close(abandon=abandon)
 
     def _held(self) -> Hosted | None:
-        return self.host.run(self._main)
+        return self.engine.held(self._main)
 
     def _on_run(self, spec: RunSpec, run: Hosted | None, failure: Exception | None) -> None:
         if spec.id != self._main:
@@ -111,7 +109,7 @@ class LocalSide:
             self.desk.run = run
             if not self._begun.done():
                 self._begun.set_result(None)
-        elif failure is not None:
+        elif failure is not None and not isinstance(failure, StaleFenceError):
             if not self._begun.done():
                 self._begun.set_exception(failure)
             elif self._alone and not self._failed.done():
@@ -123,4 +121,4 @@ class LocalSide:
         await asyncio.wait({awaited, self._keeping}, return_when=asyncio.FIRST_COMPLETED)
         if not awaited.done():
             self._keeping.result()
-            raise EngineEndedError(self.host.node)
+            raise EngineEndedError(self.engine.host.node)

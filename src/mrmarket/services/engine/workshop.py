@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -18,6 +19,11 @@ from mrmarket.store.operations import RunSpec
 from mrmarket.store.trading_port import TradingLog
 from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.order_id import order_prefix
+from mrmarket.trading.execution.reconciler import StopReport
+from mrmarket.trading.execution.risk.board import RiskBoard
+from mrmarket.trading.execution.risk.limits import BreakerLimits
+from mrmarket.trading.execution.risk.pretrade import RiskLimits
+from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.strategy.observer import RunObserver
 from mrmarket.trading.strategy.parameters import Parameters
 from mrmarket.trading.strategy.port import Strategy
@@ -27,6 +33,17 @@ from mrmarket.trading.venue.port import Venue
 
 _HISTORY_PAGE: Final = 5_000
 PURE_MARKET_MAKING: Final = "pure_market_making"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHabits:
+    """What all runs of a process have in common."""
+
+    limits: RiskLimits | None = None
+    timing: Timing | None = None
+    breakers: BreakerLimits | None = None
+    dead_man_s: float = 0
+
 
 Maker = Callable[[RunSpec], Strategy]
 """Makes a strategy; raises where the parameters are no good."""
@@ -76,6 +93,9 @@ class RunWorkshop:
         world: Clock | None = None,
         observer: Callable[[RunSpec, Instrument], RunObserver | None] = lambda _spec, _instrument: None,
         view: Callable[[RunSpec, StrategyRun], dict[str, Any]] = lambda _spec, _run: {},
+        on_made: Callable[[RunSpec, StrategyRun], None] = lambda _spec, _run: None,
+        board: RiskBoard | None = None,
+        habits: RunHabits | None = None,
         strategies: Mapping[str, Maker] = STRATEGIES,
     ) -> None:
         """Put it together.
@@ -88,6 +108,9 @@ class RunWorkshop:
             world: the strategies' time.
             observer: who watches a run.
             view: what a run's report carries.
+            on_made: told of each run before it begins.
+            board: this process's restrictions; None gives each run one of its own.
+            habits: what all runs have in common.
             strategies: makers by kind.
         """
         self._room = room
@@ -97,19 +120,22 @@ class RunWorkshop:
         self._world = world
         self._observer = observer
         self._view = view
+        self._on_made = on_made
+        self._board = board
+        self._habits = habits or RunHabits()
         self._strategies = strategies
 
     def check(self, spec: RunSpec) -> None:
         """Refuse what cannot be run."""
         self._strategy(spec)
 
-    async def make(self, spec: RunSpec, fence: int, guard: LeaseGuard) -> StrategyRun:  # noqa: ARG002 - passed on below
+    async def make(self, spec: RunSpec, fence: int, guard: LeaseGuard) -> StrategyRun:
         """A run that has not begun; its history is read in a thread."""
         strategy = self._strategy(spec)
         venue = await self._room.enter(spec, order_prefix(self._instance, spec.id))
         try:
             history = await asyncio.to_thread(list, history_of(self._log, spec.id))
-            return StrategyRun(
+            run = StrategyRun(
                 venue,
                 strategy,
                 self._log,
@@ -120,10 +146,18 @@ class RunWorkshop:
                 fence=fence,
                 observer=self._observer(spec, venue.instrument(spec.pair)),
                 history=history,
+                limits=self._habits.limits,
+                timing=self._habits.timing,
+                guard=guard,
+                board=self._board,
+                breakers=self._habits.breakers,
+                dead_man_s=self._habits.dead_man_s,
             )
         except BaseException:
             await self._room.leave(spec)
             raise
+        self._on_made(spec, run)
+        return run
 
     async def clear(self, spec: RunSpec, run: Hosted) -> None:  # noqa: ARG002 - the port's
         """Leave the venue to the other runs."""
@@ -133,9 +167,22 @@ class RunWorkshop:
         """What the run's report carries."""
         return self._view(spec, run) if isinstance(run, StrategyRun) else {}
 
-    async def command(self, run: Hosted, kind: str, arguments: dict[str, Any], asked_by: str) -> str:  # noqa: ARG002
-        """What is not the host's affair."""
-        raise CommandRefusedError(kind, "the run", "there is no such command")
+    async def command(self, run: Hosted, kind: str, arguments: dict[str, Any], asked_by: str) -> str:
+        """What is not the host's affair: `cancel_all`, `flatten`, `halt` and `rearm`."""
+        if not isinstance(run, StrategyRun):
+            raise CommandRefusedError(kind, "the run", "it knows no commands")
+        reason = str(arguments.get("reason") or f"{asked_by} asked for it")
+        match kind:
+            case "cancel_all":
+                return _told(await run.cancel_all(reason))
+            case "halt":
+                return _told(await run.halt(reason, asked_by))
+            case "flatten":
+                return str(msgspec.json.encode(asdict(await run.flatten(reason))).decode())
+            case "rearm":
+                cause = arguments.get("cause")
+                return f"lifted: {', '.join(run.rearm(None if cause is None else str(cause))) or 'nothing'}"
+        raise CommandRefusedError(kind, run.stream, "there is no such command")
 
     def _strategy(self, spec: RunSpec) -> Strategy:
         maker = self._strategies.get(spec.kind)
@@ -146,6 +193,12 @@ class RunWorkshop:
             return maker(spec)
         except msgspec.ValidationError as refused:
             raise SpecificationRefusedError(spec.id, str(refused)) from None
+
+
+def _told(report: StopReport) -> str:
+    left = ", ".join(report.remaining)
+    proof = f"not proven closed: {left}" if left else "all proven closed"
+    return f"{report.cancels_sent} cancels sent, {proof}"
 
 
 def history_of(log: TradingLog, stream: str) -> Iterator[Fact]:

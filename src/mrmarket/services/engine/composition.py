@@ -1,0 +1,133 @@
+"""An engine out of a configuration: its board, its kill switch, its workshop and its host."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mrmarket.core.clock import Clock
+from mrmarket.core.instrument import Instrument
+from mrmarket.core.notice import NoticeSink
+from mrmarket.services.config_sections import Config
+from mrmarket.services.engine.host import EngineHost
+from mrmarket.services.engine.keeper import OnRun
+from mrmarket.services.engine.ports import Hosted, Workshop
+from mrmarket.services.engine.workshop import Room, RunHabits, RunWorkshop
+from mrmarket.services.telemetry.followed_workshop import FollowedWorkshop
+from mrmarket.services.telemetry.order_log import OrderLog
+from mrmarket.store.operations import OperationsStore, RunSpec
+from mrmarket.store.trading_port import TradingLog
+from mrmarket.trading.execution.risk.board import RiskBoard
+from mrmarket.trading.execution.risk.kill_switch import HaltFile, KillSwitch
+from mrmarket.trading.execution.risk.restart import RestartPolicy
+from mrmarket.trading.strategy.observer import RunObserver
+from mrmarket.trading.strategy.run import StrategyRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSetting:
+    """Where an engine is and what it is made for."""
+
+    node: str
+    """Owner of its leases."""
+    role: str
+    """`engine` or `all`."""
+    instance: str
+    """A part of every order id; the same for all engines of an instance."""
+    folder: Path
+    """Where the kill switch's note lies."""
+    operations: OperationsStore
+    log: TradingLog
+    room: Room
+    wall: Clock
+    world: Clock
+    notices: NoticeSink
+    order_log: OrderLog | None = None
+    """Follows each run from its first fact."""
+
+
+class Engine:
+    """A host with everything around it."""
+
+    def __init__(
+        self,
+        config: Config,
+        setting: EngineSetting,
+        *,
+        on_run: OnRun,
+        observer: Callable[[RunSpec, Instrument], RunObserver | None] = lambda _spec, _instrument: None,
+        view: Callable[[RunSpec, StrategyRun], dict[str, Any]] = lambda _spec, _run: {},
+    ) -> None:
+        """Put it together; nothing begins. Arguments as those of `RunWorkshop` and `EngineHost`."""
+        risk, wall = config.risk, setting.wall
+        self.board = RiskBoard(wall, rearming=risk.rearming(), sink=setting.notices)
+        self.switch = KillSwitch(self.board, HaltFile(setting.folder))
+        workshop: Workshop = RunWorkshop(
+            setting.room,
+            setting.log,
+            instance=setting.instance,
+            wall=wall,
+            world=setting.world,
+            observer=observer,
+            view=view,
+            on_made=self._made,
+            board=self.board,
+            habits=RunHabits(limits=risk.orders(), breakers=risk.breakers()),
+        )
+        if setting.order_log is not None:
+            workshop = FollowedWorkshop(workshop, setting.order_log)
+        self.host = EngineHost(
+            setting.node,
+            setting.operations,
+            setting.log,
+            workshop,
+            clock=wall,
+            timing=config.engine.timing(),
+            role=setting.role,
+            notices=setting.notices,
+            board=self.board,
+            restarts=RestartPolicy(risk.restarts()),
+            adopt=config.engine.adopt_orders,
+            on_run=on_run,
+            machine=socket.gethostname(),
+            process=os.getpid(),
+        )
+
+    @property
+    def runs(self) -> list[StrategyRun]:
+        """Those that are here."""
+        return [seat.run for seat in self.host.seats.values() if isinstance(seat.run, StrategyRun)]
+
+    def held(self, run: str) -> Hosted | None:
+        """A run that is here."""
+        return self.host.run(run)
+
+    async def keep(self) -> None:
+        """Hold runs until cancelled; the kill switch is looked at before the first order."""
+        self.switch.look()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.switch.watch(), name="kill switch")
+            group.create_task(self._tick_board(), name="risk board")
+            group.create_task(self.host.keep(), name="engine")
+
+    async def close(self, *, abandon: bool = False) -> None:
+        """Set every run down, or drop it where it is; to be called once `keep` has ended."""
+        if abandon:
+            await self.host.abandon()
+        else:
+            await self.host.close()
+
+    async def _tick_board(self) -> None:
+        """Restrictions end by time alone, also while no run is here to look."""
+        while True:
+            await asyncio.sleep(0.25)
+            self.board.tick()
+
+    def _made(self, spec: RunSpec, run: StrategyRun) -> None:
+        findings = self.host.findings
+        run.differences.listen(lambda difference, stands: findings.note(spec.id, difference, stands))
