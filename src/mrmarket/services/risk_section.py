@@ -39,7 +39,7 @@ class RiskSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     unknown_orders: Count = 5
     stale_after_s: Seconds = 30
     index_gap: Decimal = Decimal("0.02")
-    fills_per_minute: Count = 600
+    fills_per_minute: Count = 300
     slippage_bps: Count = 50
     difference_halt_after_s: Seconds = 120
     cancel_reserve: Share = 0.05

@@ -11,7 +11,14 @@ from fake_exchange import btc_usdt
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.order import Order, OrderStage
-from mrmarket.trading.execution.risk.pretrade import Holdings, MarketTop, PreTradeCheck, RiskLimits
+from mrmarket.trading.execution.risk.pretrade import (
+    Holdings,
+    MarketTop,
+    OrderContext,
+    PreTradeCheck,
+    RiskLimits,
+)
+from mrmarket.trading.execution.risk.state import RiskState
 from mrmarket.trading.execution.targets import Quote
 from mrmarket.trading.venue.port import BalanceReport, OrderKind
 
@@ -121,3 +128,68 @@ def test_a_complete_answer_makes_the_rest_zero() -> None:
         ("ETH", Decimal(2), Decimal(0)),
         ("USDT", Decimal(5), Decimal(0)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "context", "code"),
+    [
+        ({"fair_band": Decimal("0.01")}, {"fair_double_ticks": 11_879_207}, "fair_band"),
+        ({"fair_band": Decimal("0.01")}, {"fair_double_ticks": 11_879_208}, None),
+        ({}, {"fair_double_ticks": None}, None),
+        ({"max_depth_multiple": Decimal(2)}, {"depth_lots": 499}, "depth"),
+        ({"max_depth_multiple": Decimal(2)}, {"depth_lots": 500}, None),
+        ({"cancel_reserve": 0.1}, {"budget_share": 0.0999}, "cancel_reserve"),
+        ({"cancel_reserve": 0.1}, {"budget_share": 0.1}, None),
+        ({}, {"state": RiskState.CANCEL_ONLY}, "risk_state"),
+        ({}, {"state": RiskState.HALT}, "risk_state"),
+        ({}, {"state": RiskState.REDUCE}, "risk_state"),
+        ({}, {"state": RiskState.REDUCE, "room": (Side.SELL, 5_000)}, "risk_state"),
+        ({}, {"state": RiskState.REDUCE, "room": (Side.BUY, 999)}, "risk_state"),
+        ({}, {"state": RiskState.REDUCE, "room": (Side.BUY, 1_000)}, None),
+    ],
+)
+def test_the_moment_refuses_too(
+    limits: dict[str, object], context: dict[str, object], code: str | None
+) -> None:
+    """Fair value, depth, the requests left and the risk state: each refuses from its edge on, and counts."""
+    made = PreTradeCheck(btc_usdt(), RiskLimits(**limits), OrderContext(**context))  # type: ignore[arg-type]  # by name
+    refused = made.refusal(Quote("b1", Side.BUY, 5_999_000, 1_000), OrderKind.POST_ONLY, TOP, rich())
+    assert (refused.code if refused else None) == code
+    assert made.counts == ({} if code is None else {code: 1})
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        ({"max_open_orders": 4}, "open_orders"),
+        ({"max_open_orders": 5}, None),
+        ({"max_run_notional": Decimal("1599.89")}, "run_notional"),
+        ({"max_run_notional": Decimal("1599.9")}, None),
+        ({"max_position_base": Decimal("10.10999")}, "max_position"),
+        ({"max_position_base": Decimal("10.11")}, None),
+    ],
+)
+def test_all_orders_of_a_run_together_have_limits(limits: dict[str, object], code: str | None) -> None:
+    """Their number, their worth, and the base that all buys together would make: to the last lot."""
+    held = replace(rich(), open_orders=4, open_notional=Decimal(1_000), base_pending=Decimal("0.1"))
+    quote = Quote("b1", Side.BUY, 5_999_000, 1_000)
+    refused = check(**limits).refusal(quote, OrderKind.POST_ONLY, TOP, held)
+    assert (refused.code if refused else None) == code
+    assert held.open_orders == (4 if code else 5)
+
+
+def test_sells_do_not_raise_the_position() -> None:
+    """The position's limit binds buys only."""
+    sell = Quote("s1", Side.SELL, 6_001_000, 1_000)
+    assert check(max_position_base=Decimal(1)).refusal(sell, OrderKind.POST_ONLY, TOP, rich()) is None
+
+
+def test_open_orders_are_counted_with_what_they_are_worth() -> None:
+    """Both sides count in number and notional."""
+    account = Account(btc_usdt())
+    orders = [
+        Order(str(n), "BTC/USDT", "b1", side, OrderKind.LIMIT, 6_000_000, 1_000, 0, stage=OrderStage.ACKED)
+        for n, side in enumerate(Side)
+    ]
+    held = account.holdings(orders)
+    assert (held.open_orders, held.open_notional) == (2, Decimal(1_200))

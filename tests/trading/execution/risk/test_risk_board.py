@@ -319,5 +319,5 @@ class BoardMachine(RuleBasedStateMachine):
             assert self.board.scope_state(scope) == max(own, default=RiskState.ACTIVE)
 
 
-BoardMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+BoardMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 test_the_board_agrees_with_a_small_model = BoardMachine.TestCase

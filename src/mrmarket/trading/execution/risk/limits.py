@@ -29,7 +29,7 @@ class BreakerLimits:
     stale_after_ns: int = 30 * NS_PER_S
     index_gap: Decimal = Decimal("0.02")
     index_after_ns: int = NS_PER_S
-    fills_per_minute: int = 600
+    fills_per_minute: int = 300
     slippage_bps: int = 50
     """Over a minute, weighted by size."""
     difference_halt_after_ns: int = 120 * NS_PER_S
