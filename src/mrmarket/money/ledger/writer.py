@@ -31,14 +31,17 @@ class _Request(msgspec.Struct, frozen=True):
 class LedgerWriter:
     """Group commit: requests that arrive while the disk is busy share the next sync."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, threaded: bool = True) -> None:
+        """Without a thread of its own every request is carried out at once, by whoever asks."""
         self._ledger = ledger
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
         self._door = threading.Lock()
         self._closing = False
         self._open = True
-        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if threaded:
+            self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+            self._thread.start()
 
     async def post(self, group: Group) -> Answer:
         """Post a group and wait until it is on the disk.
@@ -70,14 +73,23 @@ class LedgerWriter:
             if not self._closing:
                 self._closing = True
                 self._queue.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         self._ledger.close()
+
+    def drain(self) -> None:
+        """Carry out what waits, here and now."""
+        while not self._queue.empty():
+            if batch := self._take():
+                self._answer(batch, self._ledger.drain([request.item for request in batch]))
 
     def _put(self, request: _Request) -> None:
         with self._door:
             if self._closing:
                 raise LedgerStoppedError("closed")
             self._queue.put(request)
+        if self._thread is None:
+            self.drain()
 
     def _run(self) -> None:
         while batch := self._take():

@@ -65,6 +65,7 @@ class Treasury:
         instance_capacity: int | None = None,
         moves: MovePolicy | None = None,
         check: Callable[[], LedgerCheck] | None = None,
+        writer: Callable[[Ledger], LedgerWriter] = LedgerWriter,
     ) -> None:
         """Become the writer of a store's ledger, whatever database it is in.
 
@@ -77,6 +78,7 @@ class Treasury:
             instance_capacity: most that all pools together may be worth, in units of 18 decimals.
             moves: how much stays on the payment rail.
             check: verifies the database; by default all of it that can be read through `reader`.
+            writer: drives the ledger; by default a thread.
         """
         _require_distinct(plans)
         self._facts = facts
@@ -89,7 +91,7 @@ class Treasury:
             plan.name: Settlement(self._books[plan.name], plan.stream) for plan in plans if plan.stream
         }
         self._settle_lock = threading.Lock()
-        self.writer = LedgerWriter(Ledger(store, clock))
+        self.writer = writer(Ledger(store, clock))
         try:
             self._perform(self._adopt)
         except BaseException:

@@ -11,6 +11,7 @@ from typing import Self
 
 from mrmarket.core.clock import Clock
 from mrmarket.core.decimals import parse_units
+from mrmarket.core.ids import uuid7
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.group import Group
 from mrmarket.money.ledger.seal_office import KeyRing
@@ -60,7 +61,10 @@ class Offices:
         clock: Clock,
         folder: Path,
         jitter: Callable[[], float],
+        new_id: Callable[[], str] | None = None,
     ) -> None:
+        """`jitter` draws from 0 up to 1, `new_id` makes names that nobody has; both may be repeatable."""
+        self.new_id = new_id or (lambda: str(uuid7(clock)))
         self.treasury = treasury
         self.world = world
         self.clock = clock

@@ -10,7 +10,6 @@ import structlog
 
 from mrmarket.core.clock import NS_PER_MS
 from mrmarket.core.errors import MrMarketError
-from mrmarket.core.ids import uuid7
 from mrmarket.money.payouts.move import Move
 from mrmarket.money.rewards.campaign import Campaign
 from mrmarket.money.rewards.errors import RewardsError
@@ -74,7 +73,7 @@ class Rounds:
             return
         for wanted in await asyncio.to_thread(offices.treasury.desk.wanted_moves):
             # What is on its way counts, so that a move that was planned is not wanted a second time.
-            cause = f"{wanted.pool}:{uuid7(offices.clock)}"
+            cause = f"{wanted.pool}:{offices.new_id()}"
             move = Move(
                 cause, wanted.account, wanted.direction, wanted.rail_asset, wanted.venue_asset, wanted.units
             )

@@ -11,11 +11,6 @@ from typing import Final
 from mrmarket.core.clock import NS_PER_S, Clock
 from mrmarket.core.events import (
     Fact,
-    Filled,
-    OrderAccepted,
-    OrderCancelled,
-    OrderCreated,
-    OrderRejected,
     RunStateChanged,
 )
 from mrmarket.core.side import Side
@@ -38,8 +33,10 @@ from mrmarket.trading.strategy.errors import RunNotReadyError, StreamEndedError
 from mrmarket.trading.strategy.market_watch import MarketWatch
 from mrmarket.trading.strategy.observations import Observations
 from mrmarket.trading.strategy.observer import FillRecord, RunObserver, RunState, Unobserved
+from mrmarket.trading.strategy.past import History
 from mrmarket.trading.strategy.port import Strategy
 from mrmarket.trading.strategy.readings import RunReadings
+from mrmarket.trading.strategy.recall import recall
 from mrmarket.trading.strategy.run_risk import Index, RunRisk
 from mrmarket.trading.strategy.sweep import Sweep
 from mrmarket.trading.strategy.totals import RunTotals
@@ -54,7 +51,6 @@ from mrmarket.trading.venue.port import (
 )
 
 _FILLS_KEPT: Final = 1_000
-_OrderFact: Final = OrderCreated | OrderAccepted | OrderRejected | OrderCancelled
 
 
 class StrategyRun(RunReadings):
@@ -78,7 +74,7 @@ class StrategyRun(RunReadings):
         limits: RiskLimits | None = None,
         timing: Timing | None = None,
         observer: RunObserver | None = None,
-        history: Iterable[Fact] = (),
+        history: History | Iterable[Fact] = (),
         mark_every_ns: int = 2 * NS_PER_S,
         balances_every_ns: int = 5 * NS_PER_S,
         guard: LeaseGuard | None = None,
@@ -101,8 +97,8 @@ class StrategyRun(RunReadings):
             limits: pre-trade limits.
             timing: how long execution waits for what.
             observer: who is told.
-            history: the stream's facts so far, oldest first; fills restore totals and strategy, the
-                latest time bounds what recovery asks the venue for.
+            history: what `read_history` finds, or all facts of the stream, oldest first; fills restore
+                totals and strategy, the latest time bounds what recovery asks the venue for.
             mark_every_ns: wall time between two marks in the event log.
             balances_every_ns: wall time between two balance observations in the event log.
             guard: whether this process still holds the run's lease; None always does.
@@ -172,7 +168,8 @@ class StrategyRun(RunReadings):
         self.dead_man = execution.dead_man
         """Keeps the venue's dead man's switch from firing."""
         execution.differences.listen(self.risk.on_difference)
-        self._upkeep = Upkeep(stream, venue.name, self._reconciler, wall, on_ended=self._on_task_ended)
+        ended = self._on_task_ended
+        self._upkeep = Upkeep(stream, venue.name, self._reconciler, wall, timing, on_ended=ended)
         self._sweep = Sweep(
             self._reconciler,
             self._table,
@@ -181,7 +178,7 @@ class StrategyRun(RunReadings):
             may_maintain=lambda: self._quoting,
         )
         self._controls = OwnerControls(self, execution, self._sweep, wall)
-        self._replay(self.risk.recall(history, self.totals), journal)
+        recall(history, stream, self.instrument, journal, execution, strategy, self.totals, self.risk, wall)
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
         self._pulled = ""
@@ -446,25 +443,6 @@ class StrategyRun(RunReadings):
         self.risk.tick()
         self._observations.tick(self.watch.top, self.account, stale=self.watch.tracker.stale is not None)
         self._wake()
-
-    def _replay(self, history: Iterable[Fact], journal: OrderJournal) -> None:
-        """Count what earlier lives wrote, and from when on the venue must be asked for fills."""
-        open_ids = {record.client_order_id for record in journal.open_intents(self.stream)}
-        told: set[tuple[type[Fact], str]] = set()
-        latest_ns = 0
-        for fact in history:
-            if isinstance(fact, _OrderFact) and fact.client_order_id in open_ids:
-                told.add((type(fact), fact.client_order_id))
-            self.totals.replay(fact)
-            self._reconciler.differences.replay(fact)
-            latest_ns = max(latest_ns, fact.at_ns)
-            if isinstance(fact, Filled):
-                self._reconciler.know_trade(fact.trade_id)
-                price = self.instrument.price_to_ticks(Decimal(fact.price))
-                self.strategy.on_past_fill(fact.side, price, self.instrument.size_to_lots(Decimal(fact.size)))
-        self._desk.know_told(frozenset(told))
-        if latest_ns:
-            self._reconciler.know_fills_until(latest_ns)
 
     def set_paused(self, reason: str) -> None:
         """Stay without quotes, and say why (its controls do)."""

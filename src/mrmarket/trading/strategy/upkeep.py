@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from mrmarket.core.clock import NS_PER_MS, NS_PER_S, Clock
+from mrmarket.core.clock import NS_PER_S, Clock
 from mrmarket.trading.execution.reconciler import Reconciler, Recovery
+from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.strategy.errors import RunNotReadyError
 from mrmarket.trading.venue.port import AuthenticationRefusedError, VenueError
 
-_TICK_NS: Final = 50 * NS_PER_MS
-_MAINTENANCE_NS: Final = 100 * NS_PER_MS
 _CONNECT_TIMEOUT_NS: Final = 30 * NS_PER_S
 _RETRY_NS: Final = NS_PER_S
 
@@ -26,6 +25,7 @@ class Upkeep:
         venue: str,
         reconciler: Reconciler,
         wall: Clock,
+        timing: Timing | None = None,
         *,
         on_ended: Callable[[str, Exception | None], None],
     ) -> None:
@@ -34,6 +34,9 @@ class Upkeep:
         self._venue = venue
         self._reconciler = reconciler
         self._wall = wall
+        timing = timing or Timing()
+        self._tick_s = timing.tick_ns / NS_PER_S
+        self._maintenance_s = timing.maintenance_ns / NS_PER_S
         self._on_ended = on_ended
         self._tasks: list[asyncio.Task[None]] = []
         self._maintenance: asyncio.Task[None] | None = None
@@ -51,7 +54,7 @@ class Upkeep:
         return task
 
     def spawn_ticks(self, beat: Callable[[], None]) -> None:
-        """Call `beat` every 50 ms: time alone can make an order due, a block end, or a book stale."""
+        """Call `beat` at every tick: time alone can make an order due, a block end, or a book stale."""
         self.spawn(self._tick(beat), "ticks")
 
     def begin_maintenance(self) -> None:
@@ -100,12 +103,12 @@ class Upkeep:
 
     async def _tick(self, beat: Callable[[], None]) -> None:
         while True:
-            await asyncio.sleep(_TICK_NS / NS_PER_S)
+            await asyncio.sleep(self._tick_s)
             beat()
 
     async def _maintain(self) -> None:
         while True:
-            await asyncio.sleep(_MAINTENANCE_NS / NS_PER_S)
+            await asyncio.sleep(self._maintenance_s)
             await self._reconciler.maintain()
 
     def _finished(self, task: asyncio.Task[None]) -> None:
