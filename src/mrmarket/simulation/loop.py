@@ -91,8 +91,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     # Driving it.
 
-    def run_until(self, until_s: float, *, done: Callable[[], bool] | None = None) -> None:
-        """Run everything that is due before a virtual time, or until `done` says so.
+    def run_until(self, until_s: float, *, done: Callable[[], bool] | None = None) -> bool:
+        """Run everything that is due before a virtual time, or until `done` says so; whether it did.
 
         Raises:
             Exception: what a callback of the simulation itself raised (not of a process within).
@@ -100,13 +100,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         before = events._get_running_loop()  # noqa: SLF001 - the public getter raises where there is none
         events._set_running_loop(self)  # noqa: SLF001 - what every event loop does
         try:
-            self._run(until_s, done)
+            return self._run(until_s, done)
         finally:
             events._set_running_loop(before)  # noqa: SLF001 - as above
 
-    def _run(self, until_s: float, done: Callable[[], bool] | None) -> None:
+    def _run(self, until_s: float, done: Callable[[], bool] | None) -> bool:
         ready, heap, jitter = self._ready, self._heap, self._jitter_s
-        while done is None or not done():
+        while True:
             now_s = self._now_s
             while heap and heap[0][0] <= now_s:
                 ready.append(heapq.heappop(heap)[2])
@@ -118,10 +118,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 self._call(handle)
                 self._now_s += jitter[self.steps % _JITTERS]
             elif heap and heap[0][0] <= until_s:
+                if done is not None and done():
+                    return True
                 self._now_s = heap[0][0]
             else:
                 self._now_s = max(now_s, until_s)
-                return
+                return done is not None and done()
 
     def _may_run(self, handle: VirtualHandle) -> bool:
         process = handle.process
@@ -164,7 +166,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> events.Handle:
         """Run a callback next."""
-        handle = VirtualHandle(callback, args, context or copy_context(), self._now_s)
+        handle = VirtualHandle(callback, args, copy_context() if context is None else context, self._now_s)
         self._ready.append(handle)
         return cast("events.Handle", handle)
 
@@ -184,7 +186,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> events.TimerHandle:
         """Run a callback at a virtual time."""
-        handle = VirtualHandle(callback, args, context or copy_context(), when)
+        handle = VirtualHandle(callback, args, copy_context() if context is None else context, when)
         self._order += 1
         heapq.heappush(self._heap, (when, self._order, handle))
         return cast("events.TimerHandle", handle)

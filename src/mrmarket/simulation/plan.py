@@ -9,7 +9,7 @@ from typing import Final
 
 from mrmarket.simulation.weather import FaultKind
 
-STORM_S: Final = 3_000.0
+STORM_S: Final = 2_400.0
 """Faults strike from the beginning to here."""
 END_S: Final = 3_660.0
 """An hour and a little, all of it with a moving market."""
@@ -82,6 +82,8 @@ class Plan:
     move_every_s: float
     """Mean time between two moves of one market."""
     lease_s: float
+    round_s: float
+    """Between two rounds of the business core."""
     storm_s: float = STORM_S
     end_s: float = END_S
 
@@ -107,7 +109,8 @@ def draw_plan(seed: int) -> Plan:
         rates,
         tuple(happenings),
         move_every_s=rng.uniform(11.0, 14.0) * topology.runs,
-        lease_s=rng.choice((20.0, 30.0, 60.0)),
+        lease_s=rng.choice((30.0, 60.0, 90.0)),
+        round_s=rng.uniform(45.0, 90.0),
     )
 
 

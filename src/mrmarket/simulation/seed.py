@@ -20,6 +20,9 @@ from mrmarket.simulation.world import World
 _WORK_BOUND_S: Final = 300.0
 """Within this after the last fault every run quotes again."""
 _STOP_BOUND_S: Final = 200.0
+_MONEY_BOUND_S: Final = 1_200.0
+"""Within this after the last fault nobody's money is on its way: the longest pause between two looks at a
+payment is five minutes, and a withdrawal takes several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,16 @@ def live(world: World) -> None:
     world.begin()
     loop.run_until(plan.storm_s)
     world.heal()
-    loop.run_until(plan.storm_s + _WORK_BOUND_S, done=world.is_at_work)
-    if not world.is_at_work():
+    if not loop.run_until(plan.storm_s + _WORK_BOUND_S, done=world.is_at_work):
         checkers.report("heals", f"not every run quotes {_WORK_BOUND_S:.0f} s after the last fault")
-    loop.run_until(max(plan.end_s, loop.time()))
+    if not loop.run_until(plan.storm_s + _MONEY_BOUND_S, done=world.is_settled):
+        checkers.report("payouts_end", f"money is on its way {_MONEY_BOUND_S:.0f} s after the last fault")
+    loop.run_until(plan.end_s)
     world.stop_runs()
-    loop.run_until(loop.time() + _STOP_BOUND_S, done=world.is_stopped)
-    if not world.is_stopped():
+    if not loop.run_until(loop.time() + _STOP_BOUND_S, done=world.is_stopped):
         checkers.report("stops", f"not every run has ended {_STOP_BOUND_S:.0f} s after it was asked to")
-    loop.run_until(loop.time() + 10.0)
+    loop.run_until(loop.time() + 2 * plan.round_s)
+    loop.run_until(loop.time() + _MONEY_BOUND_S, done=world.is_settled)
     world.look_at_rest()
     for fault in loop.faults:
         error = fault.get("exception")
@@ -104,8 +108,10 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield
-            gc.collect()
+            try:
+                yield
+            finally:
+                gc.collect()
     finally:
         sys.unraisablehook = hook
         if enabled:

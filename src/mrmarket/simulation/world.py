@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,6 +12,14 @@ from typing import Final
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.services.engine.host import EngineHost
 from mrmarket.services.engine.timing import EngineTiming
+from mrmarket.money.ledger.errors import LedgerStoppedError
+from mrmarket.store.errors import StoreError
+from mrmarket.store.sql import SqliteSql
+from mrmarket.simulation.books import new_database, pool_plan
+from mrmarket.simulation.business import BusinessNode
+from mrmarket.simulation.money_checks import check_books, open_work
+from mrmarket.simulation.people import Person
+from mrmarket.simulation.rail import NAME as RAIL, Rail
 from mrmarket.simulation.checkers import Checkers
 from mrmarket.simulation.disk import AFTER, BEFORE, Disk
 from mrmarket.simulation.engine import ProcessClock, SimulatedWorkshop
@@ -92,6 +101,26 @@ class World:
             EngineNode(f"engine-{number}", machine) for number, machine in enumerate(self.machines, 1)
         ]
         self.operations.specs.update((spec.id, spec) for spec in self.specs)
+        self.rail = Rail(self.network, {exchange.name: exchange for exchange in self.exchanges})
+        self.plans = [
+            pool_plan("main" if number == 0 else f"pool{number + 1}", spec.id, spec.venue, "USDT", RAIL)
+            for number, spec in enumerate(self.specs)
+        ]
+        home = self.machines[0]
+        self.business = BusinessNode(
+            self.network,
+            home.disk,
+            new_database(),
+            self.rail,
+            self.plans,
+            lambda: self._log(home),
+            random.Random(f"business {plan.seed}"),  # noqa: S311 - repeatable on purpose
+            plan.round_s,
+            self._business_ended,
+        )
+        self._lives: list[asyncio.Task[None]] = []
+        self._look_again_s = 0.0
+        self.people = [self._person(number) for number in range(topology.depositors)]
 
     @property
     def exchange_names(self) -> list[str]:
@@ -106,6 +135,9 @@ class World:
             self.network.later(self.rng.uniform(0.0, 3.0), self.start_engine, node)
         for exchange in self.exchanges:
             self._wait_for_move(exchange)
+        self.network.later(self.rng.uniform(0.0, 3.0), self.start_business)
+        for person in self.people:
+            self.network.later(0.0, self._begin_life, person)
         for happening in self.plan.happenings:
             self.network.later(happening.at_s, self.strike, happening)
 
@@ -120,14 +152,12 @@ class World:
 
     def _launch(self, node: EngineNode, process: Process) -> None:
         clock = ProcessClock(self.loop, process)
-        server = self.server
-        log = MemoryTradingLog(
-            self.trading, node.machine.disk, None if server is None else self.now_ns
-        )
+        machine = node.machine
+        log = self._log(machine)
         node.workshop = SimulatedWorkshop(process, log, clock, _RUN_TIMING, self._connect)
         node.host = EngineHost(
             node.name,
-            MemoryOperations(self.operations, node.machine.disk),
+            MemoryOperations(self.operations, machine.disk),
             log,
             node.workshop,
             clock=clock,
@@ -155,6 +185,28 @@ class World:
         node = next(each for each in self.engines if each.process is process)
         node.lines.append(line)
         return line
+
+    def start_business(self) -> None:
+        """A new life of the business core."""
+        process = self.business.process
+        if process is None or not process.is_alive:
+            self.business.start(self.machines[0].skew_ns)
+
+    def _business_ended(self, process: Process, error: BaseException | None) -> None:
+        if not isinstance(error, StoreError | LedgerStoppedError):
+            self.checkers.report("business_lives", f"{process} ended by itself: {error!r}")
+        self._bury(process)
+
+    def _log(self, machine: Machine) -> MemoryTradingLog:
+        return MemoryTradingLog(self.trading, machine.disk, self.now_ns if self.server else None)
+
+    def _person(self, number: int) -> Person:
+        rng = random.Random(f"person {self.plan.seed} {number}")  # noqa: S311 - repeatable on purpose
+        pool = self.plans[number % len(self.plans)].name
+        return Person(f"person{number}", f"0x{number + 1:040x}", pool, rng, self.rail, self.business)
+
+    def _begin_life(self, person: Person) -> None:
+        self._lives.append(self.loop.create_task(person.live(self.plan.storm_s - 600.0, self.loop.time)))
 
     # The market.
 
@@ -184,13 +236,11 @@ class World:
 
     def strike(self, happening: Happening) -> None:
         """Let something happen, if there is somebody to whom it can."""
-        nodes = [node for node in self.engines if node.process is not None and node.process.is_alive]
-        if not nodes:
+        victims = self._victims()
+        if not victims:
             self.network.later(5.0, self.strike, happening)
             return
-        node = nodes[int(happening.target * len(nodes))]
-        process = node.process
-        assert process is not None  # noqa: S101 - chosen so
+        process, machine = victims[int(happening.target * len(victims))]
         self.weather.note(happening.kind)
         match happening.kind:
             case FaultKind.CRASH:
@@ -199,24 +249,24 @@ class World:
                 label = BEFORE if happening.draw < 0.5 else AFTER  # noqa: PLR2004 - the one or the other
                 process.crash_label = (label, 1 + int(happening.draw * 1_000) % 7)
             case FaultKind.POWER_CUT:
-                self._cut_power(node.machine)
+                self._cut_power(machine)
             case FaultKind.PAUSE:
                 if not process.is_frozen:
                     process.is_frozen = True
                     self.network.later(happening.for_s, self.loop.thaw, process)
             case FaultKind.CLOCK_STEP:
-                node.machine.skew_ns += int((happening.draw - 0.5) * 8 * NS_PER_S)
-                process.skew_ns = node.machine.skew_ns
+                machine.skew_ns += int((happening.draw - 0.5) * 8 * NS_PER_S)
+                process.skew_ns = machine.skew_ns
             case FaultKind.PARTITION:
                 peers = [*self.exchange_names, *(["database"] if self.server else [])]
                 peer = peers[int(happening.draw * len(peers))]
                 self.network.cut(process.name, peer, self.loop.time() + happening.for_s)
             case FaultKind.DISK_FULL:
-                node.machine.disk.is_full = True
-                self.network.later(happening.for_s, self._empty, node.machine.disk)
+                machine.disk.is_full = True
+                self.network.later(happening.for_s, self._empty, machine.disk)
             case FaultKind.DATABASE_AWAY:
-                node.machine.disk.is_away = True
-                self.network.later(happening.for_s, self._bring_back, node.machine.disk)
+                machine.disk.is_away = True
+                self.network.later(happening.for_s, self._bring_back, machine.disk)
             case _:
                 raise ValueError(happening.kind)
 
@@ -226,19 +276,22 @@ class World:
         self.network.heal()
         for machine in self.machines:
             machine.disk.is_full = machine.disk.is_away = False
-        for node in self.engines:
-            process = node.process
-            if process is None:
-                continue
+        for process, _ in self._victims():
             process.steps_left, process.crash_label = None, None
             if process.is_frozen:
                 self.loop.thaw(process)
 
+    def _victims(self) -> list[tuple[Process, Machine]]:
+        """Every living process and its machine."""
+        everyone = [(node.process, node.machine) for node in self.engines]
+        everyone.append((self.business.process, self.machines[0]))
+        return [(process, machine) for process, machine in everyone if process and process.is_alive]
+
     def _cut_power(self, machine: Machine) -> None:
-        for node in self.engines:
-            if node.machine is machine and node.process is not None and node.process.is_alive:
-                node.process.kill("a power cut")
-                self._buried(node.process)
+        for process, place in self._victims():
+            if place is machine:
+                process.kill("a power cut")
+                self._buried(process)
         machine.disk.lose_power()
 
     @staticmethod
@@ -253,6 +306,9 @@ class World:
         """A process has died: hang its lines up, keep what is left of it, have it started again."""
         self.crashes += 1
         self.crash_points.add(process.died_at)
+        self._bury(process)
+
+    def _bury(self, process: Process) -> None:
         process.remains = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
         for node in self.engines:
             if node.process is process:
@@ -260,6 +316,9 @@ class World:
                     line.sever()
                 node.lines.clear()
                 self.network.later(self.rng.uniform(*_RESTART_S), self.start_engine, node)
+        if process is self.business.process:
+            self.business.office = None
+            self.network.later(self.rng.uniform(*_RESTART_S), self.start_business)
 
     # Coming to rest.
 
@@ -288,11 +347,33 @@ class World:
         """Whether no engine holds a run."""
         return not any(node.host.seats for node in self._living() if node.host)
 
+    def is_settled(self) -> bool:
+        """Whether people have stopped asking and nobody's money is on its way."""
+        now_s = self.loop.time()
+        if now_s < self._look_again_s:
+            return False
+        self._look_again_s = now_s + self.plan.round_s / 4
+        if any(not life.done() for life in self._lives) or self.rail.in_flight:
+            return False
+        return not open_work(SqliteSql(Path("money.db"), self.business.database))
+
     def look_at_rest(self) -> None:
         """The checks of what must be true when nothing moves."""
         for exchange, spec in zip(self.exchanges, self.specs, strict=True):
             self.checkers.check_orders(exchange, ())
             self.checkers.check_fills(exchange, spec.id, self.trading)
+        business = self.business.business
+        if business is None:
+            self.checkers.report("business_lives", "there is no business core")
+            return
+        check_books(
+            business.offices.treasury,
+            self.plans,
+            self.exchanges,
+            self.rail,
+            self.people,
+            self.checkers.report,
+        )
 
     def _living(self) -> list[EngineNode]:
         return [node for node in self.engines if node.process is not None and node.process.is_alive]
