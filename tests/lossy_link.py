@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that can be cut at the moment of a commit, as networks do it."""
+"""A connection to PostgreSQL that can be cut at the moment of a statement, as networks do it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from psycopg import conninfo
 
 
 class Cut(StrEnum):
-    """Where the link breaks when COMMIT passes, once."""
+    """Where the link breaks when the statement that is watched for passes, once."""
 
     NEVER = "never"
     BEFORE = "before"
@@ -27,7 +27,8 @@ class Cut(StrEnum):
 class LossyLink:
     """Passes bytes between clients and a server until it is told to break."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, watched: bytes = b"COMMIT") -> None:
+        self._watched = watched
         self._upstream = conninfo.conninfo_to_dict(address)
         self._door = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
@@ -72,7 +73,7 @@ class LossyLink:
         """From the client to the server, with an eye on what passes."""
         with suppress(OSError):
             while data := client.recv(65_536):
-                cut = self.cut if b"COMMIT" in data else Cut.NEVER
+                cut = self.cut if self._watched in data else Cut.NEVER
                 if cut is not Cut.NEVER:
                     self.cut = Cut.NEVER
                     if cut is Cut.FOR_GOOD:

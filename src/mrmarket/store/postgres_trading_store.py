@@ -34,10 +34,18 @@ class PostgresTradingStore:
     a second. The server's clock judges leases; `now_ns` is not looked at.
     """
 
-    def __init__(self, address: str, schema: str) -> None:
-        """Opens no connection yet; the tables must be there (see `open`)."""
+    def __init__(
+        self, address: str, schema: str = TRADING, *, patience_s: float = _DURABLE_PATIENCE_S
+    ) -> None:
+        """Opens no connection yet; the tables must be there (see `open`).
+
+        Args:
+            address: a connection string or URL of libpq's.
+            schema: where the tables are.
+            patience_s: how long facts wait for a server that was lost; orders and leases wait for a second.
+        """
         quick = PostgresPool(address, schema, size=2, patience_s=_QUICK_PATIENCE_S, durable=False)
-        durable = PostgresPool(address, schema, size=4, patience_s=_DURABLE_PATIENCE_S)
+        durable = PostgresPool(address, schema, size=4, patience_s=patience_s)
         held = PostgresPool(address, schema, size=1, patience_s=_QUICK_PATIENCE_S)
         reads = PostgresPool(address, schema, size=3, patience_s=_QUICK_PATIENCE_S)
         self.place = quick.place
