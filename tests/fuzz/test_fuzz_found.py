@@ -11,14 +11,19 @@ import pytest
 from mrmarket.core.errors import MrMarketError
 from mrmarket.money.ledger.proof import ProofError, read_proof
 from mrmarket.money.ledger.seal import SealError, Signed, opened
-from mrmarket.money.loyalty.errors import FileRefusedError
+from mrmarket.money.loyalty.errors import CorruptPriceError, FileRefusedError
 from mrmarket.money.loyalty.prices import PriceBook
 from mrmarket.services.config import ConfigError, load_config
 from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.rail.errors import UnauthorizedError
+from mrmarket.services.rail.requests import Requests
 from mrmarket.store.errors import DatabaseDamagedError
 from mrmarket.store.event_log import read_row
 from mrmarket.trading.market.errors import NotATapeError
 from mrmarket.trading.market.tape import open_tape
+from mrmarket.trading.venue.front.errors import DialectError
+from mrmarket.trading.venue.front.signature import KeyRing
+from services.rail.rail_bench import SmallWorld
 
 NESTED = b'{"x":' * 100_000
 
@@ -61,6 +66,25 @@ def test_a_price_that_is_none_is_refused(tmp_path: Path, price: str) -> None:
     with pytest.raises(MrMarketError) as refused:
         PriceBook.read(path)
     assert isinstance(refused.value, FileRefusedError) or "tbtc" in str(refused.value)
+
+
+@pytest.mark.parametrize("time_ms", [4_102_444_800_001, 10**18, 10**30])
+def test_a_quote_of_another_age_is_refused(tmp_path: Path, time_ms: int) -> None:
+    """Microseconds for milliseconds: no calendar has such a year, and none needs to."""
+    path = tmp_path / "prices.json"
+    path.write_text(f'{{"tbtc": [[{time_ms}, 1], [1725840000000, 1]]}}')
+    with pytest.raises(CorruptPriceError):
+        PriceBook.read(path)
+
+
+def test_a_token_with_bytes_that_are_no_text_is_refused(tmp_path: Path) -> None:
+    """As HTTP servers hand such a header on: the rail and the exchange say no, and do not break."""
+    small = SmallWorld(tmp_path / "rail")
+    requests = Requests(small.world, small.dice, "platform", "wallets")
+    with pytest.raises(UnauthorizedError):
+        requests.answer("GET", "/v1/rail", {}, b"", "Bearer \udcff")
+    with pytest.raises(DialectError):
+        KeyRing([], "token").check_funding("\udcff")
 
 
 @pytest.mark.parametrize("payload", [b"\x80", NESTED, b'{"kind": "\xff"}'])

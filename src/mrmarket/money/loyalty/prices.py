@@ -31,6 +31,8 @@ PRICE_DECIMALS: Final = 12
 NEAR_MS: Final = 12 * 3_600_000
 """A quote further from midnight than this prices no day."""
 _HIGHEST: Final = Decimal(10) ** 9
+_LAST_MS: Final = 4_102_444_800_000
+"""The year 2100: a later time is in another unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,9 @@ def _quotes(name: str, series: Iterable[Any]) -> Iterable[Quote]:
     previous_ms = -1
     for index, pair in enumerate(series):
         match pair:
-            case [int(time_ms), int() | Decimal() as price] if not isinstance(price, bool) and time_ms >= 0:
+            case [int(time_ms), int() | Decimal() as price] if (
+                not isinstance(price, bool) and 0 <= time_ms <= _LAST_MS
+            ):
                 exact = Decimal(price)
             case _:
                 raise CorruptPriceError(name, index, f"{pair} is not [UTC milliseconds, price]")
