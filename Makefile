@@ -57,11 +57,19 @@ test-python: setup ## the test suite with coverage, then the compiled kernel
 	$(BIN)/python -m coverage report --include='src/mrmarket/trading/*,src/mrmarket/money/*' --fail-under=90 --format=total
 	$(BIN)/python -m pytest -m compiled
 
-# A browser for the page tests: by package name, only as root on Debian; elsewhere they skip and say so.
+# A browser for the page tests and promtool for the alert rules: by package name, only as root on Debian;
+# elsewhere those tests skip and say so. Of prometheus only the tool is taken: installing it would start it.
 debian:
 	@if [ "$$(id -u)" = 0 ] && [ -f /etc/debian_version ] && ! command -v chromium >/dev/null; then \
 		echo "Installing Debian's chromium for the page tests ..."; \
 		(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-core fonts-noto-cjk) >/dev/null || echo "chromium could not be installed: the page tests will skip"; \
+	fi
+	@if [ "$$(id -u)" = 0 ] && [ -f /etc/debian_version ] && [ -d $(BIN) ] && [ ! -x $(BIN)/promtool ] && ! command -v promtool >/dev/null; then \
+		echo "Taking promtool out of Debian's prometheus for the tests of the alert rules ..."; \
+		folder="$$(mktemp -d)"; chmod 755 "$$folder"; \
+		(apt-get update -qq && cd "$$folder" && apt-get download -qq prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool > promtool) >/dev/null 2>&1 \
+			&& install -m 755 "$$folder/promtool" $(BIN)/promtool || echo "promtool could not be had: the tests of the alert rules will skip"; \
+		rm -r "$$folder"; \
 	fi
 
 mutants: setup ## plant faults in a copy and demand that the tests find every one

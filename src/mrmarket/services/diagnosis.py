@@ -10,16 +10,22 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
-
+from mrmarket.core.clock import SystemClock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.api.pages import WEB_ROOT
 from mrmarket.services.audit import verify_store
 from mrmarket.services.config import LoadedConfig
 from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.finding import Finding
 from mrmarket.services.keys.condition import look_at_keys
+from mrmarket.services.machine_checks import (
+    check_clock,
+    check_notices,
+    check_permissions,
+    check_telemetry_port,
+)
 from mrmarket.services.remote import RemoteInstance
 from mrmarket.services.store_address import StoreAddress
 
@@ -28,28 +34,23 @@ _OLDEST_SQLITE: Final = (3, 37, 0)
 """STRICT tables came with it."""
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What one check found."""
-
-    check: str
-    result: Literal["ok", "warn", "fail"]
-    found: str
-    next_step: str = ""
-
-
 def diagnose(loaded: LoadedConfig, data: Path) -> list[Finding]:
     """Run every check; none of them changes anything."""
     findings: list[Finding] = []
     checks: list[Callable[[], Iterator[Finding]]] = [
         _python,
         _sqlite,
+        lambda: check_clock(data, SystemClock()),
         lambda: _folder(data),
+        lambda: check_permissions(data),
         lambda: _running_or_port(loaded, data),
         lambda: _books(StoreAddress(data, loaded.config.store.url)),
         _pages,
         _compiler,
         lambda: _keys(loaded, data),
         lambda: _tapes(loaded),
+        lambda: check_telemetry_port(loaded.config, data),
+        lambda: check_notices(loaded.config, os.environ),
     ]
     for check in checks:
         findings.extend(check())

@@ -13,6 +13,7 @@ from mrmarket.cli.commands import (
     keys,
     ledger,
     loyalty,
+    notify,
     openapi,
     pool,
     rail,
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     app.command("halt", rich_help_panel=running)(halt.halt)
     app.command("status", rich_help_panel=checking)(status.status)
     app.command("doctor", rich_help_panel=checking)(doctor.doctor)
+    app.add_typer(notify.app, name="notify", rich_help_panel=checking)
     app.add_typer(ledger.app, name="ledger", rich_help_panel=checking)
     app.add_typer(pool.app, name="pool", rich_help_panel=running)
     app.add_typer(rewards.app, name="rewards", rich_help_panel=checking)
