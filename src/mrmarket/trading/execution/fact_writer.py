@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from mrmarket.core.events import Fact
-from mrmarket.store.event_log import natural_key
+from mrmarket.store.errors import StoreError
+from mrmarket.store.event_log import LoggedFact, natural_key
+from mrmarket.store.run_fold import RunFold
 from mrmarket.trading.execution.journal import OrderJournal
 
 _LINGER_S: Final = 0.05
@@ -17,6 +19,18 @@ _LARGEST_BATCH: Final = 500
 
 Then = Callable[[bool], None]
 """Called on the event loop once a fact is durable; False if the log held it already."""
+
+
+class Fold(Protocol):
+    """Adds up what the log has taken."""
+
+    def take(self, row: LoggedFact) -> None:
+        """A row that was just appended."""
+        ...
+
+    def due(self, *, now: bool = False) -> RunFold | None:
+        """What is to be kept of it, if it is time."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,8 @@ class FactWriter:
         """Facts appended so far."""
         self.told: Callable[[Fact], None] | None = None
         """Hears of each fact when it is queued; must return at once and never raise."""
+        self.fold_failures = 0
+        """Folds that could not be kept; the next start then reads more of the log."""
         self.failure: Exception | None = None
         self._journal = journal
         self._stream = stream
@@ -51,6 +67,12 @@ class FactWriter:
         self._idle.set()
         self._linger: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+        self._fold: Fold | None = None
+        self._keep: Callable[[RunFold], None] | None = None
+
+    def fold_into(self, fold: Fold, keep: Callable[[RunFold], None]) -> None:
+        """Add up every row from now on, and keep the sum when it is due."""
+        self._fold, self._keep = fold, keep
 
     @property
     def urgent_pending(self) -> int:
@@ -82,6 +104,8 @@ class FactWriter:
         """Write what is queued and release the thread."""
         if self._queue and self.failure is None:
             await self.flush()
+        if self.failure is None:
+            await self._keep_fold(now=True)
         if self._linger is not None:
             self._linger.cancel()
         if self._task is not None:
@@ -114,6 +138,19 @@ class FactWriter:
             self._urgent -= entry.urgent
             if entry.then is not None:
                 entry.then(natural_key(entry.fact) in appended)
+        if self._fold is not None:
+            for row in logged:
+                self._fold.take(row)
+            await self._keep_fold()
+
+    async def _keep_fold(self, *, now: bool = False) -> None:
+        fold = None if self._fold is None else self._fold.due(now=now)
+        if fold is None or self._keep is None:
+            return
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._keep, fold)
+        except StoreError:
+            self.fold_failures += 1
 
     def _fail(self, error: Exception) -> None:
         self.failure = error

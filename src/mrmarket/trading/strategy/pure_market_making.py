@@ -130,6 +130,15 @@ class PureMarketMaking:
             state = state.with_hanging(own.slot, live)
         self.state = state
 
+    def restore_past(self, last_fill_ticks: int | None, held_lots: int, held_cost_grains: int) -> None:
+        """Take over what earlier fills add up to."""
+        self.state = replace(
+            self.state,
+            last_fill_ticks=last_fill_ticks,
+            held_lots=held_lots,
+            held_cost_grains=held_cost_grains,
+        )
+
     def on_past_fill(self, side: Side, price_ticks: int, size_lots: int) -> None:
         """Take a fill of an earlier life into the last price and the inventory's cost."""
         self.state = self.state.with_fill(side, price_ticks, size_lots, completed=False)

@@ -112,6 +112,11 @@ class RunRisk:
                 mid = (Decimal(fact.bid) + Decimal(fact.ask)) / 2
                 self.governor.recall(world_ns - max(0, wall_ns - fact.at_ns), totals.pnl_quote(mid))
 
+    def recall_equity(self, at_ns: int, equity: Decimal) -> None:
+        """What equity was at a time (wall) of an earlier life, oldest first."""
+        age_ns = max(0, self._wall.now_ns() - at_ns)
+        self.governor.recall(self._world.monotonic_ns() - age_ns, equity)
+
     def begin(self, facts: FactWriter, on_change: Callable[[RiskChange], None]) -> None:
         """Hear of changes from now on; each that concerns the run becomes a fact."""
 
