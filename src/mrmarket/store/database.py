@@ -16,6 +16,8 @@ from mrmarket.store.sqlite import connect, store_error, sync_file
 _CHECKPOINT_BYTES: Final = 8 * 2**20
 _BUSY_TIMEOUT_MS: Final = 500
 """How long another process's write is waited for: longer, and the caller had better know."""
+_OPENING_TIMEOUT_MS: Final = 5_000
+"""The same while opening, when another process may be folding the log into the file."""
 
 
 class Database:
@@ -34,13 +36,15 @@ class Database:
         self._read_lock = threading.Lock()
         self._sync_lock = threading.Lock()
         self._broken: str | None = None
-        self._writer = connect(path, busy_timeout_ms=_BUSY_TIMEOUT_MS)
-        self._reader = connect(path, busy_timeout_ms=_BUSY_TIMEOUT_MS)
+        self._writer = connect(path, busy_timeout_ms=_OPENING_TIMEOUT_MS)
+        self._reader = connect(path, busy_timeout_ms=_OPENING_TIMEOUT_MS)
         self._log = -1
         try:
             self._writer.execute("PRAGMA wal_autocheckpoint = 0")
             self._reader.execute("PRAGMA wal_autocheckpoint = 0")
             self._open_log()
+            for connection in (self._writer, self._reader):
+                connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         except (sqlite3.Error, OSError) as error:
             self._writer.close()
             self._reader.close()
