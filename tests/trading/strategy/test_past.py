@@ -235,7 +235,7 @@ def test_a_fold_that_the_log_does_not_confirm_is_thrown_away(store: TradingStore
         {"fold": b"{}"},
         {"fold": kept.fold.replace(b'"format":1', b'"format":9')},
     ):
-        store.save_fold(msgspec.structs.replace(kept, **{"seq": 10, **change}))  # type: ignore[arg-type]  # by name
+        store.save_fold(msgspec.structs.replace(kept, **{"seq": 10, **change}))
         assert len(read_history(store, STREAM).facts) == 10, change
 
 

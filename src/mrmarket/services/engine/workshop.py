@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
@@ -11,7 +11,6 @@ import msgspec
 
 from mrmarket.core.clock import Clock
 from mrmarket.core.errors import MrMarketError
-from mrmarket.core.events import Fact
 from mrmarket.core.instrument import Instrument
 from mrmarket.services.engine.commands import CommandRefusedError
 from mrmarket.services.engine.ports import Hosted
@@ -26,12 +25,12 @@ from mrmarket.trading.execution.risk.pretrade import RiskLimits
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.strategy.observer import RunObserver
 from mrmarket.trading.strategy.parameters import Parameters
+from mrmarket.trading.strategy.past import TakesPast, read_history
 from mrmarket.trading.strategy.port import Strategy
 from mrmarket.trading.strategy.pure_market_making import PureMarketMaking
 from mrmarket.trading.strategy.run import StrategyRun
 from mrmarket.trading.venue.port import Venue
 
-_HISTORY_PAGE: Final = 5_000
 PURE_MARKET_MAKING: Final = "pure_market_making"
 
 
@@ -134,7 +133,8 @@ class RunWorkshop:
         strategy = self._strategy(spec)
         venue = await self._room.enter(spec, order_prefix(self._instance, spec.id))
         try:
-            history = await asyncio.to_thread(list, history_of(self._log, spec.id))
+            folds = isinstance(strategy, TakesPast)
+            history = await asyncio.to_thread(read_history, self._log, spec.id, with_fold=folds)
             run = StrategyRun(
                 venue,
                 strategy,
@@ -199,11 +199,3 @@ def _told(report: StopReport) -> str:
     left = ", ".join(report.remaining)
     proof = f"not proven closed: {left}" if left else "all proven closed"
     return f"{report.cancels_sent} cancels sent, {proof}"
-
-
-def history_of(log: TradingLog, stream: str) -> Iterator[Fact]:
-    """Every fact of a stream, oldest first, a page at a time."""
-    after = 0
-    while rows := log.read_facts(stream, after, _HISTORY_PAGE):
-        yield from (row.fact for row in rows)
-        after = rows[-1].seq
