@@ -13,8 +13,7 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.money.pool.plan import PoolPlan
 from mrmarket.services.money.face import MoneyOffice
 from mrmarket.simulation.books import Business
-from mrmarket.simulation.disk import Disk
-from mrmarket.simulation.engine import ProcessClock
+from mrmarket.simulation.machine import Machine, ProcessClock
 from mrmarket.simulation.network import Network
 from mrmarket.simulation.process import Process
 from mrmarket.simulation.rail import NAME, FundingLine, Rail, RailLine
@@ -31,7 +30,7 @@ class BusinessNode:
     """Where the books are kept: the database stays, processes come and go."""
 
     network: Network
-    disk: Disk
+    machine: Machine
     database: sqlite3.Connection
     rail: Rail
     plans: list[PoolPlan]
@@ -49,11 +48,14 @@ class BusinessNode:
 
     name = "business"
 
-    def start(self, skew_ns: int) -> None:
+    def bury(self) -> None:
+        """Its process is dead: nobody answers people."""
+        self.office = None
+
+    def start(self) -> None:
         """A new life."""
         self.lives += 1
-        process = self.process = Process(self.name, self.lives)
-        process.skew_ns = skew_ns
+        process = self.process = Process(self.name, self.lives, self.machine)
         task = process.spawn(self.network.loop, self._live(process), f"{process} books")
         process.run(task.add_done_callback, lambda done: self._ended(process, done))
 
@@ -67,7 +69,7 @@ class BusinessNode:
     def _open(self, process: Process) -> Business:
         return Business(
             self.database,
-            self.disk,
+            self.machine.disk,
             self.new_log(),
             self.plans,
             ProcessClock(self.network.loop, process),

@@ -260,7 +260,7 @@ class Exchange:
             if standing.status in _OPEN and self._crosses(standing.order):
                 price = standing.order.price_ticks
                 self._fill(standing, standing.remaining_lots, price, now_ns, maker=True)
-        if rng.random() < 0.7:  # noqa: PLR2004 - most moves come with a trade
+        if rng.random() < 0.9:  # noqa: PLR2004 - most moves come with a trade
             self._trade(rng.choice((1, -1)), rng.randint(20, 400), rng.randint(20, 700), now_ns)
         self._publish(now_ns)
 

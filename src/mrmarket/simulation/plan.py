@@ -108,9 +108,9 @@ def draw_plan(seed: int) -> Plan:
         topology,
         rates,
         tuple(happenings),
-        move_every_s=rng.uniform(11.0, 14.0) * topology.runs,
-        lease_s=rng.choice((30.0, 60.0, 90.0)),
-        round_s=rng.uniform(45.0, 90.0),
+        move_every_s=rng.uniform(22.0, 28.0) * topology.runs,
+        lease_s=rng.choice((60.0, 90.0, 120.0)),
+        round_s=rng.uniform(60.0, 120.0),
     )
 
 

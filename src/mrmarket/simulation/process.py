@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from mrmarket.core import crash
 
 
 class KilledError(BaseException):
     """Raised out of whatever a process is in when it is killed there. Nothing of ours may catch it."""
+
+
+class HasClock(Protocol):
+    """A machine, as its processes see it."""
+
+    skew_ns: int
+    """How far its wall clock is ahead."""
 
 
 class Process:
@@ -22,7 +29,8 @@ class Process:
     everything that it held outside refuses to serve it, so that no clean-up has an effect.
     """
 
-    def __init__(self, name: str, life: int) -> None:
+    def __init__(self, name: str, life: int, machine: HasClock) -> None:
+        self.machine = machine
         self.name = name
         self.life = life
         self.is_alive = True
@@ -34,13 +42,16 @@ class Process:
         self.died_at = ""
         self.died_inside = False
         """Set where it died in the middle of a callback, until the loop has noticed."""
-        self.skew_ns = 0
-        """How far its wall clock is ahead."""
         self.remains: list[asyncio.Task[Any]] = []
         """Tasks that were under way, kept so that nothing of them is cleaned up in the middle."""
 
     def __repr__(self) -> str:
         return f"<{self.name} #{self.life}>"
+
+    @property
+    def skew_ns(self) -> int:
+        """How far its machine's wall clock is ahead."""
+        return self.machine.skew_ns
 
     def kill(self, where: str = "between two steps") -> None:
         """End it."""

@@ -15,6 +15,7 @@ import structlog
 
 from mrmarket.simulation.checkers import Violation
 from mrmarket.simulation.plan import Plan, draw_plan
+from mrmarket.simulation.storm import Storm
 from mrmarket.simulation.world import World
 
 _WORK_BOUND_S: Final = 300.0
@@ -54,9 +55,11 @@ def run_seed(seed: int, plan: Plan | None = None) -> SeedReport:
 def live(world: World) -> None:
     """Let a world run through its storm, heal, rest, and be looked at."""
     loop, plan, checkers = world.loop, world.plan, world.checkers
+    storm = Storm(world)
     world.begin()
+    storm.begin()
     loop.run_until(plan.storm_s)
-    world.heal()
+    storm.end()
     if not loop.run_until(plan.storm_s + _WORK_BOUND_S, done=world.is_at_work):
         checkers.report("heals", f"not every run quotes {_WORK_BOUND_S:.0f} s after the last fault")
     if not loop.run_until(plan.storm_s + _MONEY_BOUND_S, done=world.is_settled):

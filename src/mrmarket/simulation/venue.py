@@ -107,7 +107,7 @@ class ExchangeLine:
         self._known_skew_ns = self._skew()
 
     async def close(self) -> None:
-        """End the streams."""
+        """End the streams; closing twice is harmless."""
         self.sever()
         for queue in (self._user, self._market):
             if queue is not None:

@@ -1,0 +1,98 @@
+"""Carries out what a plan lets happen, and in the end heals everything."""
+
+from __future__ import annotations
+
+from mrmarket.core.clock import NS_PER_S
+from mrmarket.simulation.disk import AFTER, BEFORE, Disk
+from mrmarket.simulation.machine import Machine
+from mrmarket.simulation.plan import Happening
+from mrmarket.simulation.process import Process
+from mrmarket.simulation.weather import FaultKind
+from mrmarket.simulation.world import World
+
+_AGAIN_S = 5.0
+_STEPS = 400
+_COMMITS = 7
+_LEAP_S = 8
+"""A clock leaps by at most half of this, forwards or back."""
+
+
+class Storm:
+    """Strikes a world at the times of its plan."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def begin(self) -> None:
+        """Put everything on the calendar."""
+        for happening in self._world.plan.happenings:
+            self._world.network.later(happening.at_s, self.strike, happening)
+
+    def strike(self, happening: Happening) -> None:
+        """Let something happen; where nobody lives to whom it could, a little later."""
+        world = self._world
+        victims = world.victims()
+        if not victims:
+            world.network.later(_AGAIN_S, self.strike, happening)
+            return
+        process, machine = victims[int(happening.target * len(victims))]
+        world.weather.note(happening.kind)
+        match happening.kind:
+            case FaultKind.CRASH:
+                process.steps_left = 1 + int(happening.draw * _STEPS)
+            case FaultKind.CRASH_AT_COMMIT:
+                label = BEFORE if happening.draw < 0.5 else AFTER  # noqa: PLR2004 - the one or the other
+                process.crash_label = (label, 1 + int(happening.draw * 1_000) % _COMMITS)
+            case FaultKind.POWER_CUT:
+                self._cut_power(machine)
+            case FaultKind.PAUSE:
+                self._freeze(process, happening.for_s)
+            case FaultKind.CLOCK_STEP:
+                machine.skew_ns += int((happening.draw - 0.5) * _LEAP_S * NS_PER_S)
+            case FaultKind.PARTITION:
+                peers = [*(exchange.name for exchange in world.exchanges), "rail"]
+                if world.server is not None:
+                    peers.append("database")
+                peer = peers[int(happening.draw * len(peers))]
+                world.network.cut(process.name, peer, world.loop.time() + happening.for_s)
+            case FaultKind.DISK_FULL:
+                machine.disk.is_full = True
+                world.network.later(happening.for_s, _empty, machine.disk)
+            case FaultKind.DATABASE_AWAY:
+                machine.disk.is_away = True
+                world.network.later(happening.for_s, _bring_back, machine.disk)
+            case _:
+                raise ValueError(happening.kind)
+
+    def end(self) -> None:
+        """From now on nothing goes wrong any more."""
+        world = self._world
+        world.weather.is_calm = True
+        world.network.heal()
+        for process, machine in world.victims():
+            machine.disk.is_full = machine.disk.is_away = False
+            process.steps_left, process.crash_label = None, None
+            if process.is_frozen:
+                world.loop.thaw(process)
+        for machine in world.machines:
+            machine.disk.is_full = machine.disk.is_away = False
+
+    def _freeze(self, process: Process, for_s: float) -> None:
+        if not process.is_frozen:
+            process.is_frozen = True
+            self._world.network.later(for_s, self._world.loop.thaw, process)
+
+    def _cut_power(self, machine: Machine) -> None:
+        for process, place in self._world.victims():
+            if place is machine:
+                process.kill("a power cut")
+                self._world.died(process)
+        machine.disk.lose_power()
+
+
+def _empty(disk: Disk) -> None:
+    disk.is_full = False
+
+
+def _bring_back(disk: Disk) -> None:
+    disk.is_away = False
