@@ -72,7 +72,7 @@ class Stage:
     def __init__(self, exchange: FakeExchange, journal: MemoryJournal, **more: Any) -> None:
         self.exchange = exchange
         self.journal = journal
-        self.venue = FakeVenue(exchange)
+        self.venue: FakeVenue = more.pop("with_venue", None) or FakeVenue(exchange)
         self.diary = Diary()
         table = {
             "bid_spread": "0.001",

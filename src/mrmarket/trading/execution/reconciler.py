@@ -55,6 +55,8 @@ class StopReport:
     """Client order ids that are not proven closed; empty after a clean stop."""
     fills_missing: int
     """Closed orders whose fills are not all known."""
+    proven: bool = True
+    """Whether the venue has listed its open orders, after all of ours had ended, and named none of ours."""
 
     @property
     def clean(self) -> bool:
@@ -216,7 +218,8 @@ class Reconciler:
                 await self._sleep(self._timing.poll_ns / NS_PER_S)
         table = self._desk.table
         remaining = tuple(order.client_order_id for order in table.open())
-        return StopReport(self._executor.cancels_sent - before, remaining, len(table.short_of_fills()))
+        sent = self._executor.cancels_sent - before
+        return StopReport(sent, remaining, len(table.short_of_fills()), proven)
 
     async def _clear(self) -> bool:
         await self._executor.drain()

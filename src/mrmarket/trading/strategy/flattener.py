@@ -70,7 +70,7 @@ class Flattener:
     async def work(self) -> FlattenReport:
         """Do it; returns what came of it and never raises a VenueError."""
         self._progress("flattening: open orders are cancelled first")
-        if not (await self._sweep.finish(self._rules.sweep_rounds, "flattening")).clean:
+        if not (await self._sweep.finish(self._rules.sweep_rounds, "flattening")).proven:
             return self._report("open orders are not proven gone yet; they go on being cancelled")
         wait = ""
         for _ in range(self._rules.tries):

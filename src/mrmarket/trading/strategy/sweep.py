@@ -55,7 +55,7 @@ class Sweep:
             self._task = loop.create_task(self._work(), name="sweep")
 
     async def once(self, reason: str) -> StopReport:
-        """Start or join it; returns what the round at work finds. Unclean, it goes on without the caller."""
+        """Start or join it; returns what the round at work finds. Unproven, it goes on without the caller."""
         self.begin(reason)
         current = self._round
         if current is None:
@@ -63,10 +63,10 @@ class Sweep:
         return await asyncio.shield(current)
 
     async def finish(self, rounds: int, reason: str) -> StopReport:
-        """The same, until it is clean or so many rounds have passed."""
+        """The same, until it is proven or so many rounds have passed."""
         report = await self.once(reason)
         for _ in range(rounds - 1):
-            if report.clean or not self.is_running:
+            if report.proven or not self.is_running:
                 break
             report = await self.once(reason)
         return report
@@ -86,7 +86,7 @@ class Sweep:
             self.rounds += 1
             report = await self._attempt()
             current, self._round = self._round, asyncio.get_running_loop().create_future()
-            if report.clean:
+            if report.proven:
                 self.reason, self.failure = "", None
                 # Of this loop's own making: whoever joins now would wait for a round that never comes.
                 self._task = None
@@ -94,7 +94,7 @@ class Sweep:
                     self._upkeep.begin_maintenance()
             if current is not None and not current.done():
                 current.set_result(report)
-            if report.clean:
+            if report.proven:
                 self._on_end()
                 return
             await asyncio.sleep(_REST_NS / NS_PER_S)
@@ -108,6 +108,6 @@ class Sweep:
             return self._left()
 
     def _left(self) -> StopReport:
-        """What is left, where no round came to its end: never clean, for nothing was proven."""
-        remaining = tuple(order.client_order_id for order in self._table.open()) or ("not asked",)
-        return StopReport(0, remaining, len(self._table.short_of_fills()))
+        """What is left, where no round came to its end."""
+        remaining = tuple(order.client_order_id for order in self._table.open())
+        return StopReport(0, remaining, len(self._table.short_of_fills()), proven=False)

@@ -73,9 +73,12 @@ def slice_of(
     left, least = abs(gap_lots), least_lots(instrument, worst)
     if left < least:
         return None
-    lots = min(left, max(int(shown * rules.depth_share), least), instrument.max_lots)
+    # A trade beyond the mid costs worth, and with it moves the target: what that can be is left for later.
+    careful = left - -int(-left * rules.band // 1)
+    enough = careful if left - careful >= least else left
+    lots = min(enough, max(int(shown * rules.depth_share), least), instrument.max_lots)
     if 0 < left - lots < least and left <= shown:
-        lots = min(left, instrument.max_lots)  # nothing is left that would be too small to sell
+        lots = min(left, instrument.max_lots)  # nothing is left that would be too small to trade
     return Quote(SLOT, side, worst, lots, why="brings the position to its target")
 
 
