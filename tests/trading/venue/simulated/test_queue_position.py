@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mrmarket.trading.venue.simulated.book_arrays import (
     BookSide,
@@ -13,6 +15,8 @@ from mrmarket.trading.venue.simulated.book_arrays import (
 from mrmarket.trading.venue.simulated.kernel import (
     clear_levels,
     end_snapshot,
+    forget,
+    go_deeper,
     print_trade,
     put_level,
     rest,
@@ -42,10 +46,10 @@ def ahead(side: BookSide) -> list[int]:
 
 
 def levels(side: BookSide) -> list[tuple[int, int]]:
-    """(key, lots) of the levels that hold something."""
-    held = side.levels.held[0]
-    rows = zip(side.levels.key[:held], side.levels.size[:held], strict=True)
-    return [(key, lots) for key, lots in rows if lots]
+    """(key, lots) of the levels that hold something, ascending."""
+    return sorted(
+        (key, lots) for key, lots in zip(side.levels.slot_key, side.levels.size, strict=True) if key and lots
+    )
 
 
 def fills(market: Market) -> list[tuple[int, int]]:
@@ -223,7 +227,7 @@ def test_what_clients_took_is_missing_until_history_refreshes_the_level() -> Non
     market = market_with(50)
     take(market, False, -PRICE, 20, 1, 0, 9)
     assert visible(market.bids, PRICE) == 30
-    assert market.bids.levels.size[0] == 50
+    assert levels(market.bids) == [(PRICE, 50)]
     set_level(market.bids, PRICE, 45, market.settings)
     assert visible(market.bids, PRICE) == 45
 
@@ -247,18 +251,63 @@ def test_a_full_side_forgets_removed_levels_first() -> None:
     assert put_level(market.bids.levels, 30, 0) == 30
     assert put_level(market.bids.levels, 20, 21) == 0
     put_level(market.bids.levels, 20, 0)
-    put_level(market.bids.levels, 25, 25)
-    assert levels(market.bids) == [(10, 10), (25, 25), (40, 40)]
+    for key in (25, 26, 27):
+        put_level(market.bids.levels, key, key)
+    assert levels(market.bids) == [(10, 10), (25, 25), (26, 26), (27, 27), (40, 40)]
 
 
 def test_a_full_side_keeps_the_best_levels() -> None:
     """When every level holds something the worst go, down to the capacity asked for."""
     market = new_market(level_capacity=2, order_capacity=2)
-    for key in (10, 20, 30, 40, 25):
+    for key in (10, 20, 30, 40, 15, 25):
         put_level(market.bids.levels, key, key)
-    assert levels(market.bids) == [(25, 25), (30, 30), (40, 40)]
+    assert levels(market.bids) == [(key, key) for key in (10, 15, 20, 25, 30, 40)]
+    put_level(market.bids.levels, 5, 5)
+    assert levels(market.bids) == [(5, 5), (30, 30), (40, 40)]
     put_level(market.bids.levels, 40, 0)
-    assert levels(market.bids)[-1] == (30, 30)
+    assert market.bids.levels.key[market.bids.levels.held[0] - 1] == 30
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 9), st.integers(1, 60), st.integers(0, 3)), max_size=120),
+    capacity=st.sampled_from((8, 40)),
+)
+def test_the_order_of_prices_is_that_of_a_sorted_map(
+    steps: list[tuple[int, int, int]], capacity: int
+) -> None:
+    """Whatever is written, removed, overtaken or swept: the same sizes, best price and walk."""
+    market = new_market(level_capacity=capacity, order_capacity=2)
+    side, model = market.bids, dict[int, int]()
+    for action, key, lots in steps:
+        if action == 0:
+            forget(side.levels)
+            model.clear()
+        elif action == 1 and lots:
+            set_top(side.levels, key, lots)
+            model = {price: size for price, size in model.items() if price < key} | {key: lots}
+        elif action == 2:
+            go_deeper(side.levels)
+        else:
+            before = put_level(side.levels, key, lots)
+            if capacity == 40:
+                assert before == model.get(key, 0)
+            model[key] = lots
+            if not lots:
+                del model[key]
+        if capacity < 40:
+            # Too many levels: the farthest may be gone, and all that are there are right.
+            kept = dict(levels(side))
+            assert kept.items() <= model.items()
+            assert len(kept) == len(model) or len(kept) >= capacity
+            assert set(kept) == set(sorted(model)[len(model) - len(kept) :])
+            model = kept
+        assert levels(side) == sorted(model.items())
+        rows = side.levels.held[0]
+        assert (side.levels.key[rows - 1] if rows else 0) == max(model, default=0)
+        walked = [key for key in side.levels.key[:rows] if model.get(key)]
+        assert walked == sorted(model)[len(model) - len(walked) :]
+        assert side.levels.held[2] or len(walked) == len(model)
 
 
 def test_a_full_order_column_refuses_the_next_order() -> None:

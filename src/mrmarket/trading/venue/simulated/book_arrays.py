@@ -36,6 +36,8 @@ LEVEL_CAPACITY: Final = 5_000
 
 Binance shows 5,000.
 """
+NEAR: Final = 1_024
+"""Prices that are kept in order on a side; half of them stay when there are more."""
 ORDER_CAPACITY: Final = 2_048
 """Clients' orders on a side of one market."""
 
@@ -52,15 +54,26 @@ class QueueModel(IntEnum):
 
 
 class Levels(NamedTuple):
-    """History on one side, ascending by key."""
+    """History on one side: sizes by price in a hash table, and the best prices in order beside it.
+
+    Most rows of a market change a price that is known: they cost one probe and move nothing.
+    """
 
     key: Ints
-    size: Ints
-    """Lots of history at the level; 0 where it was removed and keeps its place."""
-    eaten: Ints
-    """Lots of it that clients took since history last refreshed the level."""
+    """The best prices, ascending; the last one is the best and never empty. Others may hold nothing:
+    most that are removed come back within milliseconds."""
     held: Ints
-    """[rows in use]; the last one is the best and never empty."""
+    """[rows of `key` in use, slots in use, 1 if there are prices below the first row of `key`]."""
+    slot_key: Ints
+    """Open addressing with linear probing; 0 is a free slot. The length is a power of two."""
+    size: Ints
+    """Lots of history, by slot; 0 where the level was removed."""
+    eaten: Ints
+    """Lots of it that clients took since history last refreshed the level, by slot."""
+    spare_key: Ints
+    spare_size: Ints
+    spare_eaten: Ints
+    """Where a table that is rebuilt waits."""
 
 
 class Queue(NamedTuple):
@@ -127,11 +140,16 @@ def new_market(
     """An empty market whose columns come from `column(length)`."""
 
     def side() -> BookSide:
+        slots = 1 << (4 * level_capacity - 1).bit_length()
         levels = Levels(
             key=column(2 * level_capacity),
-            size=column(2 * level_capacity),
-            eaten=column(2 * level_capacity),
-            held=column(1),
+            held=column(3),
+            slot_key=column(slots),
+            size=column(slots),
+            eaten=column(slots),
+            spare_key=column(slots),
+            spare_size=column(slots),
+            spare_eaten=column(slots),
         )
         queue = Queue(
             key=column(order_capacity),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import FunctionType, ModuleType
-from typing import Any
+from types import CodeType, FunctionType, MappingProxyType, ModuleType
+from typing import Any, Final
 
 from mrmarket.core.errors import MrMarketError
 from mrmarket.trading.venue.simulated import book_arrays, kernel, session
@@ -45,6 +45,29 @@ class Kernel:
     play: Callable[[Market, Rows, int, int, Requests, Reports, int], int]
 
 
+def open_gap(column: Ints, at: int, count: int) -> None:
+    """Move `column[at:count]` one up: compiled, a loop takes a third of an overlapping slice's time."""
+    for row in range(count, at, -1):
+        column[row] = column[row - 1]
+
+
+def close_gap(column: Ints, at: int, count: int) -> None:
+    """Drop `column[at]` by moving what follows one down, as `open_gap`."""
+    for row in range(at, count - 1):
+        column[row] = column[row + 1]
+
+
+def drop_first(column: Ints, by: int, count: int) -> None:
+    """Move `column[by:count]` to the beginning, as `open_gap`."""
+    for row in range(count - by):
+        column[row] = column[row + by]
+
+
+_LOOPS: Final[Mapping[str, FunctionType]] = MappingProxyType(
+    {"open_gap": open_gap, "close_gap": close_gap, "drop_first": drop_first}
+)
+
+
 def load_kernel(*, compiled: bool = False) -> Kernel:
     """The kernel; with `compiled` numba is imported and compiles on first use (cached on disk).
 
@@ -78,18 +101,24 @@ def _compile() -> Kernel:
     namespace["kernel"] = kernel
     # numba notices a change of a function's own file, not of its callees' files; a digest in the
     # name keeps its cache from serving what was compiled from older sources.
-    digest = hashlib.sha256(
-        b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
-    ).hexdigest()
-    for module in (kernel, session):
-        for name, function in list(vars(module).items()):
-            if isinstance(function, FunctionType) and function.__module__ == module.__name__:
-                copy = FunctionType(function.__code__, namespace, name, function.__defaults__)
-                copy.__module__ = module.__name__
-                copy.__qualname__ = f"{name}_{digest[:12]}"
-                namespace[name] = copy
-    for module in (kernel, session):
-        for name, function in list(vars(module).items()):
-            if isinstance(function, FunctionType) and function.__module__ == module.__name__:
-                namespace[name] = numba.njit(cache=True)(namespace[name])
+    sources = [Path(str(module.__file__)) for module in modules] + [Path(__file__)]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    functions = {**_functions(kernel), **_functions(session)}
+    for name, function in functions.items():
+        code = _LOOPS.get(name, function.__code__)
+        copy = FunctionType(code, namespace, name, function.__defaults__)
+        copy.__module__ = function.__module__
+        copy.__qualname__ = f"{name}_{digest[:12]}"
+        namespace[name] = copy
+    for name in functions:
+        namespace[name] = numba.njit(cache=True)(namespace[name])
     return _collect(column, namespace)
+
+
+def _functions(module: ModuleType) -> dict[str, FunctionType]:
+    """What a module defines itself."""
+    return {
+        name: function
+        for name, function in vars(module).items()
+        if isinstance(function, FunctionType) and function.__module__ == module.__name__
+    }

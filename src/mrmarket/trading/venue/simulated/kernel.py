@@ -18,6 +18,7 @@ from mrmarket.trading.venue.simulated.book_arrays import (
     HISTORY,
     MAKER_PREVENTED,
     MODEL,
+    NEAR,
     TAKER_PREVENTED,
     BookSide,
     Fills,
@@ -29,6 +30,9 @@ from mrmarket.trading.venue.simulated.book_arrays import (
 
 NO_LIMIT = 2**61
 """The key of an order that takes at any price."""
+
+FEW = 16
+"""With fewer prices in order than this, more are looked for."""
 
 # Order kinds and outcomes are plain ints because they pass through compiled code.
 LIMIT, POST_ONLY, IOC, FOK, MARKET = 0, 1, 2, 3, 4
@@ -59,6 +63,11 @@ def close_gap(column: Ints, at: int, count: int) -> None:
     column[at : count - 1] = column[at + 1 : count]
 
 
+def drop_first(column: Ints, by: int, count: int) -> None:
+    """Move `column[by:count]` to the beginning."""
+    column[0 : count - by] = column[by:count]
+
+
 def note(fills: Fills, kind: int, maker: int, taker: int, key: int, lots: int, taker_buys: bool) -> None:
     """Write one row of what happened."""
     row = fills.rows[0]
@@ -83,13 +92,20 @@ def drop_order(queue: Queue, at: int) -> None:
     queue.held[0] = count - 1
 
 
+def slot_of(levels: Levels, key: int) -> int:
+    """Where a price has its slot, or the free slot where it would have it."""
+    keys = levels.slot_key
+    mask = len(keys) - 1
+    slot = key & mask
+    while keys[slot] != key and keys[slot] != 0:
+        slot = (slot + 1) & mask
+    return slot
+
+
 def level_left(levels: Levels, key: int) -> int:
     """Lots of history still to be had at a level."""
-    count = levels.held[0]
-    at = find(levels.key, count, key)
-    if at < count and levels.key[at] == key:
-        return max(0, levels.size[at] - levels.eaten[at])
-    return 0
+    slot = slot_of(levels, key)
+    return max(0, levels.size[slot] - levels.eaten[slot]) if levels.slot_key[slot] == key else 0
 
 
 def visible(side: BookSide, key: int) -> int:
@@ -140,56 +156,138 @@ def requeue(queue: Queue, key: int, before: int, after: int, settings: Ints) -> 
         at += 1
 
 
-def bury(levels: Levels) -> None:
-    """Drop the levels that hold nothing, and of the rest the worst beyond half of the column."""
-    kept = 0
-    for at in range(levels.held[0]):
-        if levels.size[at] > 0:
-            levels.key[kept] = levels.key[at]
-            levels.size[kept] = levels.size[at]
-            levels.eaten[kept] = levels.eaten[at]
-            kept += 1
-    extra = kept - len(levels.key) // 2
-    if extra > 0:
-        kept -= extra
-        levels.key[0:kept] = levels.key[extra : extra + kept]
-        levels.size[0:kept] = levels.size[extra : extra + kept]
-        levels.eaten[0:kept] = levels.eaten[extra : extra + kept]
-    levels.held[0] = kept
+def rebuild(levels: Levels) -> None:
+    """Make room in the table by dropping what holds nothing, and of too many levels the farthest."""
+    keys, sizes, eaten = levels.slot_key, levels.size, levels.eaten
+    live = 0
+    for slot in range(len(keys)):
+        if keys[slot] != 0 and sizes[slot] > 0:
+            live += 1
+    floor = -NO_LIMIT
+    if live > len(levels.key):
+        deepen(levels, len(levels.key) // 2)
+        floor = levels.key[0]
+    live = 0
+    for slot in range(len(keys)):
+        if keys[slot] != 0 and sizes[slot] > 0 and keys[slot] >= floor:
+            levels.spare_key[live] = keys[slot]
+            levels.spare_size[live] = sizes[slot]
+            levels.spare_eaten[live] = eaten[slot]
+            live += 1
+        keys[slot] = 0
+    # Two loops over the table: an entry must not move in front of one that was not looked at yet.
+    for row in range(live):
+        slot = slot_of(levels, levels.spare_key[row])
+        keys[slot] = levels.spare_key[row]
+        sizes[slot] = levels.spare_size[row]
+        eaten[slot] = levels.spare_eaten[row]
+    levels.held[1] = live
+    deepen(levels, min(NEAR, len(levels.key)) // 2)
+
+
+def deepen(levels: Levels, rows: int) -> None:
+    """Put the best prices that hold something in order anew, so many of them at most."""
+    keys, sizes, near, held = levels.slot_key, levels.size, levels.key, levels.held
+    count = 0
+    left_out = 0
+    for slot in range(len(keys)):
+        key = keys[slot]
+        if key == 0 or sizes[slot] == 0:
+            continue
+        if count == rows:
+            left_out = 1
+            if key < near[0]:
+                continue
+            at = find(near, count, key)
+            close_gap(near, 0, count)
+            count -= 1
+            at -= 1
+        else:
+            at = find(near, count, key)
+        open_gap(near, at, count)
+        near[at] = key
+        count += 1
+    held[0] = count
+    held[2] = left_out
+
+
+def settle_best(levels: Levels) -> None:
+    """The best price is one that holds something, and is known as long as there is one."""
+    near, held = levels.key, levels.held
+    count = held[0]
+    while count > 0 and levels.size[slot_of(levels, near[count - 1])] == 0:
+        count -= 1
+    held[0] = count
+    if held[2] == 1 and count < FEW:
+        deepen(levels, min(NEAR, len(near)) // 2)
+
+
+def go_deeper(levels: Levels) -> int:
+    """Whoever has walked over all prices in order asks for the others; returns how many came below."""
+    if levels.held[2] == 0:
+        return 0
+    before = levels.held[0]
+    near = levels.key
+    top = near[0]
+    deepen(levels, len(near))
+    # Empty rows are left out, so that rows are counted from the walker's end.
+    return find(near, levels.held[0], top) if before > 0 else levels.held[0]
+
+
+def rank(levels: Levels, key: int) -> None:
+    """Note in the order of prices one that holds something again."""
+    near, held = levels.key, levels.held
+    count = held[0]
+    at = find(near, count, key)
+    if at < count and near[at] == key:
+        return
+    if held[2] == 1 and at == 0:
+        return
+    if count >= min(NEAR, len(near)):
+        keep = max(1, min(NEAR, len(near)) // 2)
+        drop_first(near, count - keep, count)
+        count = keep
+        held[0] = count
+        held[2] = 1
+        at = find(near, count, key)
+        if at == 0:
+            return
+    open_gap(near, at, count)
+    near[at] = key
+    held[0] = count + 1
 
 
 def put_level(levels: Levels, key: int, lots: int) -> int:
-    """Write a level, 0 removes it; return what history held there before.
+    """Write a level, 0 removes it; return what history held there before."""
+    slot = slot_of(levels, key)
+    if levels.slot_key[slot] == 0:
+        if lots == 0:
+            return 0
+        if 4 * (levels.held[1] + 1) > 3 * len(levels.slot_key):
+            rebuild(levels)
+            slot = slot_of(levels, key)
+        levels.slot_key[slot] = key
+        levels.size[slot] = 0
+        levels.held[1] += 1
+    before = levels.size[slot]
+    levels.size[slot] = lots
+    levels.eaten[slot] = 0
+    if before == 0 and lots > 0:
+        rank(levels, key)
+    elif lots == 0 and levels.held[0] > 0 and levels.key[levels.held[0] - 1] == key:
+        settle_best(levels)
+    return before
 
-    A removed level stays as a size of 0 unless it was the best: most come back within milliseconds,
-    and moving the columns is what costs. The last level is never one of those.
-    """
-    count = levels.held[0]
-    keys = levels.key
-    at = find(keys, count, key)
-    if at < count and keys[at] == key:
-        before = levels.size[at]
-        levels.size[at] = lots
-        levels.eaten[at] = 0
-        if at == count - 1:
-            while count > 0 and levels.size[count - 1] == 0:
-                count -= 1
-            levels.held[0] = count
-        return before
-    if lots == 0:
-        return 0
-    if count == len(keys):
-        bury(levels)
-        count = levels.held[0]
-        at = find(keys, count, key)
-    open_gap(keys, at, count)
-    open_gap(levels.size, at, count)
-    open_gap(levels.eaten, at, count)
-    levels.held[0] = count + 1
-    keys[at] = key
-    levels.size[at] = lots
-    levels.eaten[at] = 0
-    return 0
+
+def forget(levels: Levels) -> None:
+    """Hold nothing."""
+    levels.held[0] = 0
+    levels.held[2] = 0
+    if levels.held[1] > 0:
+        levels.held[1] = 0
+        keys = levels.slot_key
+        for slot in range(len(keys)):
+            keys[slot] = 0
 
 
 def set_level(side: BookSide, key: int, lots: int, settings: Ints) -> None:
@@ -205,19 +303,19 @@ def set_top(levels: Levels, key: int, lots: int) -> None:
     It moves levels, not queues: the print that explains it may come before or after, and counting
     both would move an order forward twice. The next update of the level puts its queue right.
     """
-    last = levels.held[0] - 1
-    if last >= 0 and levels.key[last] == key and levels.size[last] == lots:
+    near, held = levels.key, levels.held
+    while held[0] > 0 and near[held[0] - 1] > key:
+        levels.size[slot_of(levels, near[held[0] - 1])] = 0
+        settle_best(levels)
+    if held[0] > 0 and near[held[0] - 1] == key and levels.size[slot_of(levels, key)] == lots:
         return
-    while last >= 0 and levels.key[last] > key:
-        last -= 1
-    levels.held[0] = last + 1
     put_level(levels, key, lots)
 
 
 def clear_levels(market: Market) -> None:
     """Forget history; a snapshot's levels follow through `set_level`, then `end_snapshot`."""
-    market.bids.levels.held[0] = 0
-    market.asks.levels.held[0] = 0
+    forget(market.bids.levels)
+    forget(market.asks.levels)
 
 
 def end_snapshot(market: Market) -> None:
@@ -236,12 +334,15 @@ def meet(queue: Queue, levels: Levels, fills: Fills, own_buys: bool) -> None:
         order = queue.held[0] - 1
         if queue.key[order] + levels.key[at] < 0:
             return
-        lots = min(queue.open[order], levels.size[at] - levels.eaten[at])
+        slot = slot_of(levels, levels.key[at])
+        lots = min(queue.open[order], levels.size[slot] - levels.eaten[slot])
         if lots <= 0:
             at -= 1
+            if at < 0:
+                at = go_deeper(levels) - 1
             continue
         note(fills, FILL, queue.id[order], HISTORY, queue.key[order], lots, not own_buys)
-        levels.eaten[at] += lots
+        levels.eaten[slot] += lots
         queue.open[order] -= lots
         queue.ahead[order] = 0
         if queue.open[order] == 0:
@@ -292,10 +393,25 @@ def would_take(market: Market, buys: bool, limit_key: int) -> bool:
         return True
     at = levels.held[0] - 1
     while at >= 0 and levels.key[at] + limit_key >= 0:
-        if levels.size[at] > levels.eaten[at]:
+        if level_left(levels, levels.key[at]) > 0:
             return True
         at -= 1
+        if at < 0:
+            at = go_deeper(levels) - 1
     return False
+
+
+def next_left(levels: Levels, at: int, taken: int) -> tuple[int, int]:
+    """From a row of the order of prices downwards: the next with more left than is spoken for of the first.
+
+    Returns the row, -1 where there is none, and the lots spoken for there.
+    """
+    while at >= 0 and level_left(levels, levels.key[at]) <= taken:
+        at -= 1
+        taken = 0
+        if at < 0:
+            at = go_deeper(levels) - 1
+    return at, taken
 
 
 def front(levels: Levels, queue: Queue, at: int, order: int, taken: int) -> tuple[int, int]:
@@ -304,7 +420,7 @@ def front(levels: Levels, queue: Queue, at: int, order: int, taken: int) -> tupl
     `at` is the best level with something left (or -1) of which `taken` lots are spoken for,
     `order` the best client order (or -1); one of them is there.
     """
-    left = levels.size[at] - levels.eaten[at] - taken if at >= 0 else 0
+    left = level_left(levels, levels.key[at]) - taken if at >= 0 else 0
     if order < 0 or (at >= 0 and levels.key[at] > queue.key[order]):
         return levels.key[at], left
     key = queue.key[order]
@@ -325,9 +441,7 @@ def fillable(
     wanted = lots
     grains = 0
     while wanted > 0:
-        while at >= 0 and levels.size[at] - levels.eaten[at] <= taken:
-            at -= 1
-            taken = 0
+        at, taken = next_left(levels, at, taken)
         if at < 0 and order < 0:
             break
         key, left = front(levels, queue, at, order, taken)
@@ -369,8 +483,7 @@ def take(
     fills = market.fills
     at = levels.held[0] - 1
     while lots > 0:
-        while at >= 0 and levels.size[at] <= levels.eaten[at]:
-            at -= 1
+        at, _ = next_left(levels, at, 0)
         order = queue.held[0] - 1
         if at < 0 and order < 0:
             break
@@ -379,7 +492,7 @@ def take(
             break
         if left > 0:
             got = min(lots, left)
-            levels.eaten[at] += got
+            levels.eaten[slot_of(levels, key)] += got
             note(fills, FILL, HISTORY, taker, key, got, buys)
             advance(queue, key, got)
             lots -= got

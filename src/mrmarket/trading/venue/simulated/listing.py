@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -11,7 +11,7 @@ from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 from mrmarket.trading.market.event import EventKind, Level, MarketEvent
-from mrmarket.trading.venue.simulated.book_arrays import BookSide, QueueModel, new_market
+from mrmarket.trading.venue.simulated.book_arrays import BookSide, Levels, QueueModel, new_market
 from mrmarket.trading.venue.simulated.compiled import Kernel
 from mrmarket.trading.venue.simulated.filters import Filters
 from mrmarket.trading.venue.simulated.records import (
@@ -109,16 +109,17 @@ class Listing:
         """Visible levels of a side, best first."""
         side = self.side(buys=buys)
         sign = 1 if buys else -1
-        level, order = int(side.levels.held[0]) - 1, int(side.queue.held[0]) - 1
-        while level >= 0 or order >= 0:
-            keys = [side.levels.key[level]] if level >= 0 else []
+        history, order = _best_first(side.levels), int(side.queue.held[0]) - 1
+        level = next(history, None)
+        while level is not None or order >= 0:
+            keys = [] if level is None else [level[0]]
             if order >= 0:
                 keys.append(side.queue.key[order])
             key = max(keys)
             lots = 0
-            if level >= 0 and side.levels.key[level] == key:
-                lots = side.levels.size[level] - side.levels.eaten[level]
-                level -= 1
+            if level is not None and level[0] == key:
+                lots = level[1]
+                level = next(history, None)
             while order >= 0 and side.queue.key[order] == key:
                 lots += side.queue.open[order]
                 order -= 1
@@ -192,13 +193,13 @@ class Listing:
             return set()
         price, lots = levels[0]
         key = sign * price
-        at = int(side.levels.held[0]) - 1
-        if at >= 0 and side.levels.key[at] == key and side.levels.size[at] == lots:
-            return set()
         changed = {price}
-        while at >= 0 and side.levels.key[at] > key:
-            changed.add(int(side.levels.key[at]) * sign)
-            at -= 1
+        for better, size in _best_first(side.levels, eaten=False):
+            if better <= key:
+                if (better, size) == (key, lots) and len(changed) == 1:
+                    return set()
+                break
+            changed.add(int(better) * sign)
         self.kernel.set_top(side.levels, key, lots)
         return changed
 
@@ -246,6 +247,24 @@ class Listing:
                 TopPublished(symbol=symbol, last_id=self.last_id, bid=top[0], ask=top[1], at_ns=now_ns)
             )
         return published
+
+
+def _best_first(levels: Levels, *, eaten: bool = True) -> Iterator[tuple[int, int]]:
+    """(key, lots) of history's levels, best first; what clients took is left out unless told otherwise."""
+    near, keys, sizes = levels.key, levels.slot_key, levels.size
+    mask = len(keys) - 1
+    for row in range(int(levels.held[0]) - 1, -1, -1):
+        key = near[row]
+        slot = key & mask
+        while keys[slot] != key:
+            slot = (slot + 1) & mask
+        if sizes[slot] > 0:
+            yield key, sizes[slot] - (levels.eaten[slot] if eaten else 0)
+    if levels.held[2]:
+        low = near[0]
+        far = [slot for slot, key in enumerate(keys) if key and key < low and sizes[slot] > 0]
+        for slot in sorted(far, key=keys.__getitem__, reverse=True):
+            yield keys[slot], sizes[slot] - (levels.eaten[slot] if eaten else 0)
 
 
 def _changes(before: dict[int, int], after: dict[int, int]) -> set[int]:

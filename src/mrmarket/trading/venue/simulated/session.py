@@ -27,8 +27,10 @@ from mrmarket.trading.venue.simulated.kernel import (
     STP_MAKER,
     WOULD_TAKE,
     cross,
+    drop_first,
     end_snapshot,
     find,
+    forget,
     open_gap,
     print_trade,
     put_level,
@@ -198,7 +200,7 @@ def schedule(
         if first == 0:
             return False
         for column in columns:
-            column[0 : end - first] = column[first:end]
+            drop_first(column, first, end)
         first, end = 0, end - first
     at = end
     while at > first and requests.due_ns[at - 1] > due_ns:
@@ -291,7 +293,7 @@ def put_row(levels: Levels, kind: int, key: int, lots: int) -> None:
     if kind == TOP_ROW:
         set_top(levels, key, lots)
     elif kind == CLEAR_ROW:
-        levels.held[0] = 0
+        forget(levels)
 
 
 def somebody_at(keys: Ints, held: Ints, key: int) -> bool:
@@ -312,7 +314,7 @@ def end_event(market: Market, code: int, price_ticks: int, lots: int) -> None:
     cross(market)
 
 
-def play(
+def play(  # noqa: C901, PLR0912 - the common row is worked off in line, see below
     market: Market,
     rows: Rows,
     start: int,
@@ -329,8 +331,21 @@ def play(
     # worked off in line for each side: compiled, every access to a tuple counts references, and a call
     # costs by the number of columns it is given. That is a factor of four here.
     bids, asks = market.bids.levels, market.asks.levels
-    bid_level_keys, bid_sizes, bid_eaten, bid_levels = bids.key, bids.size, bids.eaten, bids.held
-    ask_level_keys, ask_sizes, ask_eaten, ask_levels = asks.key, asks.size, asks.eaten, asks.held
+    bid_slots, bid_sizes, bid_eaten, bid_best, bid_levels = (
+        bids.slot_key,
+        bids.size,
+        bids.eaten,
+        bids.key,
+        bids.held,
+    )
+    ask_slots, ask_sizes, ask_eaten, ask_best, ask_levels = (
+        asks.slot_key,
+        asks.size,
+        asks.eaten,
+        asks.key,
+        asks.held,
+    )
+    mask = len(bid_slots) - 1
     bid_queue, ask_queue = market.bids.queue, market.asks.queue
     bid_keys, ask_keys = bid_queue.key, ask_queue.key
     bid_held, ask_held = bid_queue.held, ask_queue.held
@@ -345,37 +360,33 @@ def play(
         code, price, lots = codes[at], prices[at], sizes[at]
         if code & ASK_BIT:
             if code & 3 == LEVEL_ROW:
-                low, high = 0, ask_levels[0]
-                while low < high:
-                    middle = (low + high) >> 1
-                    if ask_level_keys[middle] < -price:
-                        low = middle + 1
-                    else:
-                        high = middle
-                if low < ask_levels[0] - 1 and ask_level_keys[low] == -price:
-                    before = ask_sizes[low]
-                    ask_sizes[low] = lots
-                    ask_eaten[low] = 0
+                key = -price
+                slot = key & mask
+                while ask_slots[slot] != key and ask_slots[slot] != 0:
+                    slot = (slot + 1) & mask
+                before = ask_sizes[slot]
+                if ask_slots[slot] == key and (
+                    before > 0 and (lots > 0 or ask_best[ask_levels[0] - 1] != key)
+                ):
+                    ask_sizes[slot] = lots
+                    ask_eaten[slot] = 0
                 else:
-                    before = put_level(asks, -price, lots)
+                    before = put_level(asks, key, lots)
                 if ask_held[0] > 0 and somebody_at(ask_keys, ask_held, -price):
                     requeue(ask_queue, -price, before, lots, settings)
             else:
                 put_row(asks, code & 3, -price, lots)
         elif code & 3 == LEVEL_ROW:
-            low, high = 0, bid_levels[0]
-            while low < high:
-                middle = (low + high) >> 1
-                if bid_level_keys[middle] < price:
-                    low = middle + 1
-                else:
-                    high = middle
-            if low < bid_levels[0] - 1 and bid_level_keys[low] == price:
-                before = bid_sizes[low]
-                bid_sizes[low] = lots
-                bid_eaten[low] = 0
+            key = price
+            slot = key & mask
+            while bid_slots[slot] != key and bid_slots[slot] != 0:
+                slot = (slot + 1) & mask
+            before = bid_sizes[slot]
+            if bid_slots[slot] == key and (before > 0 and (lots > 0 or bid_best[bid_levels[0] - 1] != key)):
+                bid_sizes[slot] = lots
+                bid_eaten[slot] = 0
             else:
-                before = put_level(bids, price, lots)
+                before = put_level(bids, key, lots)
             if bid_held[0] > 0 and somebody_at(bid_keys, bid_held, price):
                 requeue(bid_queue, price, before, lots, settings)
         else:
