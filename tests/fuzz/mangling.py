@@ -89,7 +89,7 @@ TEXTS: Final = (
 """What may stand where a text is expected."""
 _NESTED: Final = tuple(
     pair
-    for depth in (50, 2_000, 100_000)
+    for depth in (50, 1_500, 15_000)
     for pair in ("[" * depth, '{"a":' * depth, "[" * depth + "]" * depth)
 )
 _LEAVES: Final = st.one_of(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from mrmarket.money.ledger.proof import ProofError, read_proof
 from mrmarket.money.ledger.seal import SealError, Signed, opened
 from mrmarket.money.loyalty.errors import CorruptPriceError, FileRefusedError
 from mrmarket.money.loyalty.prices import PriceBook
+from mrmarket.services.access.settings import AccessSettings
 from mrmarket.services.config import ConfigError, load_config
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.rail.errors import UnauthorizedError
@@ -23,9 +26,11 @@ from mrmarket.trading.market.errors import NotATapeError
 from mrmarket.trading.market.tape import open_tape
 from mrmarket.trading.venue.front.errors import DialectError
 from mrmarket.trading.venue.front.signature import KeyRing
+from services.doors import Door, sign_in
+from services.money_fake import FakeMoney
 from services.rail.rail_bench import SmallWorld
 
-NESTED = b'{"x":' * 100_000
+NESTED = b'{"x":' * 15_000
 
 
 @pytest.mark.parametrize("text", ["pools = [1]\n", "pools = ['x', {}]\n", "a = " + "[" * 20_000])
@@ -103,9 +108,41 @@ def test_a_recording_that_is_nested_without_end_is_none(tmp_path: Path) -> None:
         open_tape(path)
 
 
+_PROBE = """
+import sys
+from mrmarket.services.access.demo import demo_signature
+from mrmarket.services.access.wallet import _recovered, checksum_address
+import mrmarket.services.supervisor, mrmarket.angel.watch, mrmarket.trading.venue.ccxt_adapter.venue, ccxt.pro
+signature = demo_signature("alice", "text")
+assert _recovered("text", bytes.fromhex(signature[2:])) == "0x1B15d6fC92708c50E6f828EEA0f3781948D61272"
+print(sys.getrecursionlimit())
+"""
+
+
+def test_nothing_that_we_import_lets_the_decoder_overflow_the_stack() -> None:
+    """A library once raised the recursion limit to 100,000: then a body of brackets ended the process."""
+    ran = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, check=True)
+    assert int(ran.stdout) <= 1000
+
+
+@pytest.mark.parametrize("body", [b"[" * 65_000, b'{"pool":' * 8_000, b'{"amount":' + b"[" * 60_000])
+def test_a_body_of_brackets_is_refused_before_it_is_decoded(body: bytes) -> None:
+    """However deep the decoder would go."""
+    door = Door(AccessSettings(demo=True), FakeMoney())
+    with door.client() as browser:
+        headers = sign_in(browser, "alice") | {"Content-Type": "application/json"}
+        answer = browser.post("/api/v1/me/deposits", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
 def test_the_decoder_still_tells_depth_and_bytes_by_other_errors() -> None:
     """Why the readers name them: neither is one of the decoder's own errors."""
-    with pytest.raises(RecursionError):
-        msgspec.json.decode(NESTED)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)  # what other tests import may have raised it
+    try:
+        with pytest.raises(RecursionError):
+            msgspec.json.decode(NESTED)
+    finally:
+        sys.setrecursionlimit(limit)
     with pytest.raises(UnicodeDecodeError):
         msgspec.json.decode(b'"\x80"')

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from mrmarket.services.access.wallet import signed_digest
+
 DEMO_WALLETS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "alice": "0x1B15d6fC92708c50E6f828EEA0f3781948D61272",
@@ -30,8 +32,7 @@ def demo_name(address: str) -> str | None:
 
 def demo_signature(name: str, text: str) -> str:
     """Sign a text as a demo person's wallet would (EIP-191)."""
-    from eth_account import Account  # noqa: PLC0415 - half a second that only the demo needs
-    from eth_account.messages import encode_defunct  # noqa: PLC0415 - the same
+    from eth_keys.datatypes import PrivateKey  # noqa: PLC0415 - loads a crypto library that only the demo needs
 
-    signed = Account.sign_message(encode_defunct(text=text), private_key=play_key(name))
-    return f"0x{bytes(signed.signature).hex()}"
+    made = PrivateKey(play_key(name)).sign_msg_hash(signed_digest(text)).to_bytes()
+    return f"0x{made[:64].hex()}{made[64] + 27:02x}"

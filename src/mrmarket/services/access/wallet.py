@@ -126,14 +126,27 @@ def checksum_address(address: str) -> str:
     return f"0x{''.join(capitals)}"
 
 
+def signed_digest(text: str) -> bytes:
+    """What a wallet signs for a text (EIP-191, version 0x45).
+
+    `eth_account` would do this and the recovery as well, but importing it raises the interpreter's recursion
+    limit to 100,000 for everybody (its `py_ecc` does); then a body of brackets overflows the stack of the
+    JSON decoder, which ends the process.
+    """
+    from eth_utils.crypto import keccak  # noqa: PLC0415 - loads a crypto library that few requests need
+
+    content = text.encode()
+    return keccak(b"\x19Ethereum Signed Message:\n%d" % len(content) + content)
+
+
 def _recovered(text: str, signature: bytes) -> str | None:
     """Whose signature it is (EIP-191); None if it is nobody's."""
-    from eth_account import Account  # noqa: PLC0415 - half a second that only wallets need
-    from eth_account.messages import encode_defunct  # noqa: PLC0415 - the same
+    from eth_keys.datatypes import Signature  # noqa: PLC0415 - only wallets need it
     from eth_keys.exceptions import BadSignature  # noqa: PLC0415 - the same
     from eth_utils.exceptions import ValidationError  # noqa: PLC0415 - the same
 
     try:
-        return str(Account.recover_message(encode_defunct(text=text), signature=signature))
+        made = Signature(signature[:64] + bytes([signature[64] % 27]))
+        return made.recover_public_key_from_msg_hash(signed_digest(text)).to_checksum_address()
     except (BadSignature, ValidationError, ValueError):
         return None

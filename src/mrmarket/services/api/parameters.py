@@ -19,6 +19,7 @@ from mrmarket.services.api.money_face import MoneyFace
 from mrmarket.services.api.money_schema import Period
 
 _LATEST: Final = 2**53
+_MOST_BRACKETS: Final = 200
 _LINE: Final = r"^[^\x00-\x1f\x7f]*$(?!\n)"
 
 END_OF_TIME_MS: Final = 253_402_300_800_000
@@ -69,6 +70,9 @@ class StrictRequest(Request[Identity, str | None, Any]):
             return await super().json()
         if not (body := await self.body()):
             raise SerializationException("the body is missing; send a JSON object")
+        # Deeper than any body of ours; how deep the decoder may go depends on what was imported meanwhile.
+        if body.count(b"[") + body.count(b"{") > _MOST_BRACKETS:
+            raise SerializationException("the body is nested too deeply; send a plain JSON object")
         return decode_json(body, target_type=wanted.annotation, strict=True)
 
 
