@@ -63,9 +63,10 @@ def drop_first(column: Ints, by: int, count: int) -> None:
         column[row] = column[row + by]
 
 
-_LOOPS: Final[Mapping[str, FunctionType]] = MappingProxyType(
-    {"open_gap": open_gap, "close_gap": close_gap, "drop_first": drop_first}
+_LOOPS: Final[Mapping[str, CodeType]] = MappingProxyType(
+    {"open_gap": open_gap.__code__, "close_gap": close_gap.__code__, "drop_first": drop_first.__code__}
 )
+"""What stands for the kernel's functions of the same names in the compiled form."""
 
 
 def load_kernel(*, compiled: bool = False) -> Kernel:
