@@ -17,7 +17,10 @@ order_refresh_tolerance = 0
 number_of_layers = 5
 bid_spread = 0.00004
 ask_spread = 0.00004
+[angel]
+enabled = false
 """
+"""Without an Angel: what happens to the orders is to be the instance's own doing."""
 
 
 class Arena:

@@ -19,6 +19,10 @@ class FakeFace:
         self.pending: asyncio.Queue[Update | None] = asyncio.Queue()
         self.depositors: list[str] = []
 
+    def heartbeat(self) -> schema.Heartbeat:
+        """Alive."""
+        return schema.Heartbeat(node="n", role="all", seq=7, started_ms=1, at_ms=2)
+
     def status(self) -> schema.InstanceStatus:
         """The status, by the switch."""
         return schema.InstanceStatus(

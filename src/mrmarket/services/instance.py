@@ -189,6 +189,17 @@ class Instance:
 
     # What the API shows.
 
+    def heartbeat(self) -> schema.Heartbeat:
+        """A sign of life, for whoever watches from elsewhere."""
+        host = self.engine.host
+        return schema.Heartbeat(
+            node=host.node,
+            role="all",
+            seq=host.seq,
+            started_ms=host.started_ms,
+            at_ms=SystemClock().now_ns() // NS_PER_MS,
+        )
+
     def status(self) -> schema.InstanceStatus:
         """How the instance is doing."""
         look, place, check = self.desk.look(), self.place, self.books.check

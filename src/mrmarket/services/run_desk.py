@@ -154,4 +154,5 @@ def report_view(run: StrategyRun, wall: Clock) -> dict[str, Any]:
         orders=desk.orders()[:_REPORTED_ORDERS],
         performance=desk.performance(),
     )
-    return msgspec.to_builtins(card)  # type: ignore[no-any-return] - a struct becomes a dict
+    view: dict[str, Any] = msgspec.to_builtins(card)
+    return view

@@ -51,14 +51,20 @@ async def contract() -> bytes:
     return openapi_text().encode()
 
 
-def _health_router(telemetry: Telemetry | None) -> Router:
+def _health_router(telemetry: Telemetry | None, face: InstanceFace | None) -> Router:
+    def provide_face() -> InstanceFace | None:
+        return face
+
     def provide_telemetry() -> Telemetry | None:
         return telemetry
 
     return Router(
         path="/",
-        route_handlers=[health_routes.HealthRoutes],
-        dependencies={"telemetry": Provide(provide_telemetry, sync_to_thread=False)},
+        route_handlers=[health_routes.HealthRoutes, health_routes.HeartbeatRoutes],
+        dependencies={
+            "face": Provide(provide_face, sync_to_thread=False),
+            "telemetry": Provide(provide_telemetry, sync_to_thread=False),
+        },
     )
 
 
@@ -127,7 +133,7 @@ def create_app(
     return Litestar(
         route_handlers=[
             _api_router(face, money, access, telemetry),
-            _health_router(telemetry),
+            _health_router(telemetry, face),
             contract,
             *page_handlers(),
         ],
@@ -153,4 +159,4 @@ def create_app(
 @cache
 def openapi_text() -> str:
     """The API's contract as JSON text, from the types alone; `web/openapi.json` is a copy of it."""
-    return document(_api_router(None, None, None, None), _health_router(None))
+    return document(_api_router(None, None, None, None), _health_router(None, None))

@@ -21,6 +21,10 @@ class Update(msgspec.Struct, frozen=True):
 class InstanceFace(Protocol):
     """Read-only views of a running instance, and its two switches. Views never block on trading."""
 
+    def heartbeat(self) -> schema.Heartbeat:
+        """A sign of life, for whoever watches from elsewhere."""
+        ...
+
     def status(self) -> schema.InstanceStatus:
         """How the instance is doing."""
         ...

@@ -11,6 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
 
 from mrmarket.services.api import schema
+from mrmarket.services.api.face import InstanceFace
 from mrmarket.services.api.guards import ADMIN, ANYBODY
 from mrmarket.services.telemetry.health import Readiness
 from mrmarket.services.telemetry.telemetry import CONTENT_TYPE, PublicStatus, Telemetry
@@ -18,6 +19,7 @@ from mrmarket.services.telemetry.telemetry import CONTENT_TYPE, PublicStatus, Te
 _UNAVAILABLE: Final = 503
 _NO_STORE: Final = {"cache-control": "no-store"}
 
+Beating = NamedDependency[SkipValidation[InstanceFace]]
 Watched = NamedDependency[SkipValidation[Telemetry]]
 
 
@@ -47,6 +49,18 @@ class HealthRoutes(Controller):
     async def status(self, telemetry: Watched) -> PublicStatus:
         """What anybody may know: name, version, state, uptime, number of pools."""
         return await telemetry.status()
+
+
+class HeartbeatRoutes(Controller):
+    """A sign of life for an Angel that cannot read the database."""
+
+    tags: Sequence[str] | None = ("health",)
+    opt = ANYBODY
+
+    @get("/heartbeat", operation_id="heartbeat", sync_to_thread=False)
+    def heartbeat(self, face: Beating) -> Response[schema.Heartbeat]:
+        """Which process this is and how often its engine has beaten; `seq` rises while it lives."""
+        return Response(face.heartbeat(), headers=_NO_STORE)
 
 
 class MetricsRoutes(Controller):

@@ -21,6 +21,16 @@ class Alive(msgspec.Struct, kw_only=True):
     alive: bool
 
 
+class Heartbeat(msgspec.Struct, kw_only=True):
+    """A sign of life. A watcher trusts only that `seq` rises, by its own clock."""
+
+    node: str
+    role: Literal["all", "api", "engine"]
+    seq: int
+    started_ms: int
+    at_ms: int
+
+
 class InstanceStatus(msgspec.Struct, kw_only=True):
     """How the instance is doing right now."""
 
