@@ -33,7 +33,16 @@ from services.rail.rail_bench import SmallWorld
 NESTED = b'{"x":' * 15_000
 
 
-@pytest.mark.parametrize("text", ["pools = [1]\n", "pools = ['x', {}]\n", "a = " + "[" * 20_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pools = [1]\n",
+        "pools = ['x', {}]\n",
+        "a = " + "[" * 20_000,
+        "x = " + "9" * 5_000,
+        "[pool.terms]\ntypo = 1\n",
+    ],
+)
 def test_a_configuration_of_the_wrong_shape_is_refused(tmp_path: Path, text: str) -> None:
     """Lists of numbers where tables belong, and lists without end."""
     path = tmp_path / "mrmarket.toml"

@@ -91,7 +91,7 @@ def test_an_answer_of_the_rail_is_read_or_refused(content: bytes, kind: type[Any
     def read(text: bytes) -> object:
         try:
             return msgspec.json.decode(text, type=kind)
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
 
     refuse_or_take(read, content)

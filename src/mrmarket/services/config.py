@@ -97,7 +97,7 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), f"it cannot be read: {error}") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits
         raise ConfigError(path.name, f"not valid TOML: {error}") from error
 
 
@@ -160,18 +160,26 @@ def _wanted(text: str) -> str:
 
 
 def _known_keys(at: str) -> list[str]:
-    struct: Any = Config
-    for part in filter(None, at.split(".")):
-        struct = {field.name: field.type for field in msgspec.structs.fields(struct)}.get(part, struct)
-    return [field.encode_name for field in msgspec.structs.fields(struct)]
+    kind = _kind_of(at)
+    return (
+        [field.encode_name for field in kind.fields] if isinstance(kind, msgspec.inspect.StructType) else []
+    )
 
 
 def _choices(dotted: str) -> tuple[str, ...]:
     """What a key that takes a word accepts; empty if it takes something else."""
+    kind = _kind_of(dotted)
+    if isinstance(kind, msgspec.inspect.EnumType):
+        return tuple(str(member.value) for member in kind.cls)
+    return tuple(map(str, kind.values)) if isinstance(kind, msgspec.inspect.LiteralType) else ()
+
+
+def _kind_of(dotted: str) -> Any:
+    """What stands at a place of the configuration, `pools[0].terms`; None if nothing does."""
     kind: Any = msgspec.inspect.type_info(Config)
-    for part in dotted.split("."):
+    for part in filter(None, dotted.split(".")):
         if not isinstance(kind, msgspec.inspect.StructType):
-            return ()
+            return None
         name, _, at = part.partition("[")
         kind = next((field.type for field in kind.fields if field.encode_name == name), None)
         if isinstance(kind, msgspec.inspect.UnionType):
@@ -180,9 +188,7 @@ def _choices(dotted: str) -> tuple[str, ...]:
             )
         if at and isinstance(kind, msgspec.inspect.ListType | msgspec.inspect.VarTupleType):
             kind = kind.item_type
-    if isinstance(kind, msgspec.inspect.EnumType):
-        return tuple(str(member.value) for member in kind.cls)
-    return tuple(map(str, kind.values)) if isinstance(kind, msgspec.inspect.LiteralType) else ()
+    return kind
 
 
 def _lookup(table: Mapping[str, Any], dotted: str) -> object:

@@ -93,7 +93,7 @@ class Requests:
         if route is None:
             raise NoSuchEndpointError(f"there is no {method} {path[:100]}")
         side, handler = route
-        given = authorization.removeprefix("Bearer ").encode("utf-8", "surrogateescape")
+        given = authorization.removeprefix("Bearer ").encode("utf-8", "replace")
         if not hmac.compare_digest(self._tokens[side].encode(), given):
             raise UnauthorizedError
         return handler(subject, query, body)

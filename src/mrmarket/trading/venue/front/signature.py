@@ -75,7 +75,7 @@ class KeyRing:
     def check_funding(self, text: str | None) -> None:
         """Raise -2015 unless this is the funding token."""
         expected = self._funding_token.encode()
-        given = (text or "").encode("utf-8", "surrogateescape")  # as the HTTP server read its bytes
+        given = (text or "").encode("utf-8", "replace")  # an HTTP server may hand on what is no text
         if not expected or not hmac.compare_digest(expected, given):
             raise errors.key_refused()
 
