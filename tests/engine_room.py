@@ -41,6 +41,7 @@ class EngineRoom:
         venue: FakeVenue | None = None,
         timing: Timing | None = None,
         known_until_ns: int | None = None,
+        limits: RiskLimits | None = None,
     ) -> None:
         self.clock = clock
         self.exchange = exchange
@@ -60,7 +61,7 @@ class EngineRoom:
             stream=STREAM,
             rules=RULES,
             kind=OrderKind.POST_ONLY,
-            limits=RiskLimits(),
+            limits=limits or RiskLimits(),
             timing=timing or Timing(),
             wall=clock,
             world=clock,
