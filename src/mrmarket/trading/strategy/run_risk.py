@@ -73,6 +73,9 @@ class RunRisk:
         """What the account was worth in quote at the first price of this start."""
         self._run = run
         self._venue = venue
+        # Asked once: a run-time check of a protocol takes longer than everything else in a tick.
+        self._trusts = venue if isinstance(venue, TrustsClock) else None
+        self._budgeted = venue if isinstance(venue, KeepsBudget) else None
         self._instrument = instrument
         self._wall = wall
         self._world = world
@@ -82,6 +85,7 @@ class RunRisk:
         self._watch: MarketWatch | None = None
         self._fair: float | None = None
         self._fair_ns = 0
+        self._banned_ns = 0
         self._forget: Callable[[], None] | None = None
 
     @property
@@ -208,16 +212,21 @@ class RunRisk:
                 fair=mid,
                 index=self._index() if self._index is not None else None,
                 budget_share=share,
-                clock_trusted=not isinstance(self._venue, TrustsClock) or self._venue.clock_trusted,
-                banned=self._wall.now_ns() < execution.executor.banned_until_ns,
+                clock_trusted=self._trusts is None or self._trusts.clock_trusted,
+                banned=self._is_banned(execution.executor.banned_until_ns),
             )
         )
         self.board.tick()
 
+    def _is_banned(self, until_ns: int) -> bool:
+        """Also a ban that came and went between two ticks."""
+        new, self._banned_ns = until_ns > self._banned_ns, until_ns
+        return new or self._wall.now_ns() < until_ns
+
     def _budget_share(self) -> float:
-        if not isinstance(self._venue, KeepsBudget):
+        if self._budgeted is None:
             return 1.0
-        levels = self._venue.budget.levels()
+        levels = self._budgeted.budget.levels()
         return min((level for name, level in levels.items() if name.startswith("weight")), default=1.0)
 
     def _follow(self, double_mid: int, wall_ns: int) -> int:
