@@ -55,7 +55,6 @@ def configure_logs(
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(**context)
     as_json = _formatter(shared, structlog.processors.JSONRenderer())
