@@ -43,6 +43,7 @@ def diagnose(loaded: LoadedConfig, data: Path) -> list[Finding]:
         lambda: check_clock(data, SystemClock()),
         lambda: _folder(data),
         lambda: check_permissions(data),
+        lambda: _privacy(data),
         lambda: _running_or_port(loaded, data),
         lambda: _books(StoreAddress(data, loaded.config.store.url)),
         _pages,
@@ -98,6 +99,20 @@ def _folder(data: Path) -> Iterator[Finding]:
         result="ok" if good else "warn",
         found=f"{data.resolve()}, {free // 1024**2} MB free",
         next_step="" if good else "free some disk: below 512 MB the databases may fill it",
+    )
+
+
+def _privacy(data: Path) -> Iterator[Finding]:
+    """Files of ours that others may read; new ones never are, but a copy of the folder may be."""
+    try:
+        open_to_others = [path.name for path in [data, *data.iterdir()] if path.stat().st_mode & 0o077]
+    except OSError:
+        return  # it is not there, or not ours to read, which the check before this one says
+    yield Finding(
+        check="privacy",
+        result="warn" if open_to_others else "ok",
+        found=f"others may read {', '.join(sorted(open_to_others)[:5])}" if open_to_others else "yours alone",
+        next_step=f"chmod -R go-rwx {data}" if open_to_others else "",
     )
 
 
