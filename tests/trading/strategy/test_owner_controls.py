@@ -107,7 +107,7 @@ async def test_a_halt_cancels_everything_and_waits_for_the_owner(stage: Stage) -
     told = [(fact.scope, fact.state, fact.cause, fact.detail) for fact in stage.facts(RiskChanged)]
     assert told == [
         ("run:run-1", "halt", "owner", "I do not like this"),
-        ("run:run-1", "active", "owner", "lifted"),
+        ("run:run-1", "active", "owner", "re-armed by the owner"),
     ]
 
 

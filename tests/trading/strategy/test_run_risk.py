@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fake_exchange import FakeExchange, FakeVenue, MemoryJournal, snapshot
+from fake_exchange import FakeExchange, FakeVenue, MemoryJournal, btc_usdt, snapshot
 from mrmarket.core.clock import NS_PER_MS, NS_PER_S, SystemClock
 from mrmarket.core.events import Fact, Filled, MarkObserved, RiskChanged
 from mrmarket.core.side import Side
@@ -20,8 +20,9 @@ from mrmarket.trading.execution.risk.board import Rearming, RiskBoard
 from mrmarket.trading.execution.risk.breakers import LossLimit
 from mrmarket.trading.execution.risk.limits import BreakerLimits
 from mrmarket.trading.execution.risk.pretrade import RiskLimits
-from mrmarket.trading.execution.risk.state import INSTANCE, RiskState, run_scope, venue_scope
+from mrmarket.trading.execution.risk.state import INSTANCE, REARMED, RiskState, run_scope, venue_scope
 from mrmarket.trading.strategy.observer import RunState
+from mrmarket.trading.strategy.past import History, PastFold
 from mrmarket.trading.strategy.port import MarketView
 from mrmarket.trading.venue.port import AuthenticationRefusedError, RateLimitedError
 from mrmarket.trading.venue.rate_budget import RateBudget, RateLimit, RequestKind
@@ -257,6 +258,49 @@ async def test_the_high_water_mark_survives_a_restart(stages: list[Stage]) -> No
     assert stage.run.risk.state is RiskState.HALT
     stage.run.rearm()
     await stage.until(lambda: stage.resting() == ["b1", "s1"])
+
+
+@pytest.mark.parametrize("folded", [False, True])
+async def test_what_was_re_armed_stays_so_after_a_restart(stages: list[Stage], folded: bool) -> None:
+    """The high-water mark of before the owner's word is not brought back, by the log or by its fold."""
+    now = SystemClock().now_ns()
+    bought = Filled(
+        venue="fake",
+        at_ns=now - 30 * NS_PER_S,
+        symbol="BTC/USDT",
+        base="BTC",
+        quote="USDT",
+        trade_id="1",
+        client_order_id="x",
+        venue_order_id="1",
+        side=Side.BUY,
+        price="60000",
+        size="1",
+        quote_size="60000",
+        fee="0",
+        fee_asset="USDT",
+        maker=True,
+    )
+    word = RiskChanged(
+        venue="fake",
+        at_ns=now - 10 * NS_PER_S,
+        symbol="BTC/USDT",
+        scope="run:run-1",
+        state="active",
+        cause="drawdown",
+        detail=REARMED,
+    )
+    history: list[Fact] = [
+        bought,
+        mark(now - 20 * NS_PER_S, "61000", "61000"),
+        word,
+        mark(now, "60000", "60000"),
+    ]
+    fold = PastFold("run-1", btc_usdt(), SystemClock(), None)
+    for fact in history:
+        fold.replay(fact)
+    stage = make(stages, history=History(past=fold.past()) if folded else history)
+    assert stage.run.risk.governor.drawdown.high == 0
 
 
 async def test_fees_in_base_are_valued_and_third_assets_left_out(stages: list[Stage]) -> None:

@@ -26,10 +26,12 @@ from mrmarket.core.events import (
     OrderCancelled,
     OrderCreated,
     OrderRejected,
+    RiskChanged,
 )
 from mrmarket.core.instrument import Instrument
 from mrmarket.store.event_log import LoggedFact
 from mrmarket.store.run_fold import RunFold
+from mrmarket.trading.execution.risk.state import REARMED, Cause
 from mrmarket.trading.strategy.state import PureMarketMakingState
 from mrmarket.trading.strategy.totals import RunTotals
 
@@ -184,6 +186,11 @@ class PastFold:
             self._less_open(fact)
         elif isinstance(fact, MarkObserved):
             self._value(fact)
+        elif isinstance(fact, RiskChanged):
+            if fact.detail == REARMED and fact.cause in (Cause.DRAWDOWN, Cause.LOSS_24H):
+                # What was lost until then has been dealt with.
+                self._equity.clear()
+                self._highest = None
         elif isinstance(fact, DifferenceFound):
             self._differences[fact.kind, fact.subject] = fact
         elif isinstance(fact, DifferenceClosed):

@@ -20,7 +20,7 @@ from mrmarket.trading.execution.risk.governor import Glance, RiskGovernor
 from mrmarket.trading.execution.risk.limits import BreakerLimits
 from mrmarket.trading.execution.risk.position import Position
 from mrmarket.trading.execution.risk.pretrade import MarketTop
-from mrmarket.trading.execution.risk.state import INSTANCE, RiskState, run_scope, venue_scope
+from mrmarket.trading.execution.risk.state import INSTANCE, REARMED, RiskState, run_scope, venue_scope
 from mrmarket.trading.strategy.market_watch import MarketWatch
 from mrmarket.trading.strategy.totals import RunTotals
 from mrmarket.trading.venue.port import Venue
@@ -108,11 +108,13 @@ class RunRisk:
         self._position = Position(self._instrument, execution.account, lambda: totals.base_lots, target_share)
 
     def recall(self, history: Iterable[Fact], totals: RunTotals) -> Iterable[Fact]:
-        """Pass facts of earlier lives on, and take from the marks among them what equity was."""
+        """Pass facts of earlier lives on; marks say what equity was, re-arms that it was dealt with."""
         world_ns, wall_ns = self._world.monotonic_ns(), self._wall.now_ns()
         for fact in history:
             yield fact
-            if isinstance(fact, MarkObserved) and totals.fills:
+            if isinstance(fact, RiskChanged) and fact.detail == REARMED:
+                self.governor.reset(fact.cause)
+            elif isinstance(fact, MarkObserved) and totals.fills:
                 mid = (Decimal(fact.bid) + Decimal(fact.ask)) / 2
                 self.governor.recall(world_ns - max(0, wall_ns - fact.at_ns), totals.pnl_quote(mid))
 
@@ -138,7 +140,7 @@ class RunRisk:
                     scope=change.scope,
                     state=self.state.word,
                     cause=change.cause,
-                    detail="lifted" if held is None else held.detail,
+                    detail=held.detail if held is not None else REARMED if change.by_owner else "lifted",
                 )
             )
             on_change(change)

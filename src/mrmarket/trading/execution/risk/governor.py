@@ -31,6 +31,7 @@ from mrmarket.trading.venue.port import AuthenticationRefusedError, FillReport, 
 _MINUTE_NS: Final = 60 * NS_PER_S
 _OURS: Final = frozenset({"rate_limited", "lease_lapsed", "absent"})
 """Codes of orders that ended without the venue having judged them."""
+_WORDS: Final = frozenset(cause.value for cause in Cause)
 _FAILURES_KEPT: Final = 10_000
 
 
@@ -151,6 +152,11 @@ class RiskGovernor:
             and change.by_owner
             and change.scope in (self._scope, self._venue_scope)
         ):
+            self.reset(change.cause)
+
+    def reset(self, cause: str) -> None:
+        """The owner has dealt with a cause: count anew."""
+        if cause in _WORDS:
             breakers: dict[Cause, Breaker] = {
                 Cause.DRAWDOWN: self.drawdown,
                 Cause.PNL_DEVIATION: self._deviation,
@@ -161,7 +167,7 @@ class RiskGovernor:
                 Cause.DIFFERENCE: self._differences,
                 **self._losses,
             }
-            breaker = breakers.get(Cause(change.cause)) if change.cause in set(Cause) else None
+            breaker = breakers.get(Cause(cause))
             if breaker is not None:
                 breaker.reset()
 

@@ -10,6 +10,8 @@ from typing import Final
 
 INSTANCE: Final = "instance"
 """The scope of everything in one instance."""
+REARMED: Final = "re-armed by the owner"
+"""What the fact says of a restriction that did not end by itself."""
 
 
 class RiskState(IntEnum):
