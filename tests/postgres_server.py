@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import psycopg
@@ -100,3 +101,12 @@ def postgres(postgres_server: PostgresServer) -> Iterator[str]:
     """The address of an empty database."""
     with postgres_server.database() as address:
         yield address
+
+
+def url_of(address: str) -> str:
+    """The same address as a URL."""
+    parts = conninfo.conninfo_to_dict(address)
+    user, password = str(parts.get("user", "")), parts.get("password")
+    who = f"{quote(user)}:{quote(str(password))}" if password else quote(user)
+    more = {key: value for key, value in parts.items() if key in {"host", "port"}}
+    return f"postgresql://{who}@/{parts['dbname']}?{urlencode(more)}"

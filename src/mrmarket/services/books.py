@@ -15,6 +15,7 @@ from mrmarket.services import views
 from mrmarket.services.audit import verify_store
 from mrmarket.services.data_directory import DataDirectory, LedgerBrokenError
 from mrmarket.services.hub import UpdateHub
+from mrmarket.services.outage import through_outages
 from mrmarket.store.errors import Place
 from mrmarket.store.trading_port import TradingLog
 
@@ -120,15 +121,15 @@ class Books:
         return self._note(await asyncio.to_thread(self.treasury.verify))
 
     async def keep(self) -> None:
-        """Settle and verify until cancelled; a failure stops it and is raised."""
+        """Settle and verify until cancelled; a failure stops it and is raised. A database may restart."""
         loop = asyncio.get_running_loop()
         if self._first_check is not None:
             require_sound(self._path, self._note(await self._first_check))
         due = loop.time()
         while True:
-            await self.settle()
+            await through_outages("settlement", self.settle)
             if (begun := loop.time()) >= due:
-                require_sound(self._path, await self.verify())
+                require_sound(self._path, await through_outages("verification", self.verify))
                 due = begun + verify_pause_s(loop.time() - begun)
             await asyncio.sleep(_SETTLE_EVERY_S)
 

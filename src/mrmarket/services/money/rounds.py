@@ -17,6 +17,7 @@ from mrmarket.money.rewards.jobs import Job, JobRunner, Window
 from mrmarket.money.rewards.repository import RewardRepository
 from mrmarket.services.money.offices import Offices
 from mrmarket.services.money.watch import SolvencyWatch
+from mrmarket.services.outage import through_outages
 
 _ROUND_S: Final = 0.5
 _ALLOCATE_EVERY: Final = 4
@@ -48,9 +49,12 @@ class Rounds:
         self._trouble = ""
 
     async def keep(self) -> None:
-        """One round after the other until cancelled; a failure of the books stops it and is raised."""
+        """One round after the other until cancelled; a failure of the books stops it and is raised.
+
+        A database may restart: then the round is done again.
+        """
         while True:
-            await self.step()
+            await through_outages("a round of money", self.step)
             await asyncio.sleep(_ROUND_S)
 
     async def step(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import structlog
@@ -17,6 +18,7 @@ from mrmarket.money.rewards.claims import reward_memo
 from mrmarket.money.rewards.receipts import register
 from mrmarket.money.rewards.repository import RewardRepository
 from mrmarket.services.money.offices import Offices
+from mrmarket.services.outage import through_outages
 
 SPONSOR: Final = "0x5b0a5b0a5b0a5b0a5b0a5b0a5b0a5b0a5b0a5b0a"
 """Wallet on the simulated rail that pays the demo's rewards."""
@@ -40,7 +42,7 @@ class Sponsor:
 
     async def keep(self) -> None:
         """Pay cycle after cycle until cancelled."""
-        campaign = await asyncio.to_thread(self._campaign)
+        campaign = await through_outages("the campaign", partial(asyncio.to_thread, self._campaign))
         while True:
             await self._pay(campaign)
             await asyncio.sleep(_EVERY_S)
