@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 from mrmarket.angel.charge import Charge
@@ -42,7 +42,7 @@ class AngelNode:
     process: Process | None = None
     angel: Angel | None = None
     lives: int = 0
-    lines: list[ExchangeLine] = field(default_factory=list)
+    past_interventions: int = 0
 
     name = "angel"
 
@@ -52,15 +52,22 @@ class AngelNode:
         process = self.process = Process(self.name, self.lives, self.machine)
         process.run(self._launch, process)
 
+    @property
+    def interventions(self) -> int:
+        """How often it stepped in, in all its lives."""
+        living = 0 if self.angel is None else self.angel.responder.interventions
+        return self.past_interventions + living
+
     def bury(self) -> None:
         """Its process is dead."""
+        self.past_interventions, self.angel = self.interventions, None
 
     def _launch(self, process: Process) -> None:
         clock = ProcessClock(self.network.loop, process)
         operations = self.new_operations(self.machine)
         settings = AngelSection(
-            threshold_s=self.lease_s * 0.75,
-            heir_patience_s=self.lease_s,
+            threshold_s=self.lease_s * 0.5,
+            heir_patience_s=self.lease_s * 0.8,
             poll_s=self.lease_s / 10,
             lease_ttl_s=self.lease_s,
         )

@@ -74,10 +74,7 @@ class BusinessNode:
             self.plans,
             ProcessClock(self.network.loop, process),
             {NAME: RailLine(self.rail, self.network, process)},
-            {
-                plan.venue: FundingLine(self.rail, self.network, process, plan.venue)
-                for plan in self.plans
-            },
+            {plan.venue: FundingLine(self.rail, self.network, process, plan.venue) for plan in self.plans},
             Random(self.rng.getrandbits(64)),  # noqa: S311 - repeatable on purpose, guards nothing
         )
 

@@ -133,7 +133,9 @@ class Checkers:
                 trade.client_order_id,
             )
             if says != truth:
-                self.report("fill_once", f"{run}: trade {trade.trade_id} is in the log as {says}, not {truth}")
+                self.report(
+                    "fill_once", f"{run}: trade {trade.trade_id} is in the log as {says}, not {truth}"
+                )
         for trade_id in logged:
             self.report("fill_once", f"{run}: trade {trade_id} is in the log and never happened")
 

@@ -266,13 +266,15 @@ class Exchange:
 
     def idle(self, now_ns: int) -> None:
         """Say that nothing has changed."""
-        self._send(MarketEvent(
-            kind=EventKind.DEPTH,
-            exchange_ns=now_ns,
-            local_ns=now_ns,
-            first_id=self._last_id + 1,
-            last_id=self._last_id + 1,
-        ))
+        self._send(
+            MarketEvent(
+                kind=EventKind.DEPTH,
+                exchange_ns=now_ns,
+                local_ns=now_ns,
+                first_id=self._last_id + 1,
+                last_id=self._last_id + 1,
+            )
+        )
 
     def fall(self, now_ns: int) -> None:
         """The dead man's switch cancels everything."""
@@ -407,15 +409,17 @@ class Exchange:
     def _publish(self, now_ns: int) -> None:
         before, self._published = self._published, self._displayed()
         bids, asks = (_changes(old, new) for old, new in zip(before, self._published, strict=True))
-        self._send(MarketEvent(
-            kind=EventKind.DEPTH,
-            exchange_ns=now_ns,
-            local_ns=now_ns,
-            first_id=self._last_id + 1,
-            last_id=self._last_id + 1,
-            bids=bids,
-            asks=asks,
-        ))
+        self._send(
+            MarketEvent(
+                kind=EventKind.DEPTH,
+                exchange_ns=now_ns,
+                local_ns=now_ns,
+                first_id=self._last_id + 1,
+                last_id=self._last_id + 1,
+                bids=bids,
+                asks=asks,
+            )
+        )
 
     def _send(self, event: MarketEvent) -> None:
         self._last_id = event.last_id

@@ -9,7 +9,7 @@ from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.simulation.process import PROCESS, KilledError, Process
@@ -105,55 +105,53 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             events._set_running_loop(before)  # noqa: SLF001 - as above
 
     def _run(self, until_s: float, done: Callable[[], bool] | None) -> bool:
-        ready, heap, jitter = self._ready, self._heap, self._jitter_s
+        ready, heap, jitter, pop = self._ready, self._heap, self._jitter_s, heapq.heappop
         while True:
-            now_s = self._now_s
-            while heap and heap[0][0] <= now_s:
-                ready.append(heapq.heappop(heap)[2])
-            if ready:
-                handle = ready.popleft()
-                if handle.is_cancelled or not self._may_run(handle):
-                    continue
-                self.steps += 1
-                self._call(handle)
-                self._now_s += jitter[self.steps % _JITTERS]
-            elif heap and heap[0][0] <= until_s:
+            while heap and heap[0][0] <= self._now_s:
+                ready.append(pop(heap)[2])
+            if not ready:
+                if not heap or heap[0][0] > until_s:
+                    self._now_s = max(self._now_s, until_s)
+                    return done is not None and done()
                 if done is not None and done():
                     return True
                 self._now_s = heap[0][0]
-            else:
-                self._now_s = max(now_s, until_s)
-                return done is not None and done()
+                continue
+            handle = ready.popleft()
+            process = handle.process
+            if handle.is_cancelled or (process is not None and not self._may_run(process, handle)):
+                continue
+            self.steps += 1
+            try:
+                handle.context.run(handle.callback, *handle.args)
+            except KilledError:
+                pass
+            except Exception as error:
+                if process is None:
+                    raise
+                self.call_exception_handler({"message": "a callback failed", "exception": error})
+            if process is not None and process.died_inside:
+                process.died_inside = False
+                self._tell(process)
+            self._now_s += jitter[self.steps % _JITTERS]
 
-    def _may_run(self, handle: VirtualHandle) -> bool:
-        process = handle.process
-        if process is None:
-            return True
-        if process.is_frozen and process.is_alive:
+    def _may_run(self, process: Process, handle: VirtualHandle) -> bool:
+        if not process.is_alive:
+            return False
+        if process.is_frozen:
             self._frozen.setdefault(process, []).append(handle)
             return False
-        if process.is_alive and process.steps_left is not None:
+        if process.steps_left is not None:
             process.steps_left -= 1
             if process.steps_left <= 0:
                 process.kill()
-                if self.on_kill is not None:
-                    self.on_kill(process)
-        return process.is_alive
+                self._tell(process)
+                return False
+        return True
 
-    def _call(self, handle: VirtualHandle) -> None:
-        try:
-            handle.context.run(handle.callback, *handle.args)
-        except KilledError:
-            pass
-        except Exception as error:
-            if handle.process is None:
-                raise
-            self.call_exception_handler({"message": "a callback failed", "exception": error})
-        process = handle.process
-        if process is not None and process.died_inside:
-            process.died_inside = False
-            if self.on_kill is not None:
-                self.on_kill(process)
+    def _tell(self, process: Process) -> None:
+        if self.on_kill is not None:
+            self.on_kill(process)
 
     def thaw(self, process: Process) -> None:
         """Let a frozen process go on with what has become due meanwhile."""
@@ -168,7 +166,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """Run a callback next."""
         handle = VirtualHandle(callback, args, copy_context() if context is None else context, self._now_s)
         self._ready.append(handle)
-        return cast("events.Handle", handle)
+        return handle  # type: ignore[return-value] # has what asyncio asks of a handle
 
     def call_soon_threadsafe(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -180,7 +178,11 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> events.TimerHandle:
         """Run a callback after virtual seconds."""
-        return self.call_at(self._now_s + delay, callback, *args, context=context)
+        when_s = self._now_s + delay
+        handle = VirtualHandle(callback, args, copy_context() if context is None else context, when_s)
+        self._order += 1
+        heapq.heappush(self._heap, (when_s, self._order, handle))
+        return handle  # type: ignore[return-value] # has what asyncio asks of a timer
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -189,7 +191,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         handle = VirtualHandle(callback, args, copy_context() if context is None else context, when)
         self._order += 1
         heapq.heappush(self._heap, (when, self._order, handle))
-        return cast("events.TimerHandle", handle)
+        return handle  # type: ignore[return-value] # has what asyncio asks of a timer
 
     def create_future(self) -> asyncio.Future[Any]:
         """A future of this loop."""
@@ -206,9 +208,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """A task of this loop."""
         return asyncio.Task(coro, loop=self, name=None if name is None else str(name), context=context)
 
-    def run_in_executor(
-        self, _executor: object, func: Callable[..., Any], *args: Any
-    ) -> asyncio.Future[Any]:
+    def run_in_executor(self, _executor: object, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """Run what would be a thread's work on this very loop, a drawn moment later.
 
         Between the work and its answer lies a step, in which the process may be killed.

@@ -94,7 +94,9 @@ def _check_receipts(sql: Sql, rail: Rail, report: Report) -> None:
             continue
         count = receipts.get(transfer.id, 0)
         if count != 1:
-            report("credited_once", f"payment {transfer.id[-6:]} of {transfer.units} was received {count} times")
+            report(
+                "credited_once", f"payment {transfer.id[-6:]} of {transfer.units} was received {count} times"
+            )
 
 
 def _check_people(sql: Sql, people: Iterable[Person], report: Report) -> None:

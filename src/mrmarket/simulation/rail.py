@@ -152,9 +152,7 @@ class Rail:
         return sum(transfer.units for transfer in self.transfers.values() if transfer.state in moving)
 
     def _new(self, key: str, sender: str, destination: str, units: int, memo: str) -> Transfer:
-        transfer = Transfer(
-            key, len(self.transfers) + 1, sender, destination, units, memo, SendState.SENDING
-        )
+        transfer = Transfer(key, len(self.transfers) + 1, sender, destination, units, memo, SendState.SENDING)
         transfer.at_ms = self._now_ms()
         self.transfers[key] = transfer
         return transfer
@@ -183,9 +181,7 @@ class Rail:
         if name:
             self._exchanges[name].transfer(transfer.id, transfer.units * _PER_QUOTE, self._now_ns())
         else:
-            self.balances[transfer.destination] = (
-                self.balances.get(transfer.destination, 0) + transfer.units
-            )
+            self.balances[transfer.destination] = self.balances.get(transfer.destination, 0) + transfer.units
         self._tell(transfer, PaymentState.CONFIRMED, _REQUIRED)
 
     def _tell(self, transfer: Transfer, state: PaymentState, confirmations: int) -> None:
@@ -255,9 +251,7 @@ class RailLine:
 
     async def find(self, key: str) -> SendReport:
         """What became of a payment."""
-        return await ask_rail(
-            self._network, self._process, "find", lambda: self._rail.find(f"send:{key}")
-        )
+        return await ask_rail(self._network, self._process, "find", lambda: self._rail.find(f"send:{key}"))
 
     async def balances(self) -> dict[str, int]:
         """What the treasury holds."""

@@ -21,7 +21,7 @@ from mrmarket.simulation.world import World
 _WORK_BOUND_S: Final = 300.0
 """Within this after the last fault every run quotes again."""
 _STOP_BOUND_S: Final = 200.0
-_MONEY_BOUND_S: Final = 1_200.0
+_MONEY_BOUND_S: Final = 1_800.0
 """Within this after the last fault nobody's money is on its way: the longest pause between two looks at a
 payment is five minutes, and a withdrawal takes several."""
 
@@ -36,6 +36,8 @@ class SeedReport:
     fills: int
     faults: dict[str, int]
     crashes: int
+    interventions: int
+    """Of the Angel."""
     steps: int
     trace: str
     """Hash of everything that happened at the exchanges and in the event log."""
@@ -94,6 +96,7 @@ def _report(world: World) -> SeedReport:
         fills=sum(exchange.counts.fills for exchange in world.exchanges),
         faults={kind.value: count for kind, count in sorted(world.weather.struck.items())},
         crashes=world.crashes,
+        interventions=0 if world.angel is None else world.angel.interventions,
         steps=world.loop.steps,
         trace=trace.hexdigest(),
         violations=tuple(world.checkers.violations),

@@ -37,9 +37,7 @@ class TradingData:
 class MemoryTradingLog:
     """Implements `TradingLog` for one process; what it holds in memory goes with the process."""
 
-    def __init__(
-        self, data: TradingData, disk: Disk, server_clock: Callable[[], int] | None = None
-    ) -> None:
+    def __init__(self, data: TradingData, disk: Disk, server_clock: Callable[[], int] | None = None) -> None:
         """With a server's clock the expiry of leases is judged by it, else by the caller's."""
         self.data = data
         self.disk = disk

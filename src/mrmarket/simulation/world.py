@@ -37,6 +37,9 @@ from mrmarket.trading.execution.timing import Timing
 
 _BASES: Final = ("BTC", "ETH", "SOL", "XRP", "ADA", "DOT")
 _RESTART_S: Final = (0.5, 15.0)
+_LONG_S: Final = (45.0, 200.0)
+_LONG_SHARE: Final = 0.15
+"""Of restarts: somebody has to come and do it."""
 _IDLE_S: Final = 8.0
 _HABITS: Final = RunHabits(
     timing=Timing(
@@ -147,7 +150,8 @@ class World:
         for node in self.nodes:
             if node.process is process:
                 node.bury()
-                self.network.later(self.rng.uniform(*_RESTART_S), self._start, node)
+                span_s = _LONG_S if self.rng.random() < _LONG_SHARE else _RESTART_S
+                self.network.later(self.rng.uniform(*span_s), self._start, node)
 
     def _begin_life(self, person: Person) -> None:
         until_s = self.plan.storm_s - _LEAVING_S

@@ -21,6 +21,7 @@ from mrmarket.cli.commands import (
     record,
     rewards,
     run,
+    simulate,
     status,
     tape,
     user,
@@ -48,6 +49,7 @@ def register(app: typer.Typer) -> None:
     app.command("reconcile", rich_help_panel=checking)(reconcile.reconcile)
     app.add_typer(loyalty.app, name="loyalty", rich_help_panel=checking)
     app.add_typer(config.app, name="config", rich_help_panel=checking)
+    app.command("simulate", rich_help_panel=checking)(simulate.simulate)
     app.command("openapi", rich_help_panel=checking)(openapi.openapi)
     app.command("record", rich_help_panel=data)(record.record)
     app.add_typer(tape.app, name="tape", rich_help_panel=data)
