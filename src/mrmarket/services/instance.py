@@ -29,6 +29,7 @@ from mrmarket.services.engine.local_side import LocalSide
 from mrmarket.services.engine.specs import further_specs, is_further, main_spec, put_specs
 from mrmarket.services.engine.venue_room import LoneRoom
 from mrmarket.services.hub import UpdateHub
+from mrmarket.services.keys.secret import unregistered
 from mrmarket.services.money.business import BusinessCore, open_world
 from mrmarket.services.money.face import MoneyOffice
 from mrmarket.services.money.world import PaymentWorld
@@ -148,7 +149,8 @@ class Instance:
             try:
                 operations = await asyncio.to_thread(directory.store.open_operations)
                 try:
-                    place = await open_trading_place(config, pair, directory)
+                    know = unregistered if self._voice is None else self._voice.redactor.know
+                    place = await open_trading_place(config, pair, directory, know)
                     try:
                         self._parts = await self._assemble(place, world, store, operations)
                     except BaseException:

@@ -98,7 +98,10 @@ def find_account_key(
     """
     forbid_core_dumps()
     if venue.key:
-        store = KeyStore.open(folder, find_source(keys, environ), clock)
+        source = find_source(keys, environ)
+        for master in source.candidates():
+            know(master.reveal())
+        store = KeyStore.open(folder, source, clock)
         entry = store.entry(venue.key)
         if entry.venue != venue.exchange:
             raise KeyOfAnotherVenueError(entry.name, entry.venue, venue.exchange)
