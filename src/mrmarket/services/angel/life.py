@@ -7,15 +7,19 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from mrmarket.angel.watch import Angel
+from mrmarket.core.clock import SystemClock
 from mrmarket.services.angel.composition import assemble
 from mrmarket.services.angel.holding import AngelFolder
 from mrmarket.services.angel.plan import AngelPlan
 from mrmarket.services.logs import configure_logs
+from mrmarket.services.redaction import Redactor, secrets_of
+from mrmarket.services.telemetry.server import TelemetryServer
+from mrmarket.services.telemetry.telemetry import Telemetry
 
 _LOOK_S: Final = 2.0
 Announce = Callable[[dict[str, Any]], None]
@@ -53,10 +57,12 @@ async def live(
     folder = AngelFolder(data)
     await folder.take(take_over=take_over)
     try:
-        redactor = configure_logs(folder.path)
+        redactor = configure_logs(
+            folder.path, plan.telemetry, redactor=Redactor(secrets_of(plan, environ)), role="angel"
+        )
         assembled = await assemble(plan, data, store_url, environ, with_store=with_store, know=redactor.know)
         angel = assembled.angel
-        async with assembled.closing:
+        async with assembled.closing, _figures(plan, angel):
             stopping = _stop_on_signals(angel)
             try:
                 announce(
@@ -82,6 +88,25 @@ async def live(
         return angel
     finally:
         folder.let_go()
+
+
+@contextlib.asynccontextmanager
+async def _figures(plan: AngelPlan, angel: Angel) -> AsyncIterator[None]:
+    """Serve its figures where it is told to."""
+    section = plan.telemetry
+    if not section.angel_port:
+        yield
+        return
+    telemetry = Telemetry(plan.name, SystemClock(), node=angel.charge.name, role="angel")
+    server = TelemetryServer(telemetry, section.host, section.angel_port)
+    await server.start()
+    lag = asyncio.create_task(telemetry.lag.keep())
+    try:
+        yield
+    finally:
+        lag.cancel()
+        await asyncio.gather(lag, return_exceptions=True)
+        await server.close()
 
 
 async def _leave_with(folder: AngelFolder, angel: Angel) -> None:

@@ -13,6 +13,7 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.services.config_sections import Config, VenueSection
 from mrmarket.services.keys.section import KeysSection
 from mrmarket.services.notify.section import NotifySection
+from mrmarket.services.telemetry.section import TelemetrySection
 from mrmarket.services.venue_process import Endpoints
 
 FOLDER: Final = "angel"
@@ -64,6 +65,7 @@ class AngelPlan(msgspec.Struct, frozen=True, kw_only=True):
     venue: VenueSection = VenueSection()
     keys: KeysSection = KeysSection()
     notify: NotifySection = NotifySection()
+    telemetry: TelemetrySection = TelemetrySection()
     accounts: list[WatchedAccount] = []
     heartbeat_url: str = ""
     leaves_with_instance: bool = False
@@ -124,6 +126,7 @@ def plan_for(config: Config, instance: str, *, leaves_with_instance: bool = Fals
         venue=venue,
         keys=config.keys,
         notify=config.notify,
+        telemetry=config.telemetry,
         accounts=[account],
         heartbeat_url=config.angel.heartbeat_url,
         leaves_with_instance=leaves_with_instance,
@@ -168,6 +171,7 @@ def plan_beside(
         venue=config.venue,
         keys=config.keys,
         notify=config.notify,
+        telemetry=config.telemetry,
         accounts=[account],
         heartbeat_url=heartbeat_url,
         leaves_with_instance=True,

@@ -14,6 +14,8 @@ class TelemetrySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Of the port below. It asks for no password: keep it where only the owner's machines reach it."""
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     """Serves `/metrics`, `/healthz` and `/readyz` of this process; 0 for no such port."""
+    angel_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    """The same of the Angel, at the same address; 0 for none."""
     log_level: Literal["debug", "info", "warning"] = "info"
     log_stderr: Literal["warnings", "json"] = "warnings"
     """`warnings` for people; `json` sends every line to stderr too, as containers want it."""
