@@ -38,6 +38,16 @@ class KeyMayWithdrawError(MrMarketError):
         )
 
 
+class NoLeasesError(MrMarketError):
+    """There is no database in which leases could be looked up or taken."""
+
+    code = "no_leases"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("no database can be reached from here; give --store to fence engines off")
+
+
 class VenueHand:
     """One venue: opened when it first answers, its key looked at before its first use."""
 
@@ -136,9 +146,15 @@ class LeaseHand:
         self._pace = pace
 
     async def owned_by(self, nodes: Sequence[str], *, anybody: bool = False) -> list[str]:
-        """Runs whose lease such a node holds, or held last and nobody took since. Raises `StoreError`."""
+        """Runs whose lease such a node holds, or held last and nobody took since.
+
+        Raises:
+            StoreError: the database does not answer.
+            TimeoutError: not in time.
+            NoLeasesError: there is none.
+        """
         if self._leases is None:
-            return []
+            raise NoLeasesError
         async with asyncio.timeout(_STORE_S):
             rows = await asyncio.to_thread(self._leases.leases)
         # A lease that was given back has no owner.

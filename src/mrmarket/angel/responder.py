@@ -11,7 +11,7 @@ from mrmarket.angel.charge import Charge
 from mrmarket.angel.crew import Crew
 from mrmarket.angel.diary import Diary
 from mrmarket.angel.failsafe import FailSafe, Scene, Verdict
-from mrmarket.angel.hands import LeaseHand, VenueHand
+from mrmarket.angel.hands import LeaseHand, NoLeasesError, VenueHand
 from mrmarket.angel.heartbeat import Pulse
 from mrmarket.angel.intervention import Intervention, Stage
 from mrmarket.angel.port import AngelDesk
@@ -81,7 +81,7 @@ class Responder:
         runs: tuple[str, ...] = ()
         try:
             runs = tuple(await self._leases.owned_by([pulse.node], anybody=not heirs))
-        except (StoreError, TimeoutError) as error:
+        except (StoreError, TimeoutError, NoLeasesError) as error:
             self._diary.record(incident, "leases_unknown", pulse.node, str(error), alert=True)
             unfenced = True
         if heirs and not runs:
@@ -189,7 +189,7 @@ class Responder:
             # The store could not say whose leases these are: by now every engine is silent.
             try:
                 runs = tuple(await self._leases.owned_by([], anybody=True))
-            except (StoreError, TimeoutError) as error:
+            except (StoreError, TimeoutError, NoLeasesError) as error:
                 failed = machine.SeizeFailed(at_ns=self._clock.monotonic_ns(), reason=str(error))
                 self._tell(incident, failed)
                 return

@@ -262,7 +262,7 @@ class Angel:
                     if not refused:
                         self._diary.record("", "beat_failed", "", str(error))
                     refused = True
-            await asyncio.sleep(_BEAT_S)
+            await asyncio.sleep(max(_BEAT_S, self.settings.poll_s))
 
     def _beat(self) -> Beat:
         state = self.current
@@ -310,14 +310,13 @@ class Angel:
         await self._crew.close()
         await self.lookout.close()
         await self.responder.give_back()
-        self._diary.record("", "left")
-        await self._diary.finish()
         for hand in self.responder.hands.values():
             await hand.venue.close()
-        if self._operations is None:
-            return
-        try:
-            async with asyncio.timeout(_STORE_S):
-                await asyncio.to_thread(self._operations.sign_off, self.charge.name)
-        except (StoreError, TimeoutError) as error:
-            self._diary.record("", "not_signed_off", self.charge.name, str(error))
+        if self._operations is not None:
+            try:
+                async with asyncio.timeout(_STORE_S):
+                    await asyncio.to_thread(self._operations.sign_off, self.charge.name)
+            except (StoreError, TimeoutError) as error:
+                self._diary.record("", "not_signed_off", self.charge.name, str(error))
+        self._diary.record("", "left")
+        await self._diary.finish()
