@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from mrmarket.services.telemetry.order_log import OrderLog
 from mrmarket.store.operations import OperationsStore, RunSpec
 from mrmarket.store.trading_port import TradingLog
 from mrmarket.trading.execution.risk.board import RiskBoard
-from mrmarket.trading.execution.risk.kill_switch import HaltFile, KillSwitch
+from mrmarket.trading.execution.risk.kill_switch import HaltFile, KillSwitch, install
 from mrmarket.trading.execution.risk.restart import RestartPolicy
 from mrmarket.trading.strategy.observer import RunObserver
 from mrmarket.trading.strategy.run import StrategyRun
@@ -110,10 +111,14 @@ class Engine:
     async def keep(self) -> None:
         """Hold runs until cancelled; the kill switch is looked at before the first order."""
         self.switch.look()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.switch.watch(), name="kill switch")
-            group.create_task(self._tick_board(), name="risk board")
-            group.create_task(self.host.keep(), name="engine")
+        remove = install(self.switch, signal.SIGUSR1)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.switch.watch(), name="kill switch")
+                group.create_task(self._tick_board(), name="risk board")
+                group.create_task(self.host.keep(), name="engine")
+        finally:
+            remove()
 
     async def close(self, *, abandon: bool = False) -> None:
         """Set every run down, or drop it where it is; to be called once `keep` has ended."""
