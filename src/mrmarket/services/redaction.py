@@ -15,6 +15,7 @@ MASK: Final = "********"
 SHORTEST: Final = 6
 """Characters; a shorter secret is not searched for by its value, it would mask innocent words."""
 _DEEPEST: Final = 12
+_NAMES_KEPT: Final = 1_000
 
 _SECRET_NAME: Final = re.compile(
     r"secret|passw(?:or)?d|passphrase|api_?-?key|signature|token|private|authorization|mnemonic|credential"
@@ -44,6 +45,9 @@ _LOOKS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (_BOT_TOKEN, MASK),
 )
 
+_SIGNS: Final = re.compile(r"[=:]|(?i:basic|bearer|token)\s|-----BEGIN")
+"""What any text that looks like a secret has."""
+
 
 class Redactor:
     """A structlog processor that masks secrets; it also knows by heart the ones it was told.
@@ -55,6 +59,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._forms: frozenset[str] = frozenset()
         self._known: re.Pattern[str] | None = None
+        self._names: dict[str, str] = {}
         self.know(*secrets)
 
     def know(self, *secrets: str) -> None:
@@ -66,10 +71,11 @@ class Redactor:
         longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
         # One assignment, so that another thread sees the old pattern or the new one.
         self._known = re.compile("|".join(map(re.escape, longest_first)))
+        self._names = {}
 
     def __call__(self, _: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Clean one event."""
-        return {self.text(str(name)): self.value(str(name), inner) for name, inner in event.items()}
+        return {self._name(str(name)): self.value(str(name), inner) for name, inner in event.items()}
 
     def value(self, name: str, value: Any, depth: int = 0) -> Any:
         """A value as it may be logged under its name: plain containers and texts, secrets masked."""
@@ -98,10 +104,22 @@ class Redactor:
             return self.text(f"{type(value).__name__}: {value}")
         return self.text(repr(value))
 
+    def _name(self, name: str) -> str:
+        """A field's own name as it may be logged; there are few, so each is looked at once."""
+        cleaned = self._names.get(name)
+        if cleaned is None:
+            cleaned = self.text(name)
+            if len(self._names) < _NAMES_KEPT:
+                self._names[name] = cleaned
+        return cleaned
+
     def text(self, text: str) -> str:
         """A text without what is known to be secret, and without what looks like it."""
-        if self._known is not None:
+        # Looking for a few texts one by one is quicker than one pattern of all, and nearly always enough.
+        if self._known is not None and any(form in text for form in self._forms):
             text = self._known.sub(MASK, text)
+        if _SIGNS.search(text) is None:
+            return text
         for pattern, instead in _LOOKS:
             text = pattern.sub(instead, text)
         return text
