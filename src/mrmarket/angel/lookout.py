@@ -15,8 +15,8 @@ from mrmarket.store.operations import Beat
 
 _STALE_POLLS: Final = 4
 _READ_S: Final = 3.0
-Say = Callable[[str, str, str], None]
-"""(action, target, detail): something a person should hear of."""
+Say = Callable[[str, str, str, bool], None]
+"""(action, target, detail, whether a person should hear of it)."""
 
 
 class _Reading:
@@ -66,7 +66,7 @@ class Lookout:
         """Take in what the sources have said since, ask again, and name who is missing. Never waits."""
         now_ns = self._clock.monotonic_ns()
         if self.monitor.tick(now_ns):
-            self._say("own_gap", "", "the Angel itself stood still; it looks for one more interval")
+            self._say("own_gap", "", "the Angel itself stood still; it looks for one more interval", False)
         for reading in self._readings:
             self._take_in(reading, now_ns)
             if reading.task is None:
@@ -99,7 +99,7 @@ class Lookout:
             beats = task.result()
             if reading.failing:
                 reading.failing = False
-                self._say("source_back", reading.source.name, "it can be read again")
+                self._say("source_back", reading.source.name, "it can be read again", True)
                 if reading.source.authoritative:
                     # What stood still there need not have stood still.
                     self.monitor.forgive(now_ns)
@@ -117,7 +117,7 @@ class Lookout:
             quiet = self._settings.on_database_loss is OnDatabaseLoss.WAIT
             words = "it does not answer in time" if isinstance(error, TimeoutError) else str(error)
             if not (quiet and reading.source.authoritative):
-                self._say("source_lost", reading.source.name, words)
+                self._say("source_lost", reading.source.name, words, True)
 
     def _forgive_the_unseen(self, now_ns: int) -> None:
         """Where silence says nothing about a node, do not count it."""

@@ -153,7 +153,7 @@ class Angel:
         pulses = self.lookout.monitor.pulses
         self._seen_engine |= any(pulse.trades for pulse in pulses)
         listed = {pulse.node for pulse in pulses}
-        self._laid_to_rest -= listed
+        self._laid_to_rest -= {node for node in listed if self.lookout.life(node) is Life.ALIVE}
         for node in [node for node in self._silences if node not in silent]:
             if self._silences.pop(node).dealt_with and node in listed:
                 self._say("node_back", node, "it beats again")
@@ -290,9 +290,9 @@ class Angel:
             },
         )
 
-    def _say(self, action: str, target: str, detail: str) -> None:
+    def _say(self, action: str, target: str, detail: str, alert: bool = True) -> None:
         incident = self.current.id if self.current is not None else ""
-        self._diary.record(incident, action, target, detail, alert=True)
+        self._diary.record(incident, action, target, detail, alert=alert)
 
     def _fault(self, error: BaseException) -> None:
         self.faults += 1
