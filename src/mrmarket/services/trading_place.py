@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,11 @@ from typing import Final
 import msgspec
 
 from mrmarket.core.clock import Clock, ScaledClock, SystemClock
+from mrmarket.core.errors import MrMarketError
 from mrmarket.services.config_sections import Config, VenueSection
 from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.engine.section import MAIN_ACCOUNT, AccountSection
+from mrmarket.services.engine.specs import venue_name
 from mrmarket.services.keys.account_key import AccountKey, find_account_key
 from mrmarket.services.keys.inspection import require_rights
 from mrmarket.services.keys.secret import Register, unregistered
@@ -33,6 +37,20 @@ from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
 SIMULATED: Final = "simulated"
 MAKER_TIER: Final = Decimal("0.00002")
 TAKER_TIER: Final = Decimal("0.0003")
+
+
+class NoAccountError(MrMarketError):
+    """A run names an account that this venue does not have."""
+
+    code = "no_account"
+
+    def __init__(self, account: str, venue: str) -> None:
+        self.account = account
+        self.venue = venue
+        super().__init__(
+            f"{venue} here has no account {account!r}; further accounts and engines of their own need an"
+            " exchange, or `mrmarket venue` as a process of its own"
+        )
 
 
 @dataclass(slots=True)
@@ -102,6 +120,70 @@ async def open_trading_place(
             await venue.close()
             raise
     return TradingPlace(venue, symbol, "live", wall, 1.0, simulated=False)
+
+
+async def open_account(
+    config: Config,
+    directory: DataDirectory,
+    account: str,
+    symbols: Collection[str],
+    know: Register = unregistered,
+) -> Venue:
+    """Open one of the accounts at a real venue, or at one that runs as a process of its own.
+
+    Args:
+        config: the instance's.
+        directory: where exchange keys lie encrypted.
+        account: `default`, or a name of `[[accounts]]`.
+        symbols: the pairs to be traded there.
+        know: told every secret.
+
+    Raises:
+        MrMarketError: with what to do; nothing is left open.
+    """
+    if config.venue.exchange == SIMULATED or config.venue.paper:
+        raise NoAccountError(account, config.venue.exchange)
+    wall, section = SystemClock(), _section_of(config, account)
+    key = await asyncio.to_thread(
+        find_account_key, section, config.keys, directory.root, os.environ, wall, know
+    )
+    name = venue_name(config.venue.exchange, account)
+    settings = replace(_account(section, "", key), name=name, symbols=tuple(sorted(symbols)))
+    venue = CcxtVenue(settings, wall)
+    await venue.open()
+    try:
+        await require_rights(key.name, venue, allow_withdraw=key.allow_withdraw)
+    except BaseException:
+        await venue.close()
+        raise
+    return venue
+
+
+async def open_public_place(config: Config) -> TradingPlace:
+    """The venue as anybody sees it: for a process that shows the market and trades nothing.
+
+    Raises:
+        MrMarketError: with what to do; nothing is left open.
+    """
+    wall, symbol = SystemClock(), config.strategy.pair
+    venue = CcxtVenue(_account(config.venue, symbol, None), wall)
+    await venue.open()
+    return TradingPlace(venue, symbol, "live", wall, 1.0, simulated=False)
+
+
+def _section_of(config: Config, account: str) -> VenueSection:
+    """`[venue]` with the key of one of its accounts."""
+    if account == MAIN_ACCOUNT:
+        return config.venue
+    found = next((each for each in config.accounts if each.name == account), AccountSection(name=account))
+    suffix = f"_{account.upper().replace('-', '_')}"
+    return msgspec.structs.replace(
+        config.venue,
+        key=found.key,
+        api_key_env=found.api_key_env or config.venue.api_key_env + suffix,
+        api_secret_env=found.api_secret_env or config.venue.api_secret_env + suffix,
+        api_password_env=found.api_password_env or config.venue.api_password_env + suffix,
+    )
 
 
 def simulated_market(config: Config, pair: str | None) -> str | None:

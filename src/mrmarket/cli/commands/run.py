@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,14 @@ from rich.markup import escape
 from mrmarket.cli.exit_codes import ExitCode
 from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, ConfigFile, Data, Json, Store, Tapes
 from mrmarket.cli.output import notes, print_error, print_json, print_pairs
+
+
+class Role(StrEnum):
+    """What a process of an instance does."""
+
+    ALL = "all"
+    API = "api"
+    ENGINE = "engine"
 
 
 def run(
@@ -38,6 +47,14 @@ def run(
     port: Annotated[
         int | None, typer.Option("--port", help="Port of the page and the API; 0 picks a free one.")
     ] = None,
+    role: Annotated[
+        Role,
+        typer.Option(
+            "--role",
+            help="`all` in one process; `api` serves and keeps the books; `engine` trades. The latter two share a"
+            " PostgreSQL (--store).",
+        ),
+    ] = Role.ALL,
     json: Json = False,
 ) -> int:
     """Start an instance: market, engine, ledger, API and page. Ctrl-C cancels every order and leaves.
@@ -60,6 +77,8 @@ def run(
         "store.url": store or None,
     }
     loaded = load_config(config, {key: value for key, value in overrides.items() if value is not None})
+    if role is Role.ENGINE:
+        return _run_engine(loaded, Path(data), as_json=json)
     supervisor = Supervisor(loaded, Path(data), for_s=for_s)
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         summary = runner.run(_with_progress(supervisor, for_s))
@@ -80,6 +99,28 @@ def run(
         return ExitCode.OK
     print_error("ledger_broken", "the ledger does not verify; see mrmarket ledger verify", as_json=False)
     return ExitCode.CHECK_FAILED
+
+
+def _run_engine(loaded: Any, data: Path, *, as_json: bool) -> int:
+    import msgspec
+
+    from mrmarket.services.engine.engine_process import EngineProcess
+    from mrmarket.services.loop import fast_loop
+
+    def on_ready(node: str) -> None:
+        notes.print(f"engine [bold]{node}[/] holds runs  (Ctrl-C hands them over and leaves)")
+
+    process = EngineProcess(loaded, data)
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
+        summary = runner.run(process.run(on_ready))
+    if as_json:
+        print_json(summary)
+    else:
+        rows = [
+            (name.replace("_", " "), _text(value)) for name, value in msgspec.to_builtins(summary).items()
+        ]
+        print_pairs("[bold]What came of it[/]", rows)
+    return ExitCode.OK
 
 
 async def _with_progress(supervisor: Any, for_s: float | None) -> Any:

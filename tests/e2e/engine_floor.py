@@ -1,0 +1,187 @@
+"""Engines as processes on one PostgreSQL, and one exchange with an account for each run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from psycopg.conninfo import conninfo_to_dict
+
+from e2e.loopback_venue import LoopbackVenue
+from e2e.running import command, wait_until
+from mrmarket.services.engine.specs import venue_name
+from mrmarket.store.operations import RunSpec
+from mrmarket.store.postgres_operations import PostgresOperations
+from mrmarket.store.postgres_trading_store import PostgresTradingStore
+
+VENUE = "binance"
+PARAMETERS = {
+    "order_refresh_time": 1.0,
+    "order_refresh_tolerance": "0",
+    "number_of_layers": 2,
+    "bid_spread": "0.00004",
+    "ask_spread": "0.00004",
+    "order_amount": "0.01",
+}
+
+
+class EngineFloor:
+    """Everything on one machine; `end` leaves nothing behind."""
+
+    def __init__(self, folder: Path, postgres: str, accounts: list[str], *, speed: float = 5.0) -> None:
+        """Start the exchange and put the runs down: one on each account, none for `default`."""
+        self.folder = folder
+        self.postgres = as_url(postgres)
+        self.accounts = accounts
+        self.engines: dict[str, subprocess.Popen[bytes]] = {}
+        plan = {
+            "speed": speed,
+            "accounts": {"default": {}, **{account: {} for account in accounts}},
+            "state_dir": str(folder / "exchange"),
+        }
+        (folder / "plan.json").write_text(json.dumps(plan))
+        process = subprocess.Popen(
+            command("venue", "--plan", str(folder / "plan.json"), "--json"), stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        ready: dict[str, Any] = json.loads(process.stdout.readline())
+        keys = json.loads((folder / "exchange" / "keys.json").read_bytes())
+        self._keys = {key["account"]: key for key in keys if key.get("use", "trade") == "trade"}
+        default = LoopbackVenue(process, ready, folder / "exchange", speed)
+        self.venue = default
+        self.desks = {
+            account: replace(
+                default,
+                ready={
+                    **ready,
+                    "api_key": self._keys[account]["key"],
+                    "api_secret": self._keys[account]["secret"],
+                },
+            )
+            for account in accounts
+        }
+        self.operations = PostgresOperations.open(self.postgres)
+        self.store = PostgresTradingStore.open(self.postgres)
+        for account in accounts:
+            self.operations.put_run(
+                RunSpec(
+                    id=f"run-{account}",
+                    venue=VENUE,
+                    account=account,
+                    pair="BTC/USDT",
+                    kind="pure_market_making",
+                    parameters=PARAMETERS,
+                )
+            )
+        self._config = folder / "engine.toml"
+        self._config.write_text(
+            f'[venue]\nexchange = "{VENUE}"\nrest_url = "{ready["rest"]}"\nws_url = "{ready["ws"]}"\n'
+            f'ws_api_url = "{ready["ws_api"]}"\n[strategy]\npair = "BTC/USDT"\n'
+        )
+
+    @property
+    def runs(self) -> list[str]:
+        """Ids of the runs."""
+        return [f"run-{account}" for account in self.accounts]
+
+    def start(self, name: str) -> str:
+        """Start an engine; returns its node."""
+        environment = dict(os.environ) | {"NO_COLOR": "1"}
+        for account, key in self._keys.items():
+            suffix = "" if account == "default" else f"_{account.upper()}"
+            environment[f"MRMARKET_API_KEY{suffix}"] = key["key"]
+            environment[f"MRMARKET_API_SECRET{suffix}"] = key["secret"]
+        arguments = ["--config", str(self._config), "--data", str(self.folder / name), "--role", "engine"]
+        process = subprocess.Popen(
+            command("run", *arguments, "--store", self.postgres),
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / f"{name}.log").open("ab"),
+            env=environment,
+        )
+        self.engines[name] = process
+        file = self.folder / name / "instance.id"
+        wait_until(lambda: process.poll() is not None or self._beats(file), 60)
+        assert process.poll() is None, (self.folder / f"{name}.log").read_text()
+        return file.read_text()
+
+    def node(self, name: str) -> str:
+        """An engine's name in the database."""
+        return (self.folder / name / "instance.id").read_text()
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send an engine a signal."""
+        self.engines[name].send_signal(number)
+
+    def holders(self) -> dict[str, tuple[str, int]]:
+        """(node, fence) by run."""
+        return {
+            lease.name: (lease.owner, lease.fence) for lease in self.store.leases() if lease.name in self.runs
+        }
+
+    def nodes(self) -> set[str]:
+        """Engines that hold a run."""
+        return {node for node, _ in self.holders().values()}
+
+    def loads(self) -> list[int]:
+        """How many runs each of them holds."""
+        return sorted(Counter(node for node, _ in self.holders().values()).values())
+
+    def quoting(self, nodes: set[str]) -> dict[str, int]:
+        """Fence of each run that one of these nodes has reported as running under the lease in force."""
+        holders = self.holders()
+        return {
+            report.run: report.fence
+            for report in self.operations.reports()
+            if report.state == "running"
+            and report.node in nodes
+            and holders.get(report.run) == (report.node, report.fence)
+        }
+
+    def until(self, holds: Callable[[], bool], limit_s: float = 60.0) -> float:
+        """Seconds until something holds."""
+        began = time.monotonic()
+        wait_until(holds, limit_s)
+        return time.monotonic() - began
+
+    def venue_of(self, account: str) -> str:
+        """What the account's venue is called in facts."""
+        return venue_name(VENUE, account)
+
+    def stop_all(self) -> None:
+        """SIGINT to every engine, and wait."""
+        for process in self.engines.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.send_signal(signal.SIGINT)
+        for process in self.engines.values():
+            process.wait(60)
+
+    def end(self) -> None:
+        """Leave no process behind."""
+        for process in self.engines.values():
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+            if process.stdout is not None:
+                process.stdout.close()
+        self.venue.end()
+        self.operations.close()
+        self.store.close()
+
+    def _beats(self, file: Path) -> bool:
+        return file.exists() and any(beat.node == file.read_text() for beat in self.operations.beats())
+
+
+def as_url(address: str) -> str:
+    """A PostgreSQL address as the command line takes it."""
+    parts = conninfo_to_dict(address)
+    return f"postgresql:///{parts.pop('dbname')}?{urlencode(parts)}"
