@@ -10,6 +10,7 @@ from typing import Final
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.events import OrderRejected
 from mrmarket.core.instrument import Instrument
+from mrmarket.store.errors import StaleFenceError
 from mrmarket.trading.execution.differences import Difference
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.risk.board import RiskBoard, RiskChange
@@ -125,7 +126,9 @@ class RiskGovernor:
         self._guarded(change)
 
     def on_failure(self, error: Exception) -> None:
-        """The run has failed."""
+        """The run has failed. One whose lease was taken has not: its heir may begin at once."""
+        if isinstance(error, StaleFenceError):
+            return
         if isinstance(error, AuthenticationRefusedError):
             self._board.halt(self._venue_scope, Cause.AUTH_REFUSED, self._run, str(error))
         self._board.hold(self._scope, Cause.RUN_FAILED, self._run, detail=str(error) or type(error).__name__)
@@ -256,7 +259,7 @@ class RiskGovernor:
             if (
                 not new.fills
                 and not new.reported_lots
-                and (old.place_doubted or new.stage.name == "REJECTED")
+                and (old.is_doubted or new.stage.name == "REJECTED")
             ):
                 self._failed_slots[slot] = None
                 if len(self._failed_slots) > _FAILURES_KEPT:
