@@ -85,6 +85,8 @@ def load_config(path: Path | None, overrides: Mapping[str, Any]) -> LoadedConfig
         if named and sources.get(named["key"]) == "command line":
             where = "command line"
         raise ConfigError(where, problem) from None
+    except ArithmeticError:
+        raise ConfigError(where, "a number is far out of every range; give one such as 0.001") from None
     return LoadedConfig(config, sources)
 
 

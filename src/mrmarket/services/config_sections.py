@@ -113,7 +113,7 @@ class SimulationSection(_Section, frozen=True):
 
     def __post_init__(self) -> None:
         for name, fee in (("maker_fee", self.maker_fee), ("taker_fee", self.taker_fee)):
-            if fee is not None and not abs(fee) < _MAX_FEE:
+            if fee is not None and not (fee.is_finite() and -_MAX_FEE < fee < _MAX_FEE):
                 raise ValueError(f"{name}: {fee} was refused; give a fraction such as 0.001 for 10 bps")
 
 
