@@ -21,7 +21,13 @@ from mrmarket.trading.strategy.pure_market_making import PureMarketMaking
 from mrmarket.trading.strategy.run import StrategyRun
 
 BOOK = snapshot([(5_999_950, 100_000)], [(6_000_050, 100_000)])
-QUICK = Timing(doubt_ns=50 * NS_PER_MS, propagation_ns=0, stop_timeout_ns=NS_PER_S // 2, poll_ns=NS_PER_MS)
+QUICK = Timing(
+    doubt_ns=50 * NS_PER_MS,
+    propagation_ns=0,
+    stop_timeout_ns=NS_PER_S // 2,
+    poll_ns=NS_PER_MS,
+    first_book_ns=NS_PER_S // 5,
+)
 
 
 class Diary(Unobserved):

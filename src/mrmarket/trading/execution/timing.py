@@ -28,6 +28,8 @@ class Timing:
     refusal_rest_ns: int = 100 * NS_PER_MS
     """A slot rests this long after a refusal; doubled by each further one, up to `longest_rest_ns`."""
     longest_rest_ns: int = 10 * NS_PER_S
+    first_book_ns: int = 2 * NS_PER_S
+    """A start that has taken over live orders gives the first book this long before it pulls them."""
     stop_timeout_ns: int = 10 * NS_PER_S
     """Stopping reports what remains after this."""
     poll_ns: int = 100 * NS_PER_MS

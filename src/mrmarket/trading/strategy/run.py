@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Final
 
@@ -180,6 +181,8 @@ class StrategyRun(RunReadings):
         self._controls = OwnerControls(self, execution, self._sweep, wall)
         recall(history, stream, self.instrument, journal, execution, strategy, self.totals, self.risk, wall)
         self._connected = asyncio.Event()
+        self._priced = asyncio.Event()
+        self._first_book_s = (timing or Timing()).first_book_ns / NS_PER_S
         self._ended = asyncio.Event()
         self._pulled = ""
         self._cause_ns: int | None = None
@@ -213,6 +216,8 @@ class StrategyRun(RunReadings):
             raise
         self._observations.balances(self.account)
         self._upkeep.spawn(self._follow_market(), "market")
+        if self._table.open():
+            await self._first_price()
         self._upkeep.spawn_ticks(self._tick)
         self._upkeep.begin_maintenance()
         if self.dead_man.offered:
@@ -358,6 +363,16 @@ class StrategyRun(RunReadings):
             if changed:
                 self._wake(by_book=True)
                 self.observer.on_book()
+                if not self._priced.is_set() and self.watch.tracker.stale is None:
+                    self._priced.set()
+
+    async def _first_price(self) -> None:
+        """Orders that were taken over keep their places: the first book may take a moment to come."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._first_book_s):
+                await self._priced.wait()
+            self._observations.mark(self.watch.top)
+            await self.facts.flush()
 
     async def _follow_user(self) -> None:
         async for event in self.venue.user_events():
