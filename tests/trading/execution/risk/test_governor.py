@@ -260,7 +260,7 @@ def test_profit_behind_its_promise(cabin: Cabin) -> None:
 @pytest.mark.parametrize(
     ("what", "after_s", "scope", "held"),
     [
-        ({"stale": "gap"}, 30, run_scope("r1"), {"book_stale": "cancel_only"}),
+        ({"stale": "gap"}, 60, run_scope("r1"), {"book_stale": "cancel_only"}),
         (
             {"fair": Decimal("102.01"), "index": Decimal(100)},
             1,
@@ -339,7 +339,7 @@ def test_a_fault_in_a_breaker_halts_that_run_only(cabin: Cabin) -> None:
     """Its other breakers go on, other runs trade on, and the fault is named."""
     cabin.governor.drawdown = None  # type: ignore[assignment]  # a bug
     cabin.tick(equity=Decimal(0), capital=CAPITAL, stale="gap")
-    held = cabin.later(30, stale="gap")
+    held = cabin.later(60, stale="gap")
     assert held == {"breaker_fault": "halt", "book_stale": "cancel_only"}
     assert "AttributeError" in cabin.board.explain("r1", "v1")
     assert cabin.board.state("r2", "v1") is RiskState.ACTIVE
@@ -348,7 +348,7 @@ def test_a_fault_in_a_breaker_halts_that_run_only(cabin: Cabin) -> None:
 
 def test_an_ended_run_holds_nothing(cabin: Cabin) -> None:
     """Its soft conditions end, since nobody is left to see them go."""
-    cabin.later(31, stale="gap")
+    cabin.later(61, stale="gap")
     cabin.governor.close()
     cabin.clock.advance(60 * NS_PER_S)
     cabin.board.tick()

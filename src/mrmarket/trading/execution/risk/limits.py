@@ -26,7 +26,7 @@ class BreakerLimits:
     retries_per_minute: int = 60
     """Orders placed anew into a slot whose order was refused or lost."""
     unknown_orders: int = 5
-    stale_after_ns: int = 30 * NS_PER_S
+    stale_after_ns: int = 60 * NS_PER_S
     index_gap: Decimal = Decimal("0.02")
     index_after_ns: int = NS_PER_S
     fills_per_minute: int = 300
