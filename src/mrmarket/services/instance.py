@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -25,9 +25,11 @@ from mrmarket.services.candles import CandleStore
 from mrmarket.services.config import LoadedConfig
 from mrmarket.services.data_directory import DataDirectory, ForeignFolderError
 from mrmarket.services.engine.composition import Engine, EngineSetting
+from mrmarket.services.engine.identity import shared_identity
 from mrmarket.services.engine.local_side import LocalSide
+from mrmarket.services.engine.section import MAIN_ACCOUNT
 from mrmarket.services.engine.specs import further_specs, is_further, main_spec, put_specs
-from mrmarket.services.engine.venue_room import LoneRoom
+from mrmarket.services.engine.venue_room import LoneRoom, VenueRoom
 from mrmarket.services.hub import UpdateHub
 from mrmarket.services.keys.secret import unregistered
 from mrmarket.services.money.business import BusinessCore, open_world
@@ -46,12 +48,13 @@ from mrmarket.services.telemetry.instance_report import (
 from mrmarket.services.telemetry.parts import check_lease, sight_of
 from mrmarket.services.telemetry.run_sources import HeldRun
 from mrmarket.services.telemetry.voice import Voice
-from mrmarket.services.trading_place import TradingPlace, open_trading_place, simulated_market
+from mrmarket.services.trading_place import TradingPlace, open_account, open_trading_place, simulated_market
 from mrmarket.services.watch import Reader, RunWatch
 from mrmarket.store.operations import OperationsStore, RunSpec
 from mrmarket.store.trading_port import TradingLog
 from mrmarket.trading.strategy.observer import RunObserver
 from mrmarket.trading.strategy.run import StrategyRun
+from mrmarket.trading.venue.port import Venue
 
 _log = structlog.get_logger("mrmarket.instance")
 
@@ -70,6 +73,7 @@ class _Parts:
     books: Books
     candles: CandleStore
     watch: RunWatch
+    room: LoneRoom | VenueRoom
 
 
 class Instance:
@@ -180,6 +184,7 @@ class Instance:
             steps.callback(parts.store.close)
             steps.callback(parts.operations.close)
             steps.push_async_callback(parts.place.close)
+            steps.push_async_callback(parts.room.close)
             steps.push_async_callback(parts.core.close)
             steps.callback(self._hub.close)
             steps.push_async_callback(parts.books.verify)
@@ -315,14 +320,17 @@ class Instance:
         main = main_spec(stream, place.venue.name, place.symbol, config.strategy, config.pool.name)
         specs = [main, *further_specs(config.runs, place.venue.name)]
         await asyncio.to_thread(put_specs, operations, specs)
-        room = LoneRoom(place.venue)
-        instance_id = directory.instance_id()
+        room = self._room(place, specs)
+        node = directory.instance_id()
+        instance_id = node
+        if directory.store.is_postgres:
+            instance_id = await asyncio.to_thread(shared_identity, operations, node, self._started_ms)
 
         def observer(spec: RunSpec, _: Instrument) -> RunObserver | None:
             return watch if spec.id == stream else None
 
         setting = EngineSetting(
-            node=instance_id,
+            node=node,
             role="all",
             instance=instance_id,
             folder=directory.root,
@@ -355,7 +363,21 @@ class Instance:
         books = Books(
             core.offices.treasury, directory.store.money_place, store, stream, self._hub, self._first_check
         )
-        return _Parts(place, store, operations, side, instrument, stream, core, books, candles, watch)
+        return _Parts(place, store, operations, side, instrument, stream, core, books, candles, watch, room)
+
+    def _room(self, place: TradingPlace, specs: Sequence[RunSpec]) -> LoneRoom | VenueRoom:
+        """Where runs get their venues: a single run has its venue to itself."""
+        if len(specs) == 1:
+            return LoneRoom(place.venue)
+        config, know = self._loaded.config, self._voice.redactor.know if self._voice else unregistered
+
+        async def opener(_: str, account: str) -> Venue:
+            pairs = {spec.pair for spec in specs if spec.account == account}
+            return await open_account(config, self._directory, account, pairs, know, place.endpoints)
+
+        room = VenueRoom(opener)
+        room.keep(place.venue.name, MAIN_ACCOUNT, place.venue)
+        return room
 
     async def _begin(self) -> None:
         parts = self._open

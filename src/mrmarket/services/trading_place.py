@@ -29,6 +29,7 @@ from mrmarket.trading.venue.ccxt_adapter.config import CcxtVenueConfig, VenueUrl
 from mrmarket.trading.venue.ccxt_adapter.venue import CcxtVenue
 from mrmarket.trading.venue.front.config import VenueConfig
 from mrmarket.trading.venue.front.rest_simulation import DEAD_MAN_PATH
+from mrmarket.trading.venue.front.signature import ApiKey
 from mrmarket.trading.venue.paper import PaperVenue
 from mrmarket.trading.venue.paper_memory import PaperMemory
 from mrmarket.trading.venue.port import Venue
@@ -128,8 +129,9 @@ async def open_account(
     account: str,
     symbols: Collection[str],
     know: Register = unregistered,
+    endpoints: Endpoints | None = None,
 ) -> Venue:
-    """Open one of the accounts at a real venue, or at one that runs as a process of its own.
+    """Open one of the accounts at a venue.
 
     Args:
         config: the instance's.
@@ -137,12 +139,15 @@ async def open_account(
         account: `default`, or a name of `[[accounts]]`.
         symbols: the pairs to be traded there.
         know: told every secret.
+        endpoints: of the embedded exchange, where it is that.
 
     Raises:
         MrMarketError: with what to do; nothing is left open.
     """
-    if config.venue.exchange == SIMULATED or config.venue.paper:
+    if config.venue.paper or (config.venue.exchange == SIMULATED and endpoints is None):
         raise NoAccountError(account, config.venue.exchange)
+    if endpoints is not None:
+        return await _open_embedded_account(config, directory, endpoints, account, symbols)
     wall, section = SystemClock(), _section_of(config, account)
     key = await asyncio.to_thread(
         find_account_key, section, config.keys, directory.root, os.environ, wall, know
@@ -159,16 +164,38 @@ async def open_account(
     return venue
 
 
-async def open_public_place(config: Config) -> TradingPlace:
-    """The venue as anybody sees it: for a process that shows the market and trades nothing.
+async def _open_embedded_account(
+    config: Config, directory: DataDirectory, endpoints: Endpoints, account: str, symbols: Collection[str]
+) -> Venue:
+    text = await asyncio.to_thread((directory.venue_state / "keys.json").read_bytes)
+    keys = msgspec.json.decode(text, type=list[ApiKey])
+    found = next((key for key in keys if key.account == account and key.use == "trade"), None)
+    if found is None:
+        raise NoAccountError(account, SIMULATED)
+    name, pair = venue_name(SIMULATED, account), (found.key, found.secret)
+    settings = _simulated_account(endpoints, name, pair, symbols, config.venue.recv_window_ms)
+    venue = CcxtVenue(settings, SystemClock())
+    await venue.open()
+    return venue
+
+
+async def open_public(config: Config, symbols: Collection[str] = ()) -> Venue:
+    """The venue as anybody sees it; every pair that it lists where none is named.
 
     Raises:
         MrMarketError: with what to do; nothing is left open.
     """
-    wall, symbol = SystemClock(), config.strategy.pair
-    venue = CcxtVenue(_account(config.venue, symbol, None), wall)
+    settings = replace(_account(config.venue, "", None), symbols=tuple(sorted(symbols)))
+    venue = CcxtVenue(settings, SystemClock())
     await venue.open()
-    return TradingPlace(venue, symbol, "live", wall, 1.0, simulated=False)
+    return venue
+
+
+async def open_public_place(config: Config) -> TradingPlace:
+    """The same for a process that shows the market and trades nothing."""
+    symbol = config.strategy.pair
+    venue = await open_public(config, [symbol])
+    return TradingPlace(venue, symbol, "live", SystemClock(), 1.0, simulated=False)
 
 
 def _section_of(config: Config, account: str) -> VenueSection:
@@ -204,7 +231,10 @@ async def _open_simulated(config: Config, pair: str | None, directory: DataDirec
     endpoints = await process.start()
     try:
         symbol = pair or endpoints.symbols[0]
-        venue = CcxtVenue(_simulated_account(endpoints, symbol, config.venue.recv_window_ms), SystemClock())
+        symbols = (symbol, *_pairs_of(config, MAIN_ACCOUNT))
+        key = (endpoints.api_key, endpoints.api_secret)
+        settings = _simulated_account(endpoints, SIMULATED, key, symbols, config.venue.recv_window_ms)
+        venue = CcxtVenue(settings, SystemClock())
         await venue.open()
     except BaseException:
         await process.stop()
@@ -235,6 +265,7 @@ def _write_plan(config: Config, state: Path) -> Path:
         generator_seed=simulation.seed,
         speed=simulation.speed,
         loop=simulation.loop,
+        accounts={name: {} for name in dict.fromkeys((MAIN_ACCOUNT, *(run.account for run in config.runs)))},
         maker_fee=None if maker_fee is None else f"{maker_fee:f}",
         taker_fee=None if taker_fee is None else f"{taker_fee:f}",
         latency=simulation.latency,
@@ -248,13 +279,20 @@ def _write_plan(config: Config, state: Path) -> Path:
     return file
 
 
-def _simulated_account(endpoints: Endpoints, symbol: str, recv_window_ms: int) -> CcxtVenueConfig:
+def _pairs_of(config: Config, account: str) -> set[str]:
+    """What the further runs of an account trade."""
+    return {run.strategy.pair for run in config.runs if run.account == account}
+
+
+def _simulated_account(
+    endpoints: Endpoints, name: str, key: tuple[str, str], symbols: Collection[str], recv_window_ms: int
+) -> CcxtVenueConfig:
     return CcxtVenueConfig(
         exchange="binance",
-        name=SIMULATED,
-        symbols=(symbol,),
-        api_key=endpoints.api_key,
-        secret=endpoints.api_secret,
+        name=name,
+        symbols=tuple(sorted(set(symbols))),
+        api_key=key[0],
+        secret=key[1],
         urls=VenueUrls(rest=endpoints.rest, ws=endpoints.ws, ws_api=endpoints.ws_api),
         dead_man_path=DEAD_MAN_PATH,
         recv_window_ms=recv_window_ms,

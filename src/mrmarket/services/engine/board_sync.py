@@ -61,9 +61,16 @@ class BoardSync:
                 del self._outbox[key]
         self._take(await self._line.call(self._operations.restrictions), arrived)
 
-    def leave(self, run: str) -> None:
-        """A run has gone to another engine: its restrictions are kept there from now on."""
-        self._lift(run_scope(run), None)
+    def leave(self, run: str, *, lost: bool) -> None:
+        """A run is here no longer: its restrictions are kept by whoever takes it.
+
+        Where the lease was lost an heir is at work, and what we have not written yet must not bind it.
+        """
+        scope = run_scope(run)
+        if lost:
+            for key in [key for key in self._outbox if key[0] == scope]:
+                del self._outbox[key]
+        self._lift(scope, None)
 
     def _take(self, rows: Sequence[Restriction], arrived: Collection[str]) -> None:
         scopes = {run_scope(run) for run in arrived}

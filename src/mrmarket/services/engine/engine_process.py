@@ -25,7 +25,7 @@ from mrmarket.services.telemetry.instance_report import report_operations, repor
 from mrmarket.services.telemetry.parts import check_lease
 from mrmarket.services.telemetry.run_sources import HeldRun
 from mrmarket.services.telemetry.voice import Voice
-from mrmarket.services.trading_place import SIMULATED, open_account
+from mrmarket.services.trading_place import SIMULATED, open_account, open_public
 from mrmarket.store.operations import OperationsStore
 from mrmarket.store.trading_port import TradingLog
 from mrmarket.trading.venue.port import Venue
@@ -124,7 +124,11 @@ class EngineProcess:
             pairs = {spec.pair for spec in specs if (spec.venue, spec.account) == (venue, account)}
             return await open_account(self._loaded.config, directory, account, pairs, voice.redactor.know)
 
-        room = VenueRoom(opener)
+        async def public(venue: str) -> Venue:
+            pairs = {spec.pair for spec in engine.host.specs.values() if spec.venue == venue}
+            return await open_public(self._loaded.config, pairs)
+
+        room = VenueRoom(opener, public)
         setting = EngineSetting(
             node=node,
             role="engine",

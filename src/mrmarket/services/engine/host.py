@@ -318,9 +318,9 @@ class EngineHost:
             seat.ask(Ending.HAND_OVER, "the engine ends")
         _log.info("took a run", run=spec.id, fence=fence, node=self.node)
 
-    def _set_down(self, run: str) -> None:
+    def _set_down(self, run: str, lost: bool) -> None:
         if self._board is not None:
-            self._board.leave(run)
+            self._board.leave(run, lost=lost)
         self.hurry()
 
     async def _give_back(self, run: str) -> None:

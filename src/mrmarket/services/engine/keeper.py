@@ -40,9 +40,9 @@ class Keeper:
         notices: NoticeSink,
         restarts: RestartPolicy | None,
         on_run: OnRun,
-        on_end: Callable[[str], None],
+        on_end: Callable[[str, bool], None],
     ) -> None:
-        """`seats` is shared with the host; `on_end` is told the run whose seat is gone."""
+        """`seats` is shared with the host; `on_end` hears which run is gone, and whether its lease was lost."""
         self.handed_over = 0
         """Runs given to another engine or set down on request."""
         self.lost = 0
@@ -87,7 +87,7 @@ class Keeper:
             reason = seat.reason or str(failure or "")
             _log.info("set a run down", run=seat.spec.id, fence=seat.fence, reason=reason)
             self._on_run(seat.spec, None, failure)
-            self._on_end(seat.spec.id)
+            self._on_end(seat.spec.id, seat.ending is Ending.DROP or isinstance(failure, StaleFenceError))
 
     async def _live(self, seat: Seat) -> None:
         async with self._starting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from mrmarket.core.clock import Clock
 from mrmarket.core.errors import MrMarketError
@@ -12,10 +12,13 @@ from mrmarket.services.engine.composition import Engine
 from mrmarket.services.engine.keeper import OnRun
 from mrmarket.services.engine.ports import Hosted
 from mrmarket.services.run_desk import LocalDesk
-from mrmarket.store.errors import StaleFenceError
+from mrmarket.store.errors import DatabaseBusyError, DatabaseDisconnectedError, StaleFenceError
 from mrmarket.store.operations import RunSpec
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.run import StrategyRun
+
+_PASSING: Final = (DatabaseDisconnectedError, DatabaseBusyError)
+"""What a run is tried again after: a database that restarts ends no instance."""
 
 
 class EngineEndedError(MrMarketError):
@@ -112,7 +115,7 @@ class LocalSide:
         elif failure is not None and not isinstance(failure, StaleFenceError):
             if not self._begun.done():
                 self._begun.set_exception(failure)
-            elif self._alone and not self._failed.done():
+            elif self._alone and not isinstance(failure, _PASSING) and not self._failed.done():
                 self._failed.set_result(failure)
 
     async def _first_of(self, awaited: asyncio.Future[Any]) -> None:

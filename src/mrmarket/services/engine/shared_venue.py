@@ -85,15 +85,30 @@ class SharedFeed:
         )
 
 
+class Feeds:
+    """The public feeds of one venue through one connection, each opened when it is first asked for."""
+
+    def __init__(self, venue: Venue) -> None:
+        self.venue = venue
+        self._feeds: dict[str, SharedFeed] = {}
+
+    def of(self, symbol: str) -> SharedFeed:
+        """The feed of a pair."""
+        feed = self._feeds.get(symbol)
+        if feed is None:
+            feed = self._feeds[symbol] = SharedFeed(self.venue, symbol)
+        return feed
+
+
 class SharedVenue:
     """An open venue that several runs of this process trade on, each through a `RunVenue`."""
 
-    def __init__(self, venue: Venue, feeds: dict[str, SharedFeed] | None = None) -> None:
-        """`feeds` by pair may be another account's of the same venue: public data is the same for all."""
+    def __init__(self, venue: Venue, feeds: Feeds | None = None) -> None:
+        """`feeds` may come through another connection: public data is the same for all accounts."""
         self.venue = venue
         self.runs = 0
         """How many runs use it."""
-        self._feeds = {} if feeds is None else feeds
+        self._feeds = feeds or Feeds(venue)
         self._state: StreamState | None = None
         self._account: FanOut[UserEvent] = FanOut(
             venue.user_events, f"{venue.name} account", note=self._note, welcome=self._welcome
@@ -109,10 +124,7 @@ class SharedVenue:
 
     def feed(self, symbol: str) -> SharedFeed:
         """The feed of a pair."""
-        feed = self._feeds.get(symbol)
-        if feed is None:
-            feed = self._feeds[symbol] = SharedFeed(self.venue, symbol)
-        return feed
+        return self._feeds.of(symbol)
 
     def account(self, wants: Callable[[UserEvent], bool]) -> AsyncIterator[UserEvent]:
         """What happens on the account."""

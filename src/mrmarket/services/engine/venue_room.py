@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from mrmarket.services.engine.shared_venue import SharedFeed, SharedVenue
+from mrmarket.services.engine.shared_venue import Feeds, SharedVenue
 from mrmarket.store.operations import RunSpec
 from mrmarket.trading.venue.port import Venue
 
 Opener = Callable[[str, str], Awaitable[Venue]]
 """(venue, account) to an open venue."""
+
+PublicOpener = Callable[[str], Awaitable[Venue]]
+"""(venue) to an open venue that has no account."""
 
 
 class LoneRoom:
@@ -40,21 +43,24 @@ class _Suite:
 
 
 class VenueRoom:
-    """Venues by account; public feeds are shared by all accounts of a venue."""
+    """Venues by account.
 
-    def __init__(self, opener: Opener) -> None:
+    Public feeds come through a connection of their own, so that no account's end
+    ends another's feed.
+    """
+
+    def __init__(self, opener: Opener, public: PublicOpener | None = None) -> None:
+        """`public` opens a venue without an account; without it feeds come through the kept venue."""
         self._opener = opener
+        self._public = public
         self._suites: dict[tuple[str, str], _Suite] = {}
-        self._feeds: dict[str, dict[str, SharedFeed]] = {}
-
-    @property
-    def venues(self) -> list[Venue]:
-        """Those that are open."""
-        return [suite.shared.venue for suite in self._suites.values() if suite.shared is not None]
+        self._feeds: dict[str, Feeds] = {}
+        self._opening = asyncio.Lock()
 
     def keep(self, venue: str, account: str, opened: Venue) -> SharedVenue:
-        """Use a venue that is open already and stays so."""
-        shared = SharedVenue(opened, self._feeds.setdefault(venue, {}))
+        """Use a venue that is open already and stays so; its connection serves the feeds."""
+        feeds = self._feeds.setdefault(venue, Feeds(opened))
+        shared = SharedVenue(opened, feeds)
         self._suites[venue, account] = _Suite(shared=shared, kept=True)
         return shared
 
@@ -63,23 +69,46 @@ class VenueRoom:
         suite = self._suites.setdefault((spec.venue, spec.account), _Suite())
         async with suite.opening:
             if suite.shared is None:
-                opened = await self._opener(spec.venue, spec.account)
-                suite.shared = SharedVenue(opened, self._feeds.setdefault(spec.venue, {}))
+                feeds = await self._feeds_of(spec.venue)
+                suite.shared = SharedVenue(await self._opener(spec.venue, spec.account), feeds)
             shared = suite.shared
-            view = shared.for_run(spec.pair, prefix)
-            view.instrument(spec.pair)
             shared.runs += 1
+            try:
+                view = shared.for_run(spec.pair, prefix)
+                view.instrument(spec.pair)
+            except BaseException:
+                await self._left(suite)
+                raise
         return view
 
     async def leave(self, spec: RunSpec) -> None:
-        """The account stays open: other accounts' runs may follow the feeds that come through it."""
+        """Close the account after its last run."""
         suite = self._suites.get((spec.venue, spec.account))
-        if suite is not None and suite.shared is not None:
-            suite.shared.runs -= 1
+        if suite is not None:
+            async with suite.opening:
+                await self._left(suite)
 
     async def close(self) -> None:
-        """Close every account."""
+        """Close everything that was opened here."""
         for suite in self._suites.values():
             shared, suite.shared = suite.shared, None
             if shared is not None and not suite.kept:
                 await shared.venue.close()
+        if self._public is not None:
+            for feeds in self._feeds.values():
+                await feeds.venue.close()
+
+    async def _left(self, suite: _Suite) -> None:
+        shared = suite.shared
+        if shared is None:
+            return
+        shared.runs -= 1
+        if shared.runs == 0 and not suite.kept:
+            suite.shared = None
+            await shared.venue.close()
+
+    async def _feeds_of(self, venue: str) -> Feeds | None:
+        async with self._opening:
+            if venue not in self._feeds and self._public is not None:
+                self._feeds[venue] = Feeds(await self._public(venue))
+        return self._feeds.get(venue)
