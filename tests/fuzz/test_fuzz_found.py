@@ -144,6 +144,16 @@ def test_a_body_of_brackets_is_refused_before_it_is_decoded(body: bytes) -> None
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 
+@pytest.mark.parametrize("body", [b'{"\x80pool":', b'{"pool":"\xff","asset":"USDT","amount":"1"}'])
+def test_a_body_that_is_no_text_is_refused(body: bytes) -> None:
+    """In a name as well as in a value."""
+    door = Door(AccessSettings(demo=True), FakeMoney())
+    with door.client() as browser:
+        headers = sign_in(browser, "alice") | {"Content-Type": "application/json"}
+        answer = browser.post("/api/v1/me/deposits", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
 def test_the_decoder_still_tells_depth_and_bytes_by_other_errors() -> None:
     """Why the readers name them: neither is one of the decoder's own errors."""
     limit = sys.getrecursionlimit()

@@ -73,7 +73,10 @@ class StrictRequest(Request[Identity, str | None, Any]):
         # Deeper than any body of ours; how deep the decoder may go depends on what was imported meanwhile.
         if body.count(b"[") + body.count(b"{") > _MOST_BRACKETS:
             raise SerializationException("the body is nested too deeply; send a plain JSON object")
-        return decode_json(body, target_type=wanted.annotation, strict=True)
+        try:
+            return decode_json(body, target_type=wanted.annotation, strict=True)
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise SerializationException("the body is no JSON text; send it as UTF-8") from error
 
 
 def require_span(start_ms: int, end_ms: int) -> None:
