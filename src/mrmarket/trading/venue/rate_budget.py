@@ -20,6 +20,8 @@ _BURST_SHARE: Final = 0.25
 """Of a limit, what may go at once; the rest refills over the window."""
 _CANCEL_RESERVE: Final = 0.2
 """Of a bucket, what only cancels may use."""
+_JUST_BELOW: Final = 1 - 1e-9
+"""So that what a full bucket holds above its reserve can be taken in spite of rounding."""
 _SLOWEST: Final = 1 / 16
 _RECOVERY_NS: Final = 60 * NS_PER_S
 """After a 429 the pace doubles once per such a span without another."""
@@ -80,7 +82,10 @@ class TokenBucket:
 
     def try_take(self, cost: float, floor: float = 0.0) -> bool:
         """Take `cost` tokens if `floor` remain afterwards."""
-        now_ns = self._clock.monotonic_ns()
+        return self.take_at(self._clock.monotonic_ns(), cost, floor)
+
+    def take_at(self, now_ns: int, cost: float, floor: float) -> bool:
+        """The same for who knows the time already."""
         tokens = self._tokens + (now_ns - self._at_ns) * self.rate_per_ns * self.pace
         if tokens > self.burst:  # noqa: PLR1730 - min() costs a call, and this is the hot path
             tokens = self.burst
@@ -117,8 +122,8 @@ class TokenBucket:
             self._at_ns = self._clock.monotonic_ns()
 
 
-_Share = tuple[TokenBucket, float, bool]
-"""A bucket, what must stay in it, and whether the request's weight counts (else each costs 1)."""
+_Share = tuple[TokenBucket, float, float]
+"""A bucket, what must stay in it, and the most that a request's weight costs; 0 where each costs 1."""
 
 
 class RateBudget:
@@ -157,9 +162,13 @@ class RateBudget:
             bucket = TokenBucket(limit.limit, limit.window_s, self._clock)
             bucket.pace = self._pace
             (self._orders if limit.counts_orders else self._weight)[limit.name] = bucket
-        orders = tuple((bucket, 0.0, False) for bucket in self._orders.values())
-        kept = tuple((bucket, bucket.burst * _CANCEL_RESERVE, True) for bucket in self._weight.values())
-        free = tuple((bucket, 0.0, True) for bucket in self._weight.values())
+        orders = tuple((bucket, 0.0, 0.0) for bucket in self._orders.values())
+        # A request dearer than the bucket is deep takes all of it, or it could never be sent.
+        kept = tuple(
+            (bucket, bucket.burst * _CANCEL_RESERVE, bucket.burst * (1 - _CANCEL_RESERVE) * _JUST_BELOW)
+            for bucket in self._weight.values()
+        )
+        free = tuple((bucket, 0.0, bucket.burst) for bucket in self._weight.values())
         self._plans = {
             RequestKind.PLACE: kept + orders,
             RequestKind.CANCEL: free,
@@ -193,14 +202,19 @@ class RateBudget:
             self._recover()
         if kind is not RequestKind.CANCEL and self._cancels_waiting:
             return False
-        plan = self._plans[kind]
-        for index, (bucket, floor, weighed) in enumerate(plan):
-            cost = min(weight, bucket.burst - floor) if weighed else 1.0
-            if not bucket.try_take(cost, floor):
-                for earlier, earlier_floor, was_weighed in plan[:index]:
-                    earlier.put_back(min(weight, earlier.burst - earlier_floor) if was_weighed else 1.0)
+        now_ns = self._clock.monotonic_ns()
+        for bucket, floor, dearest in self._plans[kind]:
+            if not bucket.take_at(now_ns, _cost(weight, dearest) if dearest else 1.0, floor):
+                self._put_back(kind, weight, bucket)
                 return False
         return True
+
+    def _put_back(self, kind: RequestKind, weight: float, short: TokenBucket) -> None:
+        """What was taken from the buckets before the one that was short."""
+        for bucket, _, dearest in self._plans[kind]:
+            if bucket is short:
+                return
+            bucket.put_back(_cost(weight, dearest) if dearest else 1.0)
 
     async def acquire(self, kind: RequestKind, request: str, weight: float = 1.0) -> None:
         """Take what a request costs, waiting for it if that is short.
@@ -251,10 +265,8 @@ class RateBudget:
 
     def _wait_s(self, kind: RequestKind, weight: float) -> float:
         wait_s = self.pause_s
-        for bucket, floor, weighed in self._plans[kind]:
-            # A request dearer than the bucket is deep takes all of it, or it could never be sent.
-            cost = min(weight, bucket.burst - floor) if weighed else 1.0
-            wait_s = max(wait_s, bucket.wait_s(cost, floor))
+        for bucket, floor, dearest in self._plans[kind]:
+            wait_s = max(wait_s, bucket.wait_s(_cost(weight, dearest) if dearest else 1.0, floor))
         return wait_s
 
     def _pause(self, seconds: float) -> float:
@@ -272,3 +284,7 @@ class RateBudget:
         self._pace = pace
         for bucket in (*self._weight.values(), *self._orders.values()):
             bucket.pace = pace
+
+
+def _cost(weight: float, dearest: float) -> float:
+    return weight if weight < dearest else dearest  # noqa: FURB136 - min() costs a call, and this is the hot path
