@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Self
 
+from mrmarket.store.errors import DatabaseDisconnectedError
 from mrmarket.store.migration import CONTROL_SCHEMA, prepare_postgres
 from mrmarket.store.postgres import Connection, PostgresSql, connect, postgres_errors, shown
 from mrmarket.store.postgres_operations import CONTROL
@@ -41,14 +42,14 @@ class PostgresControl:
     @contextmanager
     def transaction(self) -> Iterator[Sql]:
         """A block that writes: committed at its end, nothing of it on any error."""
-        with self._begun("BEGIN") as connection:
+        with self._begun(b"BEGIN") as connection:
             yield PostgresSql(self._place, connection)
             connection.execute(_NOTIFY)
 
     @contextmanager
     def reading(self) -> Iterator[Sql]:
         """A block that only reads."""
-        with self._begun("BEGIN READ ONLY") as connection:
+        with self._begun(b"BEGIN READ ONLY") as connection:
             yield PostgresSql(self._place, connection)
 
     @contextmanager
@@ -71,25 +72,40 @@ class PostgresControl:
     def _has_news(self) -> bool:
         if self._connection.closed:
             return False
-        with postgres_errors(self._place):
-            ours = self._connection.info.backend_pid
-            others = [notice for notice in self._connection.notifies(timeout=0) if notice.pid != ours]
+        ours = self._connection.info.backend_pid
+        try:
+            with postgres_errors(self._place):
+                others = [notice for notice in self._connection.notifies(timeout=0) if notice.pid != ours]
+        except DatabaseDisconnectedError:
+            return False  # whoever may wait connects anew, and then everything counts as news
         missed, self._missed = self._missed, False
         return bool(others) or missed
 
     @contextmanager
-    def _begun(self, begin: str) -> Iterator[Connection]:
+    def _begun(self, begin: bytes) -> Iterator[Connection]:
         with self._lock, postgres_errors(self._place):
-            if self._connection.closed and not self._closed:
-                self._connection = self._connect()
-                self._missed = True
+            self._begin(begin)
             try:
-                self._connection.execute(begin.encode())
                 yield self._connection
                 self._connection.execute("COMMIT")
             finally:
                 if not self._connection.closed and self._connection.info.transaction_status:
                     self._connection.rollback()
+
+    def _begin(self, begin: bytes) -> None:
+        if not self._connection.closed:
+            try:
+                with postgres_errors(self._place):
+                    self._connection.execute(begin)
+            except DatabaseDisconnectedError:
+                self._connection.close()
+            else:
+                return
+        if self._closed:
+            raise DatabaseDisconnectedError(self._place, "it is closed")
+        self._connection = self._connect()
+        self._missed = True
+        self._connection.execute(begin)
 
     def _connect(self) -> Connection:
         connection = connect(self._address, self._schema)

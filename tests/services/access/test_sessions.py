@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from litestar.exceptions import WebSocketDisconnect
 
-from mrmarket.core.clock import ManualClock
-from mrmarket.services.access.repository import ControlStore, SessionRow
 from mrmarket.services.access.secrets import digest_of
-from mrmarket.services.access.sessions import Sessions
 from mrmarket.services.access.settings import AccessSettings
 from mrmarket.services.api.face import Update
-from services.doors import BEARER, PASSWORD, Door, counted, sign_in
+from services.doors import BEARER, PASSWORD, Door, sign_in
 from services.money_fake import FakeMoney
 
 HOUR_NS = 3600 * 10**9
@@ -135,66 +130,6 @@ def test_an_account_keeps_its_newest_twenty(door: Door) -> None:
         newest = cookie_of(door)
     assert len(door.store.sessions()) == 20
     assert (role(door, first), role(door, newest)) == ("visitor", "user")
-
-
-def test_sessions_outlive_the_process(tmp_path: Path) -> None:
-    """A restart signs nobody out, and forgets at most a minute of when they were seen."""
-    clock = ManualClock()
-    store = ControlStore.open(tmp_path / "control.db")
-    sessions = Sessions(store, clock, counted())
-    token = sessions.open("user", "alice", None).token
-    clock.advance(11 * HOUR_NS)
-    assert sessions.find(token)
-    sessions.keep()
-    store.close()
-    clock.advance(11 * HOUR_NS)
-    store = ControlStore.open(tmp_path / "control.db")
-    reopened = Sessions(store, clock, counted())
-    found = reopened.find(token)
-    assert found is not None
-    assert (found.role, found.user) == ("user", "alice")
-    clock.advance(12 * HOUR_NS)
-    assert reopened.find(token) is None
-    reopened.keep()
-    assert store.sessions() == []
-    store.close()
-
-
-def test_a_sign_out_by_another_process_is_noticed(tmp_path: Path) -> None:
-    """What the command line ends in the database ends in a running instance within a second."""
-    clock = ManualClock()
-    store, command = (ControlStore.open(tmp_path / "control.db") for _ in range(2))
-    sessions = Sessions(store, clock, counted())
-    admin, user = sessions.open("admin", None, None).token, sessions.open("user", "bob", None).token
-    command.set_password("hash", 0)
-    clock.advance(10**9)
-    assert sessions.find(admin) is None
-    assert sessions.find(user)
-    clock.advance(10**9)
-    assert sessions.find(user)
-    store.close()
-    command.close()
-
-
-def test_a_found_session_costs_no_statement(tmp_path: Path) -> None:
-    """Answers come from memory: a closed database does not keep anybody from being recognised."""
-    clock = ManualClock()
-    store = ControlStore.open(tmp_path / "control.db")
-    sessions = Sessions(store, clock, counted())
-    token = sessions.open("user", "alice", None).token
-    store.close()
-    found = sessions.find(token)
-    assert found is not None
-    assert sessions.expires_ms(found) == clock.now_ns() // 10**6 + 12 * 3_600_000
-
-
-def test_the_store_never_moves_last_seen_back(tmp_path: Path) -> None:
-    """A late writer cannot shorten a session that was used since."""
-    store = ControlStore.open(tmp_path / "control.db")
-    store.add(SessionRow("a" * 64, "user", "alice", 5, 5), None)
-    store.touch([("a" * 64, 9), ("a" * 64, 7), ("b" * 64, 8)])
-    assert [row.seen_ms for row in store.sessions()] == [9]
-    store.close()
 
 
 def test_a_stream_ends_with_its_session(door: Door) -> None:
