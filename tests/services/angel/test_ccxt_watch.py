@@ -108,7 +108,7 @@ async def test_its_key_may_neither_trade_nor_withdraw(pair: Pair) -> None:
 
 async def test_not_even_its_innermost_client_can_place(pair: Pair) -> None:
     """What ccxt offers beyond reads and cancels ends at the door."""
-    client = pair.watch._exchange  # noqa: SLF001 - to prove what even this cannot do
+    client = pair.watch._exchange
     with pytest.raises(NotACancelError):
         await client.create_order(SYMBOL, "limit", "buy", "0.01", "20000")
     assert await pair.watch.open_orders_everywhere() == []
