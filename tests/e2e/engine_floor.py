@@ -37,8 +37,19 @@ PARAMETERS = {
 class EngineFloor:
     """Everything on one machine; `end` leaves nothing behind."""
 
-    def __init__(self, folder: Path, postgres: str, accounts: list[str], *, speed: float = 5.0) -> None:
-        """Start the exchange and put the runs down: one on each account, none for `default`."""
+    def __init__(
+        self,
+        folder: Path,
+        postgres: str,
+        accounts: list[str],
+        *,
+        speed: float = 5.0,
+        per_account: int = 1,
+        parameters: dict[str, Any] = PARAMETERS,
+        limits: dict[str, int] | None = None,
+        settings: str = "",
+    ) -> None:
+        """Start the exchange and put the runs down: so many on each account, none for `default`."""
         self.folder = folder
         self.postgres = as_url(postgres)
         self.accounts = accounts
@@ -47,6 +58,7 @@ class EngineFloor:
             "speed": speed,
             "accounts": {"default": {}, **{account: {} for account in accounts}},
             "state_dir": str(folder / "exchange"),
+            **({"limits": limits} if limits else {}),
         }
         (folder / "plan.json").write_text(json.dumps(plan))
         process = subprocess.Popen(
@@ -71,27 +83,28 @@ class EngineFloor:
         }
         self.operations = PostgresOperations.open(self.postgres)
         self.store = PostgresTradingStore.open(self.postgres)
-        for account in accounts:
+        self.runs = {
+            f"run-{account}" + (f"-{number}" if number else ""): account
+            for account in accounts
+            for number in range(per_account)
+        }
+        """Account by id of a run."""
+        for run, account in self.runs.items():
             self.operations.put_run(
                 RunSpec(
-                    id=f"run-{account}",
+                    id=run,
                     venue=VENUE,
                     account=account,
                     pair="BTC/USDT",
                     kind="pure_market_making",
-                    parameters=PARAMETERS,
+                    parameters=parameters,
                 )
             )
         self._config = folder / "engine.toml"
         self._config.write_text(
             f'[venue]\nexchange = "{VENUE}"\nrest_url = "{ready["rest"]}"\nws_url = "{ready["ws"]}"\n'
-            f'ws_api_url = "{ready["ws_api"]}"\n[strategy]\npair = "BTC/USDT"\n'
+            f'ws_api_url = "{ready["ws_api"]}"\n[strategy]\npair = "BTC/USDT"\n{settings}'
         )
-
-    @property
-    def runs(self) -> list[str]:
-        """Ids of the runs."""
-        return [f"run-{account}" for account in self.accounts]
 
     def start(self, name: str) -> str:
         """Start an engine; returns its node."""

@@ -89,7 +89,7 @@ def test_a_disk_that_fills_up_pulls_the_quotes_and_ends_it(arena: Arena, tmp_pat
 
 
 def test_who_loses_the_lease_falls_silent_until_nobody_else_has_it(arena: Arena) -> None:
-    """Another process takes over: nothing is written under the old fence; the run comes back with a new one."""
+    """Another process takes over: nothing is written as if by it; the run comes back with a new fence."""
     running = arena.start()
     wait_until(lambda: running.remote.performance().fills > 0)
     with closing(sqlite3.connect(arena.data / "trading.db")) as database, database:

@@ -42,7 +42,7 @@ class Keeper:
         on_run: OnRun,
         on_end: Callable[[str, bool], None],
     ) -> None:
-        """`seats` is shared with the host; `on_end` hears which run is gone, and whether its lease was lost."""
+        """`seats` is the host's; `on_end` hears which run is gone, and whether its lease was lost."""
         self.handed_over = 0
         """Runs given to another engine or set down on request."""
         self.lost = 0
