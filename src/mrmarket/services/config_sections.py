@@ -90,6 +90,8 @@ class VenueSection(_Section, frozen=True):
     api_secret_env: str = "MRMARKET_API_SECRET"  # noqa: S105 - the name of a variable, not a secret
     api_password_env: str = "MRMARKET_API_PASSWORD"  # noqa: S105 - the same
     recv_window_ms: Annotated[int, msgspec.Meta(ge=100, le=2000)] = 2000
+    dead_man_s: Annotated[float, msgspec.Meta(ge=0, le=600)] = 30
+    """Countdown of the exchange's own dead man's switch, where it has one, refreshed each third; 0: never."""
 
     def __post_init__(self) -> None:
         if self.paper and self.exchange == "simulated":

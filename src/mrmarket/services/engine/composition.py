@@ -78,7 +78,9 @@ class Engine:
             view=view,
             on_made=self._made,
             board=self.board,
-            habits=RunHabits(limits=risk.orders(), breakers=risk.breakers()),
+            habits=RunHabits(
+                limits=risk.orders(), breakers=risk.breakers(), dead_man_s=config.venue.dead_man_s
+            ),
         )
         if setting.order_log is not None:
             workshop = FollowedWorkshop(workshop, setting.order_log)
