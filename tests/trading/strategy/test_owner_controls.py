@@ -16,6 +16,7 @@ from mrmarket.core.side import Side
 from mrmarket.trading.execution.risk.board import RiskBoard
 from mrmarket.trading.execution.risk.flatten import FlattenRules
 from mrmarket.trading.execution.risk.kill_switch import HaltFile, KillSwitch
+from mrmarket.trading.execution.risk.pretrade import RiskLimits
 from mrmarket.trading.execution.risk.state import INSTANCE, Cause, RiskState, run_scope, venue_scope
 from mrmarket.trading.strategy.errors import ControlRefusedError
 from mrmarket.trading.strategy.observer import RunState
@@ -277,6 +278,8 @@ class DeadJournal(MemoryJournal):
     """A store that has worked until now; every write raises from a moment on."""
 
     dead = False
+    reports_tried = 0
+    """Since it is dead."""
 
     def _may(self) -> None:
         if self.dead:
@@ -289,6 +292,7 @@ class DeadJournal(MemoryJournal):
 
     def record_report(self, *args: Any, **more: Any) -> None:
         """Write what became of an order."""
+        self.reports_tried += self.dead
         self._may()
         super().record_report(*args, **more)
 
@@ -323,6 +327,8 @@ async def test_the_kill_switch_needs_no_database(make: Make, tmp_path: Any) -> N
     assert set(stage.venue.cancelled) >= {order.client_order_id for order in stage.venue.placed}
     assert risk(stage) is RiskState.HALT
     assert len(stage.venue.placed) == 10
+    await stage.until(lambda: not stage.run.live_orders)
+    assert journal.reports_tried == 1, "each further attempt might wait, and the cancels with it"
 
 
 async def test_a_process_that_starts_halted_places_nothing(make: Make, tmp_path: Any) -> None:
@@ -343,3 +349,44 @@ async def test_a_process_that_starts_halted_places_nothing(make: Make, tmp_path:
     assert heir.venue.placed == []
     switch.lift()
     await both(heir)
+
+
+async def test_a_bug_in_the_venue_does_not_end_a_sweep(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a round fails of, the next one is made; what remains is named."""
+    listed, rounds = stage.venue.open_orders, [0]
+
+    async def broken(symbol: str) -> Any:
+        rounds[0] += 1
+        if rounds[0] <= 2:
+            raise RuntimeError("a bug in the adapter")
+        return await listed(symbol)
+
+    monkeypatch.setattr(stage.venue, "open_orders", broken)
+    report = await stage.run.cancel_all("clear")
+    assert not report.proven
+    await both(stage)
+    assert rounds[0] >= 3
+    assert stage.exchange.open()
+
+
+async def test_flatten_ends_where_an_outcome_stays_unknown(make: Make) -> None:
+    """An order that the venue does not answer for is not followed by another one."""
+    stage = make()
+    await stage.quoting()
+    impatient = FlattenRules(pause_ns=NS_PER_MS, tries=5, answer_ns=0)
+    stage.venue.faults.append("lose_answer")
+    report = await stage.run.flatten("out", impatient)
+    assert not report.flat
+    assert report.slices == 1
+    assert report.reason == "the outcome of the last order is not known yet"
+
+
+async def test_flatten_says_why_an_order_is_held_back(make: Make) -> None:
+    """The pre-trade check binds it as it binds every other order."""
+    stage = make(limits=RiskLimits(max_notional=Decimal(1_000)))
+    await stage.run.start()
+    stage.venue.market.put_nowait(BOOK)
+    await stage.until(lambda: stage.run.watch.top is not None and not stage.run.unfit())
+    report = await stage.run.flatten("out", RULES)
+    assert not report.flat
+    assert "worth more than 1000 USDT" in report.reason

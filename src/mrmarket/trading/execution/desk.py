@@ -111,6 +111,7 @@ class OrderDesk:
         self._orphans: dict[str, list[FillReport]] = {}
         self._undurable: dict[str, int] = {}
         self._journalled: dict[str, str] = {}
+        self._journal_failed = False
         self._told: frozenset[tuple[type[Fact], str]] = frozenset()
 
     @property
@@ -373,7 +374,7 @@ class OrderDesk:
         closing = order.is_final
         if closing and (not order.is_settled or key in self._undurable):
             return
-        if state in ("new", "sent") or self._journalled.get(key) == state:
+        if state in ("new", "sent") or self._journalled.get(key) == state or self._journal_failed:
             return
         try:
             self._journal.record_report(
@@ -384,7 +385,9 @@ class OrderDesk:
                 at_ns=order.updated_ns,
             )
         except Exception as error:  # noqa: BLE001 - a journal that fails must not keep quotes from being cancelled
-            # The intent stays open, which leads recovery to the order.
+            # The intent stays open, which leads recovery to the order. The run has failed with this; another
+            # attempt might wait again for what does not come, and the remaining cancels with it.
+            self._journal_failed = True
             self._listener.on_fault(error)
             return
         if closing:

@@ -74,7 +74,7 @@ def slice_of(
     if left < least:
         return None
     # A trade beyond the mid costs worth, and with it moves the target: what that can be is left for later.
-    careful = left - -int(-left * rules.band // 1)
+    careful = left - int((left * rules.band).to_integral_value(ROUND_CEILING))
     enough = careful if left - careful >= least else left
     lots = min(enough, max(int(shown * rules.depth_share), least), instrument.max_lots)
     if 0 < left - lots < least and left <= shown:
@@ -84,5 +84,8 @@ def slice_of(
 
 def least_lots(instrument: Instrument, price_ticks: int) -> int:
     """The smallest order at this price."""
-    by_value = -int(-instrument.min_notional // (price_ticks * instrument.grain)) if price_ticks > 0 else 1
+    if price_ticks <= 0:
+        return max(instrument.min_lots, 1)
+    worth = instrument.min_notional / (price_ticks * instrument.grain)
+    by_value = int(worth.to_integral_value(ROUND_CEILING))
     return max(instrument.min_lots, by_value, 1)

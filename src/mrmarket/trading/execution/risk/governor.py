@@ -256,11 +256,7 @@ class RiskGovernor:
             if top is not None and new.kind is not OrderKind.POST_ONLY:
                 self._decided[key] = top.ask_ticks if new.side.sign > 0 else top.bid_ticks
         elif new.is_final and not old.is_final:
-            if (
-                not new.fills
-                and not new.reported_lots
-                and (old.is_doubted or new.stage.name == "REJECTED")
-            ):
+            if not new.fills and not new.reported_lots and (old.is_doubted or new.stage.name == "REJECTED"):
                 self._failed_slots[slot] = None
                 if len(self._failed_slots) > _FAILURES_KEPT:
                     del self._failed_slots[next(iter(self._failed_slots))]
