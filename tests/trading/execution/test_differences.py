@@ -399,7 +399,7 @@ async def test_without_the_list_nothing_is_audited(room: EngineRoom, monkeypatch
 async def test_an_asset_that_others_trade_too_is_left_out(room: EngineRoom) -> None:
     """Where somebody else uses the account, only their trades could explain it."""
     shared = {"USDT"}
-    room.reconciler.audit._audits = lambda asset: asset not in shared
+    room.reconciler.audit.audits = lambda asset: asset not in shared
     await looks(room, 2)
     room.exchange.quote -= 100
     await looks(room, 5)

@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mrmarket.services.engine.ports import Hosted, Workshop
 from mrmarket.services.engine.workshop import Room, RunHabits, RunWorkshop
 from mrmarket.services.telemetry.followed_workshop import FollowedWorkshop
 from mrmarket.services.telemetry.order_log import OrderLog
-from mrmarket.store.operations import OperationsStore, RunSpec
+from mrmarket.store.operations import DesiredState, OperationsStore, RunSpec
 from mrmarket.store.trading_port import TradingLog
 from mrmarket.trading.execution.risk.board import RiskBoard
 from mrmarket.trading.execution.risk.kill_switch import HaltFile, KillSwitch, install
@@ -63,6 +64,7 @@ class Engine:
         on_run: OnRun,
         observer: Callable[[RunSpec, Instrument], RunObserver | None] = lambda _spec, _instrument: None,
         view: Callable[[RunSpec, StrategyRun], dict[str, Any]] = lambda _spec, _run: {},
+        serves: Callable[[RunSpec], bool] = lambda _: True,
     ) -> None:
         """Put it together; nothing begins. Arguments as those of `RunWorkshop` and `EngineHost`."""
         risk, wall = config.risk, setting.wall
@@ -97,6 +99,7 @@ class Engine:
             restarts=RestartPolicy(risk.restarts()),
             adopt=config.engine.adopt_orders,
             on_run=on_run,
+            serves=serves,
             machine=socket.gethostname(),
             process=os.getpid(),
         )
@@ -135,6 +138,17 @@ class Engine:
             await asyncio.sleep(0.25)
             self.board.tick()
 
+    def _explains(self, spec: RunSpec, asset: str) -> bool:
+        """Whether a run hears of every trade that can change an asset of its account: no other pair has it."""
+        return not any(
+            asset in each.pair.split("/")
+            for each in self.host.specs.values()
+            if (each.venue, each.account) == (spec.venue, spec.account)
+            and each.pair != spec.pair
+            and each.desired is not DesiredState.STOPPED
+        )
+
     def _made(self, spec: RunSpec, run: StrategyRun) -> None:
         findings = self.host.findings
         run.differences.listen(lambda difference, stands: findings.note(spec.id, difference, stands))
+        run.audit.audits = partial(self._explains, spec)

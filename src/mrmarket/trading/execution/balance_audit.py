@@ -47,14 +47,15 @@ class BalanceAudit:
         grace_ns: int,
         audits: Callable[[str], bool] = lambda _: True,
     ) -> None:
-        """`audits` says whether nobody else trades an asset with this account; others are left out."""
+        """Nothing is expected before the first look."""
         self.looks = 0
         """Balances looked at so far."""
         self._instrument = instrument
         self._differences = differences
         self._clock = clock
         self._grace_ns = grace_ns
-        self._audits = audits
+        self.audits = audits
+        """Whether nobody else trades an asset with this account through another pair; others are left out."""
         self._expected: dict[str, Decimal] = {}
         self._settled: set[str] = set()
         self._odd: dict[str, _Odd] = {}
@@ -147,7 +148,7 @@ class BalanceAudit:
 
     def _assets(self) -> list[str]:
         pair = (self._instrument.base, self._instrument.quote)
-        return [asset for asset in pair if self._audits(asset)]
+        return [asset for asset in pair if self.audits(asset)]
 
     def _tolerance(self, asset: str, double_mid_ticks: int | None) -> Decimal:
         """One lot, or what it is worth: less than the smallest trade."""

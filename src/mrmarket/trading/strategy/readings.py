@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from mrmarket.core.instrument import Instrument
+from mrmarket.trading.execution.balance_audit import BalanceAudit
 from mrmarket.trading.execution.differences import Differences
 from mrmarket.trading.execution.executor import Executor
 from mrmarket.trading.execution.order import Order
@@ -38,6 +39,11 @@ class RunReadings:
     def differences(self) -> Differences:
         """What the venue says otherwise than we know; `listen` to hear of changes."""
         return self._reconciler.differences
+
+    @property
+    def audit(self) -> BalanceAudit:
+        """Whether balances are explained; its `audits` may be set where several runs share an account."""
+        return self._reconciler.audit
 
     @property
     def pulled(self) -> str:
