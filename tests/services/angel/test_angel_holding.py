@@ -28,8 +28,8 @@ async def test_a_folder_that_is_gone_is_noticed(tmp_path: Path) -> None:
     """An Angel whose instance was deleted has nothing to stay for."""
     folder = AngelFolder(tmp_path)
     await folder.take(take_over=False)
-    assert folder.is_there
+    before = folder.is_there
     (folder.path / "angel.lock").unlink()
-    assert not folder.is_there
+    assert (before, folder.is_there) == (True, False)
     folder.let_go()
     folder.let_go()

@@ -1,0 +1,171 @@
+"""The Angel with real processes: an instance that is frozen or killed, on an exchange that lives on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from e2e.loopback_venue import LoopbackVenue, start_venue
+from e2e.running import RunningInstance, start_instance, wait_until
+from e2e.squaring import assert_square
+from mrmarket.angel.diary import read_journal
+from mrmarket.angel.recovery import CAUSE
+from mrmarket.core.events import OrderCreated
+from mrmarket.services.angel.composition import JOURNAL
+from mrmarket.services.angel.holding import AngelFolder, is_held
+from mrmarket.services.angel.overview import resume
+from mrmarket.services.angel.plan import FOLDER
+from mrmarket.store.operations import AngelAction
+from mrmarket.store.sqlite_operations import SqliteOperations
+from mrmarket.trading.execution.order_id import parse_order_id
+
+pytestmark = pytest.mark.e2e
+
+STRATEGY = """
+order_refresh_time = 0.2
+number_of_layers = 5
+bid_spread = 0.00004
+ask_spread = 0.00004
+"""
+
+
+class Watched:
+    """An instance with an Angel, on an exchange that outlives both."""
+
+    def __init__(self, venue: LoopbackVenue, folder: Path) -> None:
+        self.venue = venue
+        self.data = folder / "data"
+        self.config = folder / "mrmarket.toml"
+        self.running: RunningInstance | None = None
+        self.floor = venue.clear()
+
+    def start(self, recovery: str = "automatic") -> RunningInstance:
+        """Start it, and wait until it quotes and is watched."""
+        angel = f'[angel]\nrecovery = "{recovery}"\n'
+        self.config.write_text(f"{self.venue.config(STRATEGY)}\n{angel}")
+        self.running = start_instance(self.data, "--config", str(self.config))
+        wait_until(lambda: "venue_ready" in self.did())
+        wait_until(self.venue.open_orders)
+        return self.running
+
+    def actions(self) -> list[AngelAction]:
+        """What the Angel did, oldest first, by its own file."""
+        return read_journal(self.data / FOLDER / JOURNAL, 10_000)[::-1]
+
+    def did(self) -> list[str]:
+        """The names of it."""
+        return [action.action for action in self.actions()]
+
+    def fences(self) -> set[int]:
+        """The fences of the orders that stand."""
+        ids = [parse_order_id(order["clientOrderId"]) for order in self.venue.open_orders()]
+        return {parsed.fence for parsed in ids if parsed is not None}
+
+    def operations(self) -> SqliteOperations:
+        """What the roles tell each other."""
+        return SqliteOperations.open(self.data / "control.db")
+
+    def end(self) -> None:
+        """Leave no process behind."""
+        if self.running is not None and self.running.process.poll() is None:
+            self.running.process.send_signal(signal.SIGCONT)
+            self.running.kill()
+        if pid := is_held(self.data):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not is_held(self.data))
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    """An exchange, and an instance ready to be started; the Angel has a key that cannot place."""
+    venue = start_venue(tmp_path / "venue", 20.0)
+    for name, value in venue.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MRMARKET_ANGEL_API_KEY", venue.ready["angel_key"])
+    monkeypatch.setenv("MRMARKET_ANGEL_API_SECRET", venue.ready["angel_secret"])
+    watched = Watched(venue, tmp_path)
+    yield watched
+    watched.end()
+    venue.end()
+
+
+def test_a_frozen_instance_loses_its_orders_and_comes_back_under_a_new_fence(watched: Watched) -> None:
+    """Frozen, swept, proven; thawed: nothing under the old fence, quotes under a new one, books square."""
+    running = watched.start()
+    (old,) = watched.fences()
+    running.process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: "cleared" in watched.did())
+    assert watched.venue.open_orders() == []
+    wait_until(lambda: "closed" in watched.did())
+    running.process.send_signal(signal.SIGCONT)
+    wait_until(watched.venue.open_orders)
+    assert watched.fences() == {old + 2}
+    assert running.interrupt() == 0
+    facts = assert_square(watched.data, watched.venue, watched.floor)
+    created = [parse_order_id(fact.client_order_id) for fact in facts if isinstance(fact, OrderCreated)]
+    assert {parsed.fence for parsed in created if parsed is not None} == {old, old + 2}
+    wait_until(lambda: not is_held(watched.data))
+
+
+def test_an_instance_that_thaws_in_the_middle_changes_nothing(watched: Watched) -> None:
+    """Its guard has lapsed: the intervention goes on to its proof."""
+    running = watched.start()
+    (old,) = watched.fences()
+    running.process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: "seize" in watched.did())
+    running.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: "closed" in watched.did())
+    wait_until(watched.venue.open_orders)
+    assert watched.fences() == {old + 2}
+    assert "proven" in watched.did()
+
+
+def test_a_killed_instance_is_cleared_and_waits_for_its_owner_where_that_was_chosen(watched: Watched) -> None:
+    """SIGKILL: the Angel lives on and cancels; the next start quotes only after `angel resume`."""
+    running = watched.start("manual")
+    first = is_held(watched.data)
+    running.kill()
+    assert is_held(watched.data) == first
+    wait_until(lambda: "closed" in watched.did())
+    assert watched.venue.open_orders() == []
+    again = start_instance(watched.data, "--config", str(watched.config))
+    watched.running = again
+    wait_until(lambda: is_held(watched.data) not in (0, first))
+    assert watched.venue.open_orders() == []
+    operations = watched.operations()
+    try:
+        assert [row.cause for row in operations.restrictions()] == [CAUSE]
+        assert resume(operations) == ["instance"]
+    finally:
+        operations.close()
+    wait_until(watched.venue.open_orders)
+
+
+def test_an_angel_that_dies_is_started_again(watched: Watched) -> None:
+    """Who watches the Angel: the instance does, and the new one takes over."""
+    watched.start()
+    first = is_held(watched.data)
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: is_held(watched.data) not in (0, first))
+    assert watched.did().count("watching") == 2
+
+
+def test_the_angel_of_an_instance_with_its_own_exchange_ends_after_it(tmp_path: Path) -> None:
+    """SIGKILL takes the embedded exchange along: the Angel records that and leaves in bounded time."""
+    data = tmp_path / "data"
+    running = start_instance(data)
+    wait_until(lambda: is_held(data))
+    journal = AngelFolder(data).path / JOURNAL
+    wait_until(lambda: b"venue_ready" in (journal.read_bytes() if journal.exists() else b""))
+    running.kill()
+    wait_until(lambda: not is_held(data), 60)
+    did = [msgspec.json.decode(line, type=AngelAction).action for line in journal.read_bytes().splitlines()]
+    assert "gone" in did
+    assert did[-1] == "left"
