@@ -1,1 +1,1 @@
-"""The whole platform in one process on a virtual clock, with everything outside of it modelled and made to fail."""
+"""The whole platform in one process on a virtual clock; what is outside of it is modelled, and fails."""

@@ -1,4 +1,4 @@
-"""A machine's disk, or a database's server: what it has committed, what it has synced, and what it refuses."""
+"""A machine's disk, or a database's server: what it has committed and synced, and what it refuses."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class SimulatedRoom:
     lines: dict[str, ExchangeLine] = field(default_factory=dict)
     """By run, the newest."""
 
-    async def enter(self, spec: RunSpec, prefix: str) -> Venue:
+    async def enter(self, spec: RunSpec, prefix: str) -> Venue:  # noqa: ARG002 - a line serves one run
         """Open a line."""
         line = self.lines[spec.id] = self.connect(spec)
         await line.open()

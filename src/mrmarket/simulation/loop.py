@@ -1,4 +1,4 @@
-"""An event loop whose time is virtual: it leaps from one event to the next, in an order that a seed decides."""
+"""An event loop whose time is virtual: it leaps from event to event, in an order that a seed decides."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import heapq
 import random
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import Executor
 from contextvars import Context, copy_context
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.simulation.process import PROCESS, KilledError, Process
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 EPOCH_NS: Final = 1_700_000_000 * NS_PER_S
 """Wall time at which every simulation begins."""
@@ -23,10 +25,6 @@ _JITTERS: Final = 1_024
 _LONGEST_STEP_S: Final = 30e-6
 _DISK_S: Final = (0.0002, 0.004)
 """How long what a thread does may take."""
-
-
-class StuckError(RuntimeError):
-    """Handles follow each other without time going on."""
 
 
 class VirtualHandle:
@@ -57,7 +55,7 @@ class VirtualHandle:
         return self.when_s
 
 
-class VirtualLoop(asyncio.AbstractEventLoop):
+class VirtualLoop(asyncio.BaseEventLoop):
     """Runs everything that is due, then lets time leap to what is due next.
 
     No sockets, no threads, no signals. What is given to an executor runs here, after a delay that the
@@ -65,6 +63,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     """
 
     def __init__(self, rng: random.Random) -> None:
+        super().__init__()
         self.steps = 0
         """Callbacks run so far."""
         self.faults: list[dict[str, Any]] = []
@@ -104,17 +103,17 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         finally:
             events._set_running_loop(before)  # noqa: SLF001 - as above
 
-    def _run(self, until_s: float, done: Callable[[], bool] | None) -> bool:
+    def _run(self, until_s: float, done: Callable[[], bool] | None) -> bool:  # noqa: C901 - the hot loop
         ready, heap, jitter, pop = self._ready, self._heap, self._jitter_s, heapq.heappop
         while True:
             while heap and heap[0][0] <= self._now_s:
                 ready.append(pop(heap)[2])
             if not ready:
-                if not heap or heap[0][0] > until_s:
-                    self._now_s = max(self._now_s, until_s)
-                    return done is not None and done()
                 if done is not None and done():
                     return True
+                if not heap or heap[0][0] > until_s:
+                    self._now_s = max(self._now_s, until_s)
+                    return False
                 self._now_s = heap[0][0]
                 continue
             handle = ready.popleft()
@@ -161,7 +160,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     # What asyncio asks of a loop.
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> events.Handle:
         """Run a callback next."""
         handle = VirtualHandle(callback, args, copy_context() if context is None else context, self._now_s)
@@ -169,13 +168,17 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return handle  # type: ignore[return-value] # has what asyncio asks of a handle
 
     def call_soon_threadsafe(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> events.Handle:
         """The same: there are no threads here."""
         return self.call_soon(callback, *args, context=context)
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        delay: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
     ) -> events.TimerHandle:
         """Run a callback after virtual seconds."""
         when_s = self._now_s + delay
@@ -185,7 +188,11 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return handle  # type: ignore[return-value] # has what asyncio asks of a timer
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
     ) -> events.TimerHandle:
         """Run a callback at a virtual time."""
         handle = VirtualHandle(callback, args, copy_context() if context is None else context, when)
@@ -199,16 +206,20 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def create_task(
         self,
-        coro: Coroutine[Any, Any, T],
+        coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
         *,
         name: object = None,
         context: Context | None = None,
-        **_options: object,
     ) -> asyncio.Task[T]:
         """A task of this loop."""
         return asyncio.Task(coro, loop=self, name=None if name is None else str(name), context=context)
 
-    def run_in_executor(self, _executor: object, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(
+        self,
+        executor: Executor | None,  # noqa: ARG002 - there are no threads here
+        func: Callable[[Unpack[Ts]], T],
+        *args: *Ts,
+    ) -> asyncio.Future[T]:
         """Run what would be a thread's work on this very loop, a drawn moment later.
 
         Between the work and its answer lies a step, in which the process may be killed.
@@ -237,6 +248,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def is_running(self) -> bool:
         """Whether it is at work."""
         return events._get_running_loop() is self  # noqa: SLF001 - the public getter raises where there is none
+
+    def __del__(self) -> None:
+        """There is nothing to close."""
 
     def is_closed(self) -> bool:
         """It ends with the seed."""

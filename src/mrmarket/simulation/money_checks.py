@@ -1,4 +1,4 @@
-"""What must be true of the books when everything has come to rest, against the rail's and exchanges' truth."""
+"""What must be true of the books when everything has come to rest, by the rail's and exchanges' truth."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _check_sums(sql: Sql, report: Report) -> None:
 
 def open_work(sql: Sql) -> list[str]:
     """Everything that has not ended."""
-    lines = [
+    return [
         f"{what} {name} is {state}: {reason}"
         for what, statement, states in (
             ("payout", "SELECT id, state, reason FROM payouts", PENDING),
@@ -72,7 +72,6 @@ def open_work(sql: Sql) -> list[str]:
         for name, state, reason in sql.rows(statement)
         if state in {each.value for each in states}
     ]
-    return lines
 
 
 def _check_rail(sql: Sql, rail: Rail, report: Report) -> None:

@@ -8,7 +8,7 @@ from contextvars import Context
 from typing import Any, Final, TypeVar
 
 from mrmarket.simulation.loop import VirtualLoop
-from mrmarket.simulation.process import PROCESS, Process
+from mrmarket.simulation.process import Process
 from mrmarket.simulation.weather import FaultKind, Weather
 
 T = TypeVar("T")
@@ -79,60 +79,52 @@ class Network:
             Exception: what `effect` raised.
         """
         process.require_alive()
-        loop, rng = self.loop, self.weather.rng
-        future: asyncio.Future[T] = loop.create_future()
-        if self.is_cut(process.name, peer):
-            return await self._silence(future, timeout_s)
+        rng = self.weather.rng
+        future: asyncio.Future[T] = self.loop.create_future()
         there_s, back_s = rng.uniform(*_NEAR_S), rng.uniform(*_NEAR_S)
         fate = self.weather.of_request() if faults else None
-        if fate is None:
-            pass
+        if fate is FaultKind.LOST_REQUEST or self.is_cut(process.name, peer):
+            self.later(timeout_s, _fail, future, NoAnswerError())
         elif fate is FaultKind.RATE_LIMIT:
             self.later(there_s + back_s, _fail, future, SlowDownError())
-            return await future
-        elif fate is FaultKind.LOST_REQUEST:
-            return await self._silence(future, timeout_s)
-        elif fate is FaultKind.SLOW:
-            there_s += rng.uniform(*_SLOW_S)
-        elif fate is FaultKind.LATE_EFFECT:
-            # The line breaks while the request is already on its way.
-            there_s += rng.uniform(*_LATE_S)
-            self.later(rng.uniform(0.0, there_s), _fail, future, NoAnswerError())
+        else:
+            if fate is FaultKind.SLOW:
+                there_s += rng.uniform(*_SLOW_S)
+            elif fate is FaultKind.LATE_EFFECT:
+                # The line breaks while the request is already on its way.
+                there_s += rng.uniform(*_LATE_S)
+                self.later(rng.uniform(0.0, there_s), _fail, future, NoAnswerError())
+            wait_s = timeout_s if fate is FaultKind.LOST_ANSWER else back_s
+            self.later(there_s, self._arrive, future, effect, fate, wait_s, (process.name, peer))
+        return await future
 
-        def arrive() -> None:
-            if fate is FaultKind.SERVER_ERROR and rng.random() < 0.5:  # noqa: PLR2004 - before or after the effect
-                self.later(back_s, _fail, future, ServerFaultError())
-                return
+    def _arrive(
+        self,
+        future: asyncio.Future[Any],
+        effect: Callable[[], Any],
+        fate: FaultKind | None,
+        wait_s: float,
+        line: tuple[str, str],
+    ) -> None:
+        """A request has come to where it was sent."""
+        fails = fate is FaultKind.SERVER_ERROR
+        error: Exception | None = None
+        answer = None
+        if fails and self.weather.rng.random() < 0.5:  # noqa: PLR2004 - before or after the effect
+            error = ServerFaultError()
+        else:
             try:
                 answer = effect()
-            except Exception as error:  # noqa: BLE001 - the answer may be a refusal of any kind
-                self.later(back_s, _fail, future, error)
-                return
-            if fate is FaultKind.SERVER_ERROR:
-                self.later(back_s, _fail, future, ServerFaultError())
-            elif fate is FaultKind.LOST_ANSWER or self.is_cut(process.name, peer):
-                self.later(timeout_s, _fail, future, NoAnswerError())
-            else:
-                self.later(back_s, _answer, future, answer)
-
-        self.later(there_s, arrive)
-        return await future
-
-    async def _silence(self, future: asyncio.Future[T], timeout_s: float) -> T:
-        self.later(timeout_s, _fail, future, NoAnswerError())
-        return await future
-
-
-def caller() -> Process:
-    """The process on whose behalf this runs.
-
-    Raises:
-        RuntimeError: if it is the world's own.
-    """
-    process = PROCESS.get()
-    if process is None:
-        raise RuntimeError("only a process may ask")
-    return process
+            except Exception as refusal:  # noqa: BLE001 - the answer may be a refusal of any kind
+                error = refusal
+        if fails:
+            error = ServerFaultError()
+        elif fate is FaultKind.LOST_ANSWER or self.is_cut(*line):
+            error = NoAnswerError()
+        if error is None:
+            self.later(wait_s, _answer, future, answer)
+        else:
+            self.later(wait_s, _fail, future, error)
 
 
 def _answer(future: asyncio.Future[Any], answer: object) -> None:

@@ -12,8 +12,8 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.money.ledger.errors import LedgerStoppedError
 from mrmarket.services.api.money_schema import DepositRequest, WithdrawalRequest
 from mrmarket.services.money.face import MoneyOffice
-from mrmarket.store.errors import StoreError
 from mrmarket.simulation.rail import CODE, NAME, TREASURY, Rail
+from mrmarket.store.errors import StoreError
 
 T = TypeVar("T")
 

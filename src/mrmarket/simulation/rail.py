@@ -229,7 +229,7 @@ class RailLine:
         known = text.startswith("venue:") or (text.startswith("0x") and len(text) == len(TREASURY))
         return text if known and text != TREASURY else None
 
-    async def instructions(self, user: str, memo: str) -> PayTo:
+    async def instructions(self, user: str, memo: str) -> PayTo:  # noqa: ARG002 - one address serves all
         """The treasury; the memo says who pays."""
         return PayTo(TREASURY, memo, "")
 
@@ -276,12 +276,18 @@ class FundingLine:
         """Namespace of the venue's assets."""
         return self._exchange
 
-    async def deposit_address(self, code: str) -> str:
+    async def deposit_address(self, code: str) -> str:  # noqa: ARG002 - there is one asset
         """Where the rail credits the exchange."""
         return f"venue:{self._exchange}"
 
     async def withdraw(
-        self, key: str, code: str, units: int, decimals: int, address: str, memo: str
+        self,
+        key: str,
+        code: str,  # noqa: ARG002 - there is one asset
+        units: int,
+        decimals: int,
+        address: str,  # noqa: ARG002 - it is always the treasury's
+        memo: str,
     ) -> SendReport:
         """Take out and pay the treasury."""
         wanted = units // 10 ** (decimals - QUOTE_DECIMALS)

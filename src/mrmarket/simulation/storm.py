@@ -12,7 +12,10 @@ from mrmarket.simulation.world import World
 
 _AGAIN_S = 5.0
 _STEPS = 400
+_LABELS = (BEFORE, AFTER, "")
+"""Of what a process dies at: a commit, or any labelled point at all."""
 _COMMITS = 7
+_POINTS = 200
 _LEAP_S = 8
 """A clock leaps by at most half of this, forwards or back."""
 
@@ -37,12 +40,16 @@ class Storm:
             return
         process, machine = victims[int(happening.target * len(victims))]
         world.weather.note(happening.kind)
+        if happening.kind in (FaultKind.DISK_FULL, FaultKind.DATABASE_AWAY):
+            self._refuse(machine.disk, happening)
+            return
         match happening.kind:
             case FaultKind.CRASH:
                 process.steps_left = 1 + int(happening.draw * _STEPS)
             case FaultKind.CRASH_AT_COMMIT:
-                label = BEFORE if happening.draw < 0.5 else AFTER  # noqa: PLR2004 - the one or the other
-                process.crash_label = (label, 1 + int(happening.draw * 1_000) % _COMMITS)
+                label = _LABELS[int(happening.draw * len(_LABELS))]
+                visits = _COMMITS if label else _POINTS
+                process.crash_label = (label, 1 + int(happening.draw * 10_000) % visits)
             case FaultKind.POWER_CUT:
                 self._cut_power(machine)
             case FaultKind.PAUSE:
@@ -50,17 +57,7 @@ class Storm:
             case FaultKind.CLOCK_STEP:
                 machine.skew_ns += int((happening.draw - 0.5) * _LEAP_S * NS_PER_S)
             case FaultKind.PARTITION:
-                peers = [*(exchange.name for exchange in world.exchanges), "rail"]
-                if world.server is not None:
-                    peers.append("database")
-                peer = peers[int(happening.draw * len(peers))]
-                world.network.cut(process.name, peer, world.loop.time() + happening.for_s)
-            case FaultKind.DISK_FULL:
-                machine.disk.is_full = True
-                world.network.later(happening.for_s, _empty, machine.disk)
-            case FaultKind.DATABASE_AWAY:
-                machine.disk.is_away = True
-                world.network.later(happening.for_s, _bring_back, machine.disk)
+                self._cut_off(process, happening)
             case _:
                 raise ValueError(happening.kind)
 
@@ -76,6 +73,22 @@ class Storm:
                 world.loop.thaw(process)
         for machine in world.machines:
             machine.disk.is_full = machine.disk.is_away = False
+
+    def _refuse(self, disk: Disk, happening: Happening) -> None:
+        is_full = happening.kind is FaultKind.DISK_FULL
+        if is_full:
+            disk.is_full = True
+        else:
+            disk.is_away = True
+        self._world.network.later(happening.for_s, _empty if is_full else _bring_back, disk)
+
+    def _cut_off(self, process: Process, happening: Happening) -> None:
+        world = self._world
+        peers = [*(exchange.name for exchange in world.exchanges), "rail"]
+        if world.server is not None:
+            peers.append("database")
+        peer = peers[int(happening.draw * len(peers))]
+        world.network.cut(process.name, peer, world.loop.time() + happening.for_s)
 
     def _freeze(self, process: Process, for_s: float) -> None:
         if not process.is_frozen:

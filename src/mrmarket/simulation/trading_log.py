@@ -1,4 +1,4 @@
-"""The trading store in memory: leases with fences, order journal and event log, each with its disk's faults."""
+"""The trading store in memory: leases with fences, order journal and event log, with their disk's faults."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.events import Fact, decode_fact, encode_fact
 from mrmarket.simulation.disk import Disk
 from mrmarket.store.errors import DuplicateIntentError, LeaseHeldError, StaleFenceError, UnknownIntentError
@@ -136,8 +137,10 @@ class MemoryTradingLog:
         known = [each.client_order_id for each in intents if each.client_order_id in data.orders]
         if known:
             raise DuplicateIntentError(self.disk.name, ", ".join(known))
-        for stream in {intent.stream for intent in intents}:
-            self._require_fence(stream)
+        for intent in intents:
+            if intent.size_lots <= 0 or intent.price_ticks < 0:
+                raise InvalidInputError("intent", intent.client_order_id, "a size, and no price below zero")
+            self._require_fence(intent.stream)
         for intent in intents:
             data.orders[intent.client_order_id] = OrderRecord(
                 stream=intent.stream,
@@ -217,7 +220,8 @@ class MemoryTradingLog:
             for record in self.data.orders.values()
             if record.stream == stream and (record.is_open or not open_only)
         ]
-        return sorted(reversed(found), key=lambda record: -record.created_ns)[:limit]
+        found.reverse()
+        return sorted(found, key=lambda record: -record.created_ns)[:limit]
 
     def next_sequence(self, stream: str) -> int:
         """A number that the stream never had."""
@@ -277,7 +281,7 @@ class MemoryTradingLog:
     def latest_facts(self, stream: str, limit: int, kinds: Sequence[str] = ()) -> list[LoggedFact]:
         """Newest first."""
         self.disk.begin(writes=False)
-        found = []
+        found: list[LoggedFact] = []
         for row in reversed(self.data.events.get(stream, [])):
             if len(found) == limit:
                 break

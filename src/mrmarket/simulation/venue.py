@@ -145,14 +145,14 @@ class ExchangeLine:
             f"place {order.client_order_id}", lambda now_ns: self.exchange.place(order, now_ns)
         )
 
-    async def cancel(self, symbol: str, client_order_id: str, venue_order_id: str) -> OrderReport:
+    async def cancel(self, symbol: str, client_order_id: str, venue_order_id: str) -> OrderReport:  # noqa: ARG002 - there is one pair
         """Cancel an order."""
         return await self._write(
             f"cancel {client_order_id}",
             lambda now_ns: self.exchange.cancel(client_order_id, venue_order_id, now_ns),
         )
 
-    async def query(self, symbol: str, client_order_id: str, venue_order_id: str) -> OrderReport:
+    async def query(self, symbol: str, client_order_id: str, venue_order_id: str) -> OrderReport:  # noqa: ARG002 - there is one pair
         """Ask for one order."""
 
         def look(now_ns: int) -> OrderReport:
@@ -163,7 +163,7 @@ class ExchangeLine:
 
         return await self._read(f"query {client_order_id}", look)
 
-    async def open_orders(self, symbol: str) -> list[OrderReport]:
+    async def open_orders(self, symbol: str) -> list[OrderReport]:  # noqa: ARG002 - there is one pair
         """All live orders of the pair."""
         return await self._read(
             "open orders",
@@ -178,7 +178,7 @@ class ExchangeLine:
         """All live orders of the account."""
         return await self.open_orders(self.exchange.instrument.symbol)
 
-    async def fills_since(self, symbol: str, since_ns: int) -> list[FillReport]:
+    async def fills_since(self, symbol: str, since_ns: int) -> list[FillReport]:  # noqa: ARG002 - there is one pair
         """All trades from a time on."""
         return await self._read("fills", lambda _now_ns: self.exchange.fills_since(since_ns))
 
@@ -186,7 +186,7 @@ class ExchangeLine:
         """Both assets."""
         return await self._read("balances", lambda _now_ns: self.exchange.balances())
 
-    async def cancel_all_after(self, symbol: str, countdown_s: float) -> None:
+    async def cancel_all_after(self, symbol: str, countdown_s: float) -> None:  # noqa: ARG002 - there is one pair
         """Set the dead man's switch."""
         await self._write("countdown", lambda now_ns: self.exchange.arm(countdown_s, now_ns))
 
@@ -197,7 +197,7 @@ class ExchangeLine:
             lambda _now_ns: [each for each in self.exchange.transfers.values() if each.venue_ns >= since_ns],
         )
 
-    async def market_events(self, symbol: str) -> AsyncIterator[MarketEvent]:
+    async def market_events(self, symbol: str) -> AsyncIterator[MarketEvent]:  # noqa: ARG002 - there is one pair
         """The live feed."""
         queue: EventQueue[MarketEvent] = EventQueue()
         self._market = queue

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
-from mrmarket.core.clock import Clock
+from mrmarket.core.clock import NS_PER_S, Clock
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.events import BalanceObserved, MarkObserved
 from mrmarket.core.instrument import Instrument
@@ -12,9 +13,13 @@ from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.fact_writer import FactWriter
 from mrmarket.trading.execution.risk.pretrade import MarketTop
 
+_CONFIRM_NS: Final = 30 * NS_PER_S
+
 
 class Observations:
     """Marks and balances every few seconds, each only when it differs from the last.
+
+    A price that stands still is confirmed now and then: deposits and withdrawals wait for a young one.
 
     Of balances the total counts: what is merely locked or free again changes with every order.
     """
@@ -39,6 +44,8 @@ class Observations:
         self._marked_ns: int | None = None
         self._balances_ns = wall.monotonic_ns()
         self._last_top: MarketTop | None = None
+        self._written_ns = 0
+        """When the last mark was written down; monotonic."""
         self._last_totals: dict[str, Decimal] = {}
 
     def wanting(self, account: Account) -> str:
@@ -62,10 +69,10 @@ class Observations:
         """Write the best bid and ask of others down."""
         if top is None:
             return
-        self._marked_ns = self._wall.monotonic_ns()
-        if top == self._last_top:
+        self._marked_ns = now_ns = self._wall.monotonic_ns()
+        if top == self._last_top and now_ns - self._written_ns < _CONFIRM_NS:
             return
-        self._last_top = top
+        self._last_top, self._written_ns = top, now_ns
         instrument = self._instrument
         self._facts.write(
             MarkObserved(
