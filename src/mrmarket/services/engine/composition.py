@@ -139,7 +139,7 @@ class Engine:
             self.board.tick()
 
     def _explains(self, spec: RunSpec, asset: str) -> bool:
-        """Whether the run hears of every trade that can change an asset: no other pair of the account has it."""
+        """Whether the run hears of every trade of an asset: no other pair of its account has it."""
         return not any(
             asset in each.pair.split("/")
             for each in self.host.specs.values()
