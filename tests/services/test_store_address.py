@@ -19,7 +19,7 @@ from mrmarket.services.config import ConfigError, load_config
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.money.offices import Limits, Offices
 from mrmarket.services.money.world import PaymentWorld
-from mrmarket.services.store_address import StoreAddress, masked
+from mrmarket.services.store_address import StoreAddress, StoreInUseError, masked
 from mrmarket.store.errors import (
     DatabaseDisconnectedError,
     DatabaseMissingError,
@@ -121,6 +121,23 @@ def test_operations_and_sessions_are_behind_the_same_address(address: StoreAddre
         assert sql.rows("SELECT count(*) FROM sessions")[0][0] == 0
     for opened in (operations, again, control):
         opened.close()
+
+
+def test_books_that_an_instance_keeps_are_left_to_it(address: StoreAddress) -> None:
+    """On a server another host may be at work; a sign of life within the last minute says so."""
+    now_ns = SystemClock().now_ns()
+    operations = address.open_operations()
+    for node, role, age_s in (("old", "all", 90), ("engine", "engine", 0)):
+        at_ms = now_ns // 10**6 - age_s * 1_000
+        operations.beat(Beat(node=node, role=role, seq=1, started_ms=1, at_ms=at_ms))
+    address.require_rest(now_ns)
+    operations.beat(Beat(node="api", role="api", seq=1, started_ms=1, at_ms=now_ns // 10**6, host="h"))
+    if address.is_postgres:
+        with pytest.raises(StoreInUseError, match="api on h"):
+            address.require_rest(now_ns)
+    else:
+        address.require_rest(now_ns)
+    operations.close()
 
 
 def test_a_newer_programs_tables_are_refused(postgres: str, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from mrmarket.core.errors import InvalidInputError
+from mrmarket.core.clock import NS_PER_MS
+from mrmarket.core.errors import InvalidInputError, MrMarketError
 from mrmarket.store.migration import (
     CONTROL_SCHEMA,
     MONEY_SCHEMA,
@@ -35,12 +36,31 @@ _POSTGRES: Final = re.compile(r"postgres(ql)?://\S+", re.ASCII)
 _USER: Final = re.compile(r"(?<=://)[^/?#\s]*@")
 _PARAMETER: Final = re.compile(r"(?i)(password|passfile|sslpassword|sslkey)=[^&\s]*")
 _WANTED: Final = "an address such as postgresql://user@host:5432/mrmarket, or nothing for SQLite files"
+_KEEPERS: Final = ("all", "api")
+"""Roles that write to the ledger."""
+_RECENT_NS: Final = 60 * 10**9
 _FAMILIES: Final = (TRADING_SCHEMA, MONEY_SCHEMA, CONTROL_SCHEMA)
 
 
 def masked(text: str) -> str:
     """A text in which no address tells its user or password."""
     return _PARAMETER.sub(r"\1=********", _USER.sub("********@", text))
+
+
+class StoreInUseError(MrMarketError):
+    """An instance writes to the books that were to be written to from outside."""
+
+    code = "store_in_use"
+    retryable = True
+
+    def __init__(self, place: str, node: str, host: str) -> None:
+        self.place = place
+        self.node = node
+        self.host = host
+        super().__init__(
+            f"{place}: {node} on {host or 'another host'} keeps these books;"
+            " ask it, or stop it and wait a minute"
+        )
 
 
 class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +113,25 @@ class StoreAddress:
                 check_postgres_version(self.url, family, family.name)
             elif (path := self._path(family)).is_file() and path.stat().st_size:
                 check_version(path, family)
+
+    def require_rest(self, now_ns: int) -> None:
+        """Refuse where an instance in another folder, or on another host, writes to the same server.
+
+        Args:
+            now_ns: the wall's time.
+
+        Raises:
+            StoreInUseError: a node that keeps books has given a sign of life within the last minute.
+        """
+        if not self.is_postgres:
+            return  # the folder's own lock keeps others out
+        operations = self.open_operations()
+        try:
+            for beat in operations.beats():
+                if beat.role in _KEEPERS and now_ns - beat.at_ms * NS_PER_MS < _RECENT_NS:
+                    raise StoreInUseError(str(self.money_place), beat.node, beat.host)
+        finally:
+            operations.close()
 
     def has_books(self) -> bool:
         """Whether there is a ledger, of whatever version."""

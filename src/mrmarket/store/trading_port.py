@@ -18,7 +18,7 @@ class TradingLog(Protocol):
     A stream is one strategy run. Whoever writes to it should first take the lease of the same name;
     from then on a writer with an older fence (or none) is refused. Every method raises a `StoreError`
     when the database refuses, and then nothing of that call remains. A `CommitUnknownError` is the one
-    exception: the same call again finds out, because every write is known by its keys.
+    exception: it may have happened or not, and whoever opens the log anew reads which.
     """
 
     def close(self) -> None:

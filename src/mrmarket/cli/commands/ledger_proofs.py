@@ -147,6 +147,7 @@ def _seal_at_rest(data: Path, store: str, *, rotate: bool) -> tuple[Signed, str]
         pass  # a folder without books is refused before anything is made in it
     with DataDirectory(data, store) as directory:
         clock = SystemClock()
+        directory.store.require_rest(clock.now_ns())
         writer = LedgerWriter(Ledger(directory.store.open_ledger("mrmarket ledger seal"), clock))
         try:
             reader = directory.store.open_reader()
