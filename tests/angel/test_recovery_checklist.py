@@ -19,7 +19,12 @@ REPORT = RunReport(run="run-1", node="engine-1", fence=3, at_ms=1, state="runnin
 
 def states(**facts: Any) -> dict[str, StepState]:
     """The state of each step."""
-    everything: dict[str, Any] = {"now_ns": 100, "beats": [ANGEL, ENGINE], "specs": [SPEC], "reports": [REPORT]}
+    everything: dict[str, Any] = {
+        "now_ns": 100,
+        "beats": [ANGEL, ENGINE],
+        "specs": [SPEC],
+        "reports": [REPORT],
+    }
     return {step.step: step.state for step in checklist(RecoveryFacts(**(everything | facts)))}
 
 

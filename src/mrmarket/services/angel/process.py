@@ -16,6 +16,7 @@ from mrmarket.services.child_process import ChildProcessFailedError
 
 _READY_S: Final = 60.0
 _STOP_S: Final = 15.0
+_LEAVE_S: Final = 3.0
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 60.0
 _STORE_VARIABLE: Final = "MRMARKET_STORE"
@@ -89,6 +90,8 @@ class AngelProcess:
                 line = await process.stdout.readline()
             return msgspec.json.decode(line, type=AngelReady)
         except (TimeoutError, msgspec.MsgspecError):
+            # One that has closed its output is about to leave, with a status that says why.
+            await asyncio.wait({asyncio.ensure_future(process.wait())}, timeout=_LEAVE_S)
             await self.stop()
             words = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
             problem = next(
