@@ -101,7 +101,12 @@ class Place:
         async with aiohttp.ClientSession() as session:
             treasurer = ApiKey(account="", key=self.server.funding_token, secret="")
             client = RawClient(self.server, session, treasurer)
-            fields: dict[str, Any] = {"transferId": name, "account": "default", "asset": "USDT", "amount": amount}
+            fields: dict[str, Any] = {
+                "transferId": name,
+                "account": "default",
+                "asset": "USDT",
+                "amount": amount,
+            }
             status, body, _ = await client.call("POST", f"/sim/v1/{what}", **fields)
             assert status == 200, body
 
