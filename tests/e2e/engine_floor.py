@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from psycopg.conninfo import conninfo_to_dict
 
 from e2e.loopback_venue import LoopbackVenue
-from e2e.running import command, wait_until
+from e2e.running import RunningInstance, command, start_instance, wait_until
 from mrmarket.services.engine.specs import venue_name
 from mrmarket.store.operations import RunSpec
 from mrmarket.store.postgres_operations import PostgresOperations
@@ -53,6 +53,7 @@ class EngineFloor:
         self.folder = folder
         self.postgres = as_url(postgres)
         self.accounts = accounts
+        self.api: RunningInstance | None = None
         self.engines: dict[str, subprocess.Popen[bytes]] = {}
         plan = {
             "speed": speed,
@@ -126,6 +127,16 @@ class EngineFloor:
         assert process.poll() is None, (self.folder / f"{name}.log").read_text()
         return file.read_text()
 
+    def start_api(self) -> RunningInstance:
+        """Start the API and the business core, without an engine; its run trades on `default`."""
+        config = self.folder / "api.toml"
+        strategy = "".join(f"{key} = {value}\n" for key, value in PARAMETERS.items())
+        config.write_text(self._config.read_text() + strategy)
+        self.desks["default"] = self.venue
+        arguments = ["--config", str(config), "--role", "api", "--store", self.postgres]
+        self.api = start_instance(self.folder / "api", *arguments)
+        return self.api
+
     def node(self, name: str) -> str:
         """An engine's name in the database."""
         return (self.folder / name / "instance.id").read_text()
@@ -180,6 +191,8 @@ class EngineFloor:
 
     def end(self) -> None:
         """Leave no process behind."""
+        if self.api is not None and self.api.process.poll() is None:
+            self.api.kill()
         for process in self.engines.values():
             if process.poll() is None:
                 process.kill()

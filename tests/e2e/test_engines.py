@@ -73,3 +73,20 @@ def test_runs_outlive_engines_that_are_killed_and_frozen(floor: EngineFloor, tmp
         assert {line.difference for line in treasury.reconciliation() if line.observed} == {"0"}
     finally:
         treasury.close()
+
+
+@pytest.mark.timeout(200)
+def test_an_api_without_an_engine_shows_and_steers_a_run_elsewhere(floor: EngineFloor) -> None:
+    """It serves before any engine is there, then shows its run, steers it, and settles its trades."""
+    api = floor.start_api()
+    assert api.remote.status().state == "starting"
+    floor.start("one")
+    floor.until(lambda: api.remote.status().state == "running" and api.remote.status().open_orders > 0)
+    floor.until(lambda: api.remote.performance().fills > 0)
+    floor.until(lambda: api.remote.pool().settled_through_seq > 0)
+    assert api.remote.stop().state == "paused"
+    floor.until(lambda: floor.desks["default"].open_orders() == [])
+    assert api.remote.start().state == "running"
+    floor.until(lambda: api.remote.status().open_orders > 0)
+    floor.stop_all()
+    assert api.interrupt() == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -27,16 +27,17 @@ from mrmarket.services.data_directory import DataDirectory, ForeignFolderError
 from mrmarket.services.engine.composition import Engine, EngineSetting
 from mrmarket.services.engine.identity import shared_identity
 from mrmarket.services.engine.local_side import LocalSide
-from mrmarket.services.engine.section import MAIN_ACCOUNT
+from mrmarket.services.engine.place_room import place_room
+from mrmarket.services.engine.remote_side import RemoteSide
 from mrmarket.services.engine.specs import further_specs, is_further, main_spec, put_specs
 from mrmarket.services.engine.venue_room import LoneRoom, VenueRoom
 from mrmarket.services.hub import UpdateHub
-from mrmarket.services.keys.secret import unregistered
+from mrmarket.services.keys.secret import Register, unregistered
 from mrmarket.services.money.business import BusinessCore, open_world
 from mrmarket.services.money.face import MoneyOffice
 from mrmarket.services.money.world import PaymentWorld
 from mrmarket.services.notify.watchman import Watchman, keep_watch
-from mrmarket.services.run_desk import LEVELS, LocalDesk
+from mrmarket.services.run_desk import LEVELS, RunDesk
 from mrmarket.services.run_figures import RunFigures
 from mrmarket.services.telemetry.followed_workshop import held_runs, leases_hold
 from mrmarket.services.telemetry.instance_report import (
@@ -48,13 +49,18 @@ from mrmarket.services.telemetry.instance_report import (
 from mrmarket.services.telemetry.parts import check_lease, sight_of
 from mrmarket.services.telemetry.run_sources import HeldRun
 from mrmarket.services.telemetry.voice import Voice
-from mrmarket.services.trading_place import TradingPlace, open_account, open_trading_place, simulated_market
+from mrmarket.services.trading_place import (
+    TradingPlace,
+    open_public_place,
+    open_trading_place,
+    simulated_market,
+)
 from mrmarket.services.watch import Reader, RunWatch
 from mrmarket.store.operations import OperationsStore, RunSpec
 from mrmarket.store.trading_port import TradingLog
+from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.strategy.observer import RunObserver
 from mrmarket.trading.strategy.run import StrategyRun
-from mrmarket.trading.venue.port import Venue
 
 _log = structlog.get_logger("mrmarket.instance")
 
@@ -66,7 +72,7 @@ class _Parts:
     place: TradingPlace
     store: TradingLog
     operations: OperationsStore
-    side: LocalSide
+    side: LocalSide | RemoteSide
     instrument: Instrument
     stream: str
     core: BusinessCore
@@ -85,7 +91,9 @@ class Instance:
         directory: DataDirectory,
         notices: NoticeSink | None = None,
         voice: Voice | None = None,
+        role: Literal["all", "api"] = "all",
     ) -> None:
+        self._role = role
         self._voice = voice
         self._loaded = loaded
         self._directory = directory
@@ -107,15 +115,20 @@ class Instance:
     @property
     def run(self) -> StrategyRun:
         """The main run in its latest life."""
-        return self._open.side.run
+        return self._local.run
+
+    @property
+    def trades(self) -> bool:
+        """Whether runs are in this process."""
+        return isinstance(self._open.side, LocalSide)
 
     @property
     def engine(self) -> Engine:
         """The engine in this process."""
-        return self._open.side.engine
+        return self._local.engine
 
     @property
-    def desk(self) -> LocalDesk:
+    def desk(self) -> RunDesk:
         """The main run for the screen."""
         desk = self._open.side.desk
         if desk is None:
@@ -153,8 +166,7 @@ class Instance:
             try:
                 operations = await asyncio.to_thread(directory.store.open_operations)
                 try:
-                    know = unregistered if self._voice is None else self._voice.redactor.know
-                    place = await open_trading_place(config, pair, directory, know)
+                    place = await self._open_place(pair)
                     try:
                         self._parts = await self._assemble(place, world, store, operations)
                     except BaseException:
@@ -198,14 +210,7 @@ class Instance:
 
     def heartbeat(self) -> schema.Heartbeat:
         """A sign of life, for whoever watches from elsewhere."""
-        host = self.engine.host
-        return schema.Heartbeat(
-            node=host.node,
-            role="all",
-            seq=host.seq,
-            started_ms=host.started_ms,
-            at_ms=SystemClock().now_ns() // NS_PER_MS,
-        )
+        return self._open.side.heartbeat()
 
     def status(self) -> schema.InstanceStatus:
         """How the instance is doing."""
@@ -303,10 +308,28 @@ class Instance:
     # How it is put together.
 
     @property
+    def _local(self) -> LocalSide:
+        side = self._open.side
+        if not isinstance(side, LocalSide):
+            raise TypeError("no run is in this process")
+        return side
+
+    @property
     def _open(self) -> _Parts:
         if self._parts is None:
             raise RuntimeError("the instance is not open")
         return self._parts
+
+    @property
+    def _know(self) -> Register:
+        """Whom secrets are told, so that no log shows them."""
+        return unregistered if self._voice is None else self._voice.redactor.know
+
+    async def _open_place(self, pair: str | None) -> TradingPlace:
+        config = self._loaded.config
+        if self._role == "api":
+            return await open_public_place(config)
+        return await open_trading_place(config, pair, self._directory, self._know)
 
     async def _assemble(
         self, place: TradingPlace, world: PaymentWorld, store: TradingLog, operations: OperationsStore
@@ -320,7 +343,7 @@ class Instance:
         main = main_spec(stream, place.venue.name, place.symbol, config.strategy, config.pool.name)
         specs = [main, *further_specs(config.runs, place.venue.name)]
         await asyncio.to_thread(put_specs, operations, specs)
-        room = self._room(place, specs)
+        room = place_room(config, directory, place, specs, self._know)
         node = directory.instance_id()
         instance_id = node
         if directory.store.is_postgres:
@@ -342,12 +365,16 @@ class Instance:
             notices=self._notices,
             order_log=None if self._voice is None else self._voice.order_log,
         )
-        side = LocalSide(
-            lambda on_run: Engine(config, setting, on_run=on_run, observer=observer),
-            stream,
-            wall,
-            alone=len(specs) == 1,
-        )
+        side: LocalSide | RemoteSide
+        if self._role == "api":
+            side = self._remote(place, operations, stream, candles)
+        else:
+            side = LocalSide(
+                lambda on_run: Engine(config, setting, on_run=on_run, observer=observer),
+                stream,
+                wall,
+                alone=len(specs) == 1,
+            )
         core = await BusinessCore.open(
             config,
             directory,
@@ -365,19 +392,24 @@ class Instance:
         )
         return _Parts(place, store, operations, side, instrument, stream, core, books, candles, watch, room)
 
-    def _room(self, place: TradingPlace, specs: Sequence[RunSpec]) -> LoneRoom | VenueRoom:
-        """Where runs get their venues: a single run has its venue to itself."""
-        if len(specs) == 1:
-            return LoneRoom(place.venue)
-        config, know = self._loaded.config, self._voice.redactor.know if self._voice else unregistered
+    def _remote(
+        self, place: TradingPlace, operations: OperationsStore, stream: str, candles: CandleStore
+    ) -> RemoteSide:
+        def on_market(event: MarketEvent) -> None:
+            if event.kind is EventKind.TRADE:
+                candles.add(event)
+            self._open.watch.on_market(event)
 
-        async def opener(_: str, account: str) -> Venue:
-            pairs = {spec.pair for spec in specs if spec.account == account}
-            return await open_account(config, self._directory, account, pairs, know, place.endpoints)
-
-        room = VenueRoom(opener)
-        room.keep(place.venue.name, MAIN_ACCOUNT, place.venue)
-        return room
+        return RemoteSide(
+            self._directory.instance_id(),
+            operations,
+            place.venue,
+            place.symbol,
+            stream,
+            SystemClock(),
+            on_market=on_market,
+            on_report=lambda: self._open.watch.on_report() if self._parts else None,
+        )
 
     async def _begin(self) -> None:
         parts = self._open
@@ -413,7 +445,7 @@ class Instance:
     def _report(self, voice: Voice) -> None:
         """Let Prometheus, orchestrators and the owner see how it is."""
         parts, books, wall = self._open, self.books, SystemClock()
-        seats = parts.side.engine.host.seats
+        seats = parts.side.engine.host.seats if isinstance(parts.side, LocalSide) else {}
 
         def runs() -> Iterator[HeldRun]:
             return held_runs(list(seats.values()))

@@ -94,3 +94,48 @@ class Bookkeeper:
             orders_remaining=len(run.live_orders),
             remark="" if now.orders_placed > before.orders_placed else self._idle_reason,
         )
+
+
+class RemoteBookkeeper:
+    """The same where engines elsewhere trade: by what they have reported."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._before = instance.desk.performance()
+        self._began_ns = instance.place.world.monotonic_ns()
+        self._ended_ns = self._began_ns
+
+    def rest(self) -> None:
+        """The time asked for is over."""
+        self._ended_ns = self._instance.place.world.monotonic_ns()
+
+    def summary(self) -> RunSummary:
+        """To be asked after the instance was closed."""
+        instance, before, now = self._instance, self._before, self._instance.desk.performance()
+        check, figures = instance.books.check, instance.books.figures
+        mid = Decimal(instance.desk.market(1).mid or 0)
+
+        def since(name: str) -> Decimal:
+            return Decimal(getattr(now, name)) - Decimal(getattr(before, name))
+
+        inventory, pnl, fees = since("inventory_base"), since("pnl_quote"), since("fees_quote")
+        return RunSummary(
+            tape=instance.place.market,
+            symbol=instance.place.symbol,
+            seconds=round((self._ended_ns - self._began_ns) / 1e9, 3),
+            events=0,
+            orders_placed=now.orders_placed - before.orders_placed,
+            orders_cancelled=now.orders_cancelled - before.orders_cancelled,
+            fills=now.fills - before.fills,
+            maker_fills=now.maker_fills - before.maker_fills,
+            volume_quote=format_decimal(since("volume_quote")),
+            fees_quote=format_decimal(fees),
+            cash_quote=format_decimal(pnl + fees - inventory * mid),
+            inventory_base=format_decimal(inventory),
+            final_mid=format_decimal(mid),
+            pnl_quote=format_decimal(pnl),
+            nav_per_share=figures.nav_per_share if figures is not None else "0",
+            quote_latency_us=QuoteLatency(p50=now.quote_latency_us_p50, p99=now.quote_latency_us_p99),
+            ledger_verified=check is not None and check.ok,
+            orders_remaining=0,
+        )

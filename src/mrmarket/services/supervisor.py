@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import structlog
@@ -23,8 +24,9 @@ from mrmarket.services.api.app import LOOPBACK_HOSTS, create_app
 from mrmarket.services.config import LoadedConfig
 from mrmarket.services.config_sections import ApiSection
 from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.engine.engine_process import require_role
 from mrmarket.services.instance import Instance
-from mrmarket.services.summary import Bookkeeper, RunSummary
+from mrmarket.services.summary import Bookkeeper, RemoteBookkeeper, RunSummary
 from mrmarket.services.tape_clock import TapeWatch
 from mrmarket.services.telemetry.telemetry import Telemetry
 from mrmarket.services.telemetry.voice import Voice
@@ -73,7 +75,13 @@ class _Server(uvicorn.Server):
 class Supervisor:
     """One run of one instance."""
 
-    def __init__(self, loaded: LoadedConfig, data: Path, *, for_s: float | None) -> None:
+    def __init__(
+        self, loaded: LoadedConfig, data: Path, *, for_s: float | None, role: Literal["all", "api"] = "all"
+    ) -> None:
+        """Nothing is opened yet; with the role `api` engines elsewhere trade."""
+        if role == "api":
+            require_role(loaded, role)
+        self._role: Literal["all", "api"] = role
         self._loaded = loaded
         self._data = data
         self._for_s = for_s
@@ -97,7 +105,7 @@ class Supervisor:
         os.umask(0o077)
         config = self._loaded.config
         with _listen(api) as listener, DataDirectory(self._data, config.store.url) as directory:
-            async with Voice(config, self._data, SystemClock(), os.environ, role="all") as voice:
+            async with Voice(config, self._data, SystemClock(), os.environ, role=self._role) as voice:
                 return await self._serve_instance(listener, directory, voice, on_ready, on_progress)
 
     async def _serve_instance(
@@ -110,9 +118,9 @@ class Supervisor:
     ) -> RunSummary:
         api = self._loaded.config.api
         stopping = _stop_on_signals()
-        instance = Instance(self._loaded, directory, voice.notifier, voice)
+        instance = Instance(self._loaded, directory, voice.notifier, voice, self._role)
         await instance.open()
-        bookkeeper = Bookkeeper(instance)
+        bookkeeper = Bookkeeper(instance) if self._role == "all" else RemoteBookkeeper(instance)
         try:
             access = Access.open(self._data, access_settings(self._loaded.config), directory.store)
         except BaseException:
@@ -124,7 +132,9 @@ class Supervisor:
         angel = AngelBeside(self._loaded.config, directory, url, instance.place.endpoints)
         failures: list[Exception] = []
         try:
-            angel.start()
+            if self._role == "all":
+                # Engines elsewhere need an Angel elsewhere: `mrmarket angel` on a machine of its own.
+                angel.start()
             setup = access.setup_token()
             directory.announce(url)
             on_ready(url, f"{api.public_url or url}/#setup={setup}" if setup else None)
@@ -172,6 +182,8 @@ async def _close(instance: Instance) -> list[Exception]:
     except Exception as error:  # noqa: BLE001 - told after what made it close, which comes first
         _log.error("closing failed", exc_info=error)
         return [error]
+    if not instance.trades:
+        return []
     left = [order.client_order_id for order in instance.run.live_orders]
     return [OrdersLeftError(instance.place.venue.name, left)] if left else []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
 from mrmarket.core.clock import NS_PER_MS
 from mrmarket.core.decimals import format_decimal
@@ -50,8 +50,32 @@ def instrument_view(instrument: Instrument) -> schema.InstrumentView:
     )
 
 
+class Resting(Protocol):
+    """An order as far as the book's view looks at it."""
+
+    @property
+    def side(self) -> Side:
+        """Buy or sell."""
+        ...
+
+    @property
+    def price_ticks(self) -> int:
+        """Where it stands."""
+        ...
+
+    @property
+    def remaining_lots(self) -> int:
+        """What of it is left."""
+        ...
+
+    @property
+    def venue_order_id(self) -> str:
+        """Empty where it does not stand."""
+        ...
+
+
 def book_levels(
-    instrument: Instrument, levels: Iterable[Level], own: Iterable[Order], side: Side
+    instrument: Instrument, levels: Iterable[Level], own: Iterable[Resting], side: Side
 ) -> list[schema.BookLevel]:
     """One side of the book, best first, with what of it is ours."""
     ours: dict[int, int] = {}

@@ -61,6 +61,10 @@ class RunWatch:
         """The run changed its state."""
         self._changed.update(("status", "quotes"))
 
+    def on_report(self) -> None:
+        """The engine that holds the run has said how it is."""
+        self._changed.update(("status", "market", "quotes", "orders", "performance"))
+
     async def publish(self, readers: dict[Topic, Reader]) -> None:
         """Ten times a second what changed; status and performance at least once a second. Runs for ever."""
         beat = 0

@@ -51,7 +51,7 @@ def run(
         Role,
         typer.Option(
             "--role",
-            help="`all` in one process; `api` serves and keeps the books; `engine` trades. The latter two share a"
+            help="`all` in one process; `api` serves and keeps the books, `engine` trades: these two share a"
             " PostgreSQL (--store).",
         ),
     ] = Role.ALL,
@@ -79,7 +79,7 @@ def run(
     loaded = load_config(config, {key: value for key, value in overrides.items() if value is not None})
     if role is Role.ENGINE:
         return _run_engine(loaded, Path(data), as_json=json)
-    supervisor = Supervisor(loaded, Path(data), for_s=for_s)
+    supervisor = Supervisor(loaded, Path(data), for_s=for_s, role="api" if role is Role.API else "all")
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         summary = runner.run(_with_progress(supervisor, for_s))
     if json:

@@ -147,6 +147,7 @@ class EngineProcess:
             setting,
             on_run=lambda _spec, _run, _error: None,
             view=lambda _, run: report_view(run, wall),
+            serves=lambda spec: spec.venue == self._loaded.config.venue.exchange,
         )
         _report(voice, engine, log, operations)
         directory.keep()

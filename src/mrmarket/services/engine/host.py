@@ -56,6 +56,7 @@ class EngineHost:
         restarts: RestartPolicy | None = None,
         adopt: bool = False,
         on_run: OnRun | None = None,
+        serves: Callable[[RunSpec], bool] = lambda _: True,
         detail: Callable[[], dict[str, Any]] | None = None,
         machine: str = "",
         process: int = 0,
@@ -76,6 +77,7 @@ class EngineHost:
             restarts: when a run that failed by itself is started again.
             adopt: whether a run that is handed over leaves its orders standing for the heir.
             on_run: told of runs that come and go.
+            serves: whether a run can be held here at all; others are left to other engines.
             detail: what else the sign of life carries.
             machine: name of the machine, for people.
             process: its process id, for people.
@@ -111,6 +113,7 @@ class EngineHost:
         self._clock = clock
         self._random = random or Random(node)  # noqa: S311 - spreads load, guards nothing
         self._adopt = adopt
+        self._serves = serves
         self._detail = detail or dict
         self._machine = machine
         self._process = process
@@ -245,7 +248,8 @@ class EngineHost:
 
     async def look(self) -> None:
         """One look at specifications, leases and engines: set down, claim, carry out commands."""
-        specs = {spec.id: spec for spec in await self.line.call(self._operations.run_specs)}
+        known = await self.line.call(self._operations.run_specs)
+        specs = {spec.id: spec for spec in known if self._serves(spec)}
         beats = await self.line.call(self._operations.beats)
         leases = await self.line.call(self._leases.leases)
         self._specs = specs

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from mrmarket.core.clock import Clock
+from mrmarket.core.clock import NS_PER_MS, Clock
 from mrmarket.core.errors import MrMarketError
+from mrmarket.services.api import schema
 from mrmarket.services.engine.composition import Engine
 from mrmarket.services.engine.keeper import OnRun
 from mrmarket.services.engine.ports import Hosted
@@ -76,6 +77,16 @@ class LocalSide:
         except BaseException:
             await self.close(abandon=True)
             raise
+
+    def heartbeat(self) -> schema.Heartbeat:
+        """A sign of life."""
+        return schema.Heartbeat(
+            node=self.engine.host.node,
+            role="all",
+            seq=self.engine.host.seq,
+            started_ms=self.engine.host.started_ms,
+            at_ms=self._wall.now_ns() // NS_PER_MS,
+        )
 
     async def keep(self) -> None:
         """Wait for what the instance cannot go on after, and raise it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from mrmarket.services.api import schema
 from mrmarket.services.run_desk import RunDesk
 
 
@@ -13,6 +14,10 @@ class TradingSide(Protocol):
     @property
     def desk(self) -> RunDesk | None:
         """Shows the main run; None before anything is known of it."""
+        ...
+
+    def heartbeat(self) -> schema.Heartbeat:
+        """A sign of life."""
         ...
 
     async def begin(self) -> None:
