@@ -4,7 +4,7 @@ A real instance with its Angel on an exchange of its own process; each round fre
 until the Angel has closed its intervention, thaws it and waits for quotes. Times are from the signal to the
 Angel's own records. Targets: sweep within threshold + 2 s, proof within threshold + recvWindow + 4 s.
 
-    python benchmarks/bench_angel.py [--rounds 5] [--threshold 5] [--layers 50] [--json]
+    python benchmarks/bench_angel.py [--rounds 5] [--threshold 5] [--layers 10] [--json]
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def one_round(data: Path, process: subprocess.Popen[bytes]) -> dict[str, float]:
     rows = records(data)[known:]
 
     def after_s(name: str) -> float:
-        return (min(row["at_ms"] for row in rows if row["action"] == name) - began_ms) / 1000
+        return float(min(row["at_ms"] for row in rows if row["action"] == name) - began_ms) / 1000
 
     return {
         "noticed": after_s("intervene"),
@@ -117,7 +117,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--threshold", type=float, default=5.0)
-    options.add_argument("--layers", type=int, default=50)
+    options.add_argument("--layers", type=int, default=10)
     options.add_argument("--json", action="store_true")
     chosen = options.parse_args()
     results = measure(chosen.rounds, chosen.threshold, chosen.layers)
