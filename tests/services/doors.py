@@ -18,6 +18,7 @@ from mrmarket.services.access.settings import AccessSettings
 from mrmarket.services.api.app import create_app
 from mrmarket.services.api.money_face import MoneyFace
 from services.face_fake import FakeFace
+from services.operations_fake import FakeOperations
 
 LOCAL = "http://127.0.0.1"
 BEARER = {"Authorization": "Bearer the-owners-token"}
@@ -44,6 +45,7 @@ class Door:
     money: MoneyFace | None = None
     face: FakeFace = field(default_factory=FakeFace)
     clock: ManualClock = field(default_factory=ManualClock)
+    operations: FakeOperations = field(default_factory=FakeOperations)
 
     def __post_init__(self) -> None:
         self.store = ControlStore.in_memory()
@@ -55,7 +57,7 @@ class Door:
             entropy=counted(),
             passwords=Passwords(memory_kib=64, rounds=1),
         )
-        self.app = create_app(self.face, self.money, self.access)
+        self.app = create_app(self.face, self.money, self.access, operations=self.operations)
 
     def client(self, base_url: str = LOCAL) -> TestClient[Any]:
         """A browser that comes from the instance's own address."""

@@ -15,17 +15,25 @@ from litestar.types import ControllerRouterHandler
 from mrmarket.core.clock import SystemClock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.access.access import Access
-from mrmarket.services.api import admin_routes, auth_routes, health_routes, me_routes, pools_routes
+from mrmarket.services.api import (
+    admin_routes,
+    auth_routes,
+    health_routes,
+    me_routes,
+    operations_routes,
+    pools_routes,
+)
 from mrmarket.services.api.admission import Admission, KeptReady
 from mrmarket.services.api.contract import document
 from mrmarket.services.api.face import InstanceFace
 from mrmarket.services.api.guards import ANYBODY, role_guard
 from mrmarket.services.api.money_face import MoneyFace
+from mrmarket.services.api.operations_face import OperationsFace
 from mrmarket.services.api.origin import OriginGuard
 from mrmarket.services.api.pages import page_handlers
 from mrmarket.services.api.parameters import OwnMoney, StrictRequest
 from mrmarket.services.api.problems import answer_error, answer_fault, answer_http_error
-from mrmarket.services.api.refusals import MoneyNotReadyError
+from mrmarket.services.api.refusals import MoneyNotReadyError, OperationsNotReadyError
 from mrmarket.services.api.routes import InstanceRoutes, PoolRoutes, TradingRoutes
 from mrmarket.services.api.stream import stream
 from mrmarket.services.telemetry.requests import RequestWatch
@@ -41,6 +49,7 @@ _ROUTES: Final[list[ControllerRouterHandler]] = [
     *(me_routes.HoldingsRoutes, me_routes.MovementRoutes, me_routes.EvidenceRoutes),
     *(admin_routes.TreasuryRoutes, admin_routes.PoolAdminRoutes),
     *(admin_routes.RewardAdminRoutes, admin_routes.LedgerAdminRoutes),
+    *(operations_routes.NoticeRoutes, operations_routes.OperationsRoutes),
     health_routes.MetricsRoutes,
 ]
 
@@ -73,12 +82,21 @@ def _api_router(
     money: MoneyFace | None,
     access: Access | None,
     telemetry: Telemetry | None,
+    operations: OperationsFace | None,
 ) -> Router:
     def provide_telemetry() -> Telemetry | None:
         return telemetry
 
     def provide_face() -> InstanceFace | None:
         return face
+
+    def provide_operations() -> OperationsFace:
+        if operations is None:
+            raise OperationsNotReadyError
+        return operations
+
+    def provide_operations_here() -> OperationsFace | None:
+        return operations
 
     def provide_money() -> MoneyFace:
         if money is None:
@@ -98,6 +116,8 @@ def _api_router(
             "face": Provide(provide_face, sync_to_thread=False),
             "money_face": Provide(provide_money, sync_to_thread=False),
             "access": Provide(provide_access, sync_to_thread=False),
+            "operations": Provide(provide_operations, sync_to_thread=False),
+            "operations_here": Provide(provide_operations_here, sync_to_thread=False),
             "mine": Provide(provide_mine, sync_to_thread=False),
             "telemetry": Provide(provide_telemetry, sync_to_thread=False),
         },
@@ -118,6 +138,7 @@ def create_app(
     access: Access | None = None,
     hosts: frozenset[str] = LOOPBACK_HOSTS,
     telemetry: Telemetry | None = None,
+    operations: OperationsFace | None = None,
 ) -> Litestar:
     """Put the API and the pages in front of an instance.
 
@@ -127,12 +148,13 @@ def create_app(
         access: who gets in; without it the demo's people do, and nobody is the owner.
         hosts: host names the instance answers to; `*` for any (behind a proxy that checks).
         telemetry: what machines ask; without it there is little to tell.
+        operations: the owner's view of trading; without it those routes answer 503 `operations_not_ready`.
     """
     access = access or Access.ephemeral()
     telemetry = telemetry or Telemetry("Mr. Market", SystemClock())
     return Litestar(
         route_handlers=[
-            _api_router(face, money, access, telemetry),
+            _api_router(face, money, access, telemetry, operations),
             _health_router(telemetry, face),
             contract,
             *page_handlers(),
@@ -151,7 +173,7 @@ def create_app(
         compression_config=CompressionConfig(backend="gzip", minimum_size=2048, exclude=["/api/v1/stream"]),
         # Served by a route of ours: the framework's own would answer unknown paths below it with HTML.
         openapi_config=None,
-        signature_types=[InstanceFace, MoneyFace, Access, Telemetry],
+        signature_types=[InstanceFace, MoneyFace, Access, Telemetry, OperationsFace],
         debug=False,
     )
 
@@ -159,4 +181,4 @@ def create_app(
 @cache
 def openapi_text() -> str:
     """The API's contract as JSON text, from the types alone; `web/openapi.json` is a copy of it."""
-    return document(_api_router(None, None, None, None), _health_router(None, None))
+    return document(_api_router(None, None, None, None, None), _health_router(None, None))

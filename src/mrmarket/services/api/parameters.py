@@ -17,6 +17,7 @@ from mrmarket.services.access.identity import Identity
 from mrmarket.services.api.face import InstanceFace
 from mrmarket.services.api.money_face import MoneyFace
 from mrmarket.services.api.money_schema import Period
+from mrmarket.services.api.operations_face import OperationsFace
 
 _LATEST: Final = 2**53
 _MOST_BRACKETS: Final = 200
@@ -40,6 +41,8 @@ Face = NamedDependency[SkipValidation[InstanceFace]]
 Money = NamedDependency[SkipValidation[MoneyFace]]
 Door = NamedDependency[SkipValidation[Access]]
 Mine = NamedDependency[SkipValidation[OwnMoney]]
+OperationsHere = NamedDependency[SkipValidation[OperationsFace | None]]
+"""None where nothing is known of trading."""
 
 Asked: TypeAlias = Request[Identity, str | None, Any]
 

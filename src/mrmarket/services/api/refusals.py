@@ -61,3 +61,37 @@ class MediaTypeRefusedError(MrMarketError):
 
     def __init__(self) -> None:
         super().__init__("send the body as application/json")
+
+
+class OperationsNotReadyError(MrMarketError):
+    """Nothing is known of trading here, or not yet."""
+
+    code = "operations_not_ready"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("trading is not being run from here yet; try again in a moment")
+
+
+class DatabaseAwayError(MrMarketError):
+    """What was asked goes through the database, and that does not answer."""
+
+    code = "database_away"
+    retryable = True
+
+    def __init__(self, asked: str, why: str) -> None:
+        self.asked = asked
+        self.why = why
+        super().__init__(
+            f"{asked} was not passed on: {why}; the kill switch works without (mrmarket halt on each engine)"
+        )
+
+
+class KeyReusedError(MrMarketError):
+    """The same key stands for something else."""
+
+    code = "key_reused"
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"{key} was used for another command; ask again with a new key")

@@ -259,7 +259,17 @@ class PerformanceView(msgspec.Struct, kw_only=True):
 
 
 Topic = Literal[
-    "status", "market", "quotes", "orders", "fill", "event", "pool", "equity", "performance", "candle"
+    "status",
+    "market",
+    "quotes",
+    "orders",
+    "fill",
+    "event",
+    "pool",
+    "equity",
+    "performance",
+    "candle",
+    "operations",
 ]
 
 

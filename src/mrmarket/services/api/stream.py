@@ -17,18 +17,22 @@ from mrmarket.services.access.identity import Identity
 from mrmarket.services.api import schema
 from mrmarket.services.api.face import InstanceFace
 from mrmarket.services.api.guards import DESK
-from mrmarket.services.api.parameters import Door, Face
+from mrmarket.services.api.operations_face import OperationsFace
+from mrmarket.services.api.parameters import Door, Face, OperationsHere
 from mrmarket.services.api.pool_privacy import for_eyes_of
 
 _ALL: Final[frozenset[schema.Topic]] = frozenset(get_args(schema.Topic))
+_OWNERS: Final[frozenset[schema.Topic]] = frozenset({"operations"})
+"""Topics that the owner alone may hear."""
 _BAD_TOPIC: Final = 4400
 _SIGNED_OUT: Final = 4401
+_FORBIDDEN: Final = 4403
 _BOOK_LEVELS: Final = 15
 _encode = msgspec.json.Encoder().encode
 
 
 async def _first_values(
-    face: InstanceFace, topics: frozenset[schema.Topic]
+    face: InstanceFace, operations: OperationsFace | None, topics: frozenset[schema.Topic]
 ) -> AsyncIterator[tuple[schema.Topic, object]]:
     """The current value of every topic that has one."""
     if "status" in topics:
@@ -43,6 +47,8 @@ async def _first_values(
         yield "pool", await face.pool()
     if "performance" in topics:
         yield "performance", face.performance()
+    if "operations" in topics and operations is not None:
+        yield "operations", await operations.operations()
 
 
 class _Connection:
@@ -69,11 +75,13 @@ class _Connection:
         )
         await self._socket.send_text(_encode(message).decode())
 
-    async def send_all(self, face: InstanceFace, topics: frozenset[schema.Topic]) -> None:
+    async def send_all(
+        self, face: InstanceFace, operations: OperationsFace | None, topics: frozenset[schema.Topic]
+    ) -> None:
         """The current values, then every change."""
         # Subscribed before the first values are read: a change in between is sent twice, never missed.
         async with aclosing(face.updates(topics)) as updates:  # type: ignore[type-var] # an async generator behind the Protocol
-            async for topic, data in _first_values(face, topics):
+            async for topic, data in _first_values(face, operations, topics):
                 await self.send(topic, data)
             async for update in updates:
                 await self.send(update.topic, update.data)
@@ -84,12 +92,19 @@ class _SignedOutError(Exception):
 
 
 @websocket("/stream", opt=DESK)
-async def stream(socket: WebSocket[Any, Any, Any], face: Face, access: Door) -> None:
-    """Send the current values, then every change of the topics asked for (all, if none is named)."""
-    asked = frozenset(filter(None, socket.query_params.get("topics", "").split(","))) or _ALL
+async def stream(
+    socket: WebSocket[Any, Any, Any], face: Face, access: Door, operations_here: OperationsHere
+) -> None:
+    """Send the current values, then every change of the topics asked for (all one may hear, if none is)."""
+    is_owner = socket.scope["user"].role == "admin"
+    heard = _ALL if is_owner else _ALL - _OWNERS
+    asked = frozenset(filter(None, socket.query_params.get("topics", "").split(","))) or heard
     await socket.accept()
     if unknown := asked - _ALL:
         await socket.close(code=_BAD_TOPIC, reason=f"unknown topics: {', '.join(sorted(unknown))}"[:120])
+        return
+    if asked & _OWNERS and not is_owner:
+        await socket.close(code=_FORBIDDEN, reason="only the owner may hear this")
         return
     topics: frozenset[schema.Topic] = frozenset(t for t in _ALL if t in asked)
     connection = _Connection(socket, access)
@@ -103,7 +118,7 @@ async def stream(socket: WebSocket[Any, Any, Any], face: Face, access: Door) -> 
 
     async def speak() -> None:
         try:
-            await connection.send_all(face, topics)
+            await connection.send_all(face, operations_here, topics)
         except _SignedOutError:
             await socket.close(code=_SIGNED_OUT, reason="the session has ended")
         group.cancel_scope.cancel()
