@@ -19,8 +19,15 @@ bid_spread = 0.00004
 ask_spread = 0.00004
 [angel]
 enabled = false
+[risk]
+unknown_orders = 1000
+reject_least = 100000
+retries_per_minute = 100000
+cool_down_s = 1
+dwell_s = 0
 """
-"""Without an Angel: what happens to the orders is to be the instance's own doing."""
+"""Without an Angel: what happens to the orders is to be the instance's own doing. With breakers that let it
+go on through what is broken here on purpose."""
 
 
 class Arena:

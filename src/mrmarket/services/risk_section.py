@@ -36,7 +36,7 @@ class RiskSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     reject_share: Decimal = Decimal("0.5")
     reject_least: Count = 20
     retries_per_minute: Count = 60
-    unknown_orders: Count = 5
+    unknown_orders: Count = 10
     stale_after_s: Seconds = 60
     index_gap: Decimal = Decimal("0.02")
     fills_per_minute: Count = 300

@@ -25,7 +25,7 @@ class BreakerLimits:
     """Fewer orders than this tell nothing."""
     retries_per_minute: int = 60
     """Orders placed anew into a slot whose order was refused or lost."""
-    unknown_orders: int = 5
+    unknown_orders: int = 10
     stale_after_ns: int = 60 * NS_PER_S
     index_gap: Decimal = Decimal("0.02")
     index_after_ns: int = NS_PER_S
