@@ -18,6 +18,7 @@ from mrmarket.angel.port import AngelDesk
 from mrmarket.angel.recovery import CAUSE, Recovery, halt
 from mrmarket.angel.settings import AngelSection, SweepScope
 from mrmarket.angel.sweep import Pace, Scope
+from mrmarket.core import crash
 from mrmarket.core.clock import NS_PER_MS, Clock
 from mrmarket.store.errors import StoreError
 
@@ -194,7 +195,9 @@ class Responder:
                 self._tell(incident, failed)
                 return
         self._held_ns = self._clock.monotonic_ns()
-        self._tell(incident, await self._leases.seize(runs))
+        taken = await self._leases.seize(runs)
+        crash.reach("angel.seized")
+        self._tell(incident, taken)
 
     async def _hold(self, state: Intervention) -> None:
         for run in await self._leases.hold([run for run, _ in state.fences]):
@@ -208,6 +211,7 @@ class Responder:
             words = f"{order.symbol} {order.client_order_id or order.venue_order_id}"
             self._diary.record(incident, "cancelling", action.venue, words)
         done = await self.hands[action.venue].cancel(action.orders)
+        crash.reach("angel.cancelled")
         self.cancels += done.done
         self._tell(incident, done)
 
@@ -226,8 +230,10 @@ class Responder:
             words = f"{_words(error)}; trading waits for the owner"
             scene.record("recovery_failed", self._recovery.name, words, alert=True)
             await self._restrict("instance", CAUSE, "halt", words)
+        crash.reach("angel.recovered")
         for run in await self._leases.release(scene.runs):
             scene.record("release_failed", run, "its lease runs out by itself")
+        crash.reach("angel.released")
         self._tell(state.id, machine.Recovered(at_ns=self._clock.monotonic_ns()))
 
     async def _restrict(self, scope: str, cause: str, state: str, detail: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from mrmarket.core import crash
 from mrmarket.core.clock import Clock
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.events import (
@@ -127,6 +128,7 @@ class OrderDesk:
         """Write the intents down as one commit; raises a StoreError, and then nothing may be sent."""
         orders = [self._new_order(quote, kind) for quote in quotes]
         self._journal.record_intents([self._intent(order) for order in orders])
+        crash.reach("execution.intents_written")
         for quote, order in zip(quotes, orders, strict=True):
             self._announce(quote, order)
         return orders

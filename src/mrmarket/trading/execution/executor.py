@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol, runtime_checkable
 
+from mrmarket.core import crash
 from mrmarket.core.clock import NS_PER_S, Clock
 from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.desk import DeskListener, OrderDesk
@@ -246,6 +247,7 @@ class Executor:
             if not self._venue_tells:
                 self.handed(key, self._wall.monotonic_ns())
             report = await self._venue.place(request)
+            crash.reach("execution.order_answered")
         except NotSentError as error:
             self.lapsed += 1
             self._desk.refused(key, error.code, error.detail)
@@ -278,6 +280,7 @@ class Executor:
         key = order.client_order_id
         try:
             report = await self._venue.cancel(order.symbol, key, order.venue_order_id)
+            crash.reach("execution.cancel_answered")
         except RateLimitedError as error:
             self._pause(error)
             self._desk.doubt_cancel(key, doubted=False)

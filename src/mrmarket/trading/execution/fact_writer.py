@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from mrmarket.core import crash
 from mrmarket.core.events import Fact
 from mrmarket.store.errors import StoreError
 from mrmarket.store.event_log import LoggedFact, natural_key
@@ -132,6 +133,7 @@ class FactWriter:
         facts = [entry.fact for entry in batch]
         loop = asyncio.get_running_loop()
         logged = await loop.run_in_executor(self._thread, self._journal.append_facts, self._stream, facts)
+        crash.reach("execution.facts_written")
         self.written += len(logged)
         appended = {natural_key(row.fact) for row in logged}
         for entry in batch:
