@@ -27,6 +27,8 @@ from mrmarket.services.data_directory import DataDirectory, ForeignFolderError
 from mrmarket.services.engine.composition import Engine, EngineSetting
 from mrmarket.services.engine.identity import shared_identity
 from mrmarket.services.engine.local_side import LocalSide
+from mrmarket.services.engine.operations_desk import keep_live, operations_office
+from mrmarket.services.engine.operations_office import OperationsOffice
 from mrmarket.services.engine.place_room import place_room
 from mrmarket.services.engine.remote_side import RemoteSide
 from mrmarket.services.engine.specs import further_specs, is_further, main_spec, put_specs
@@ -37,6 +39,7 @@ from mrmarket.services.money.business import BusinessCore, open_world
 from mrmarket.services.money.face import MoneyOffice
 from mrmarket.services.money.world import PaymentWorld
 from mrmarket.services.notify.watchman import Watchman, keep_watch
+from mrmarket.services.remote_trading import remote_trading
 from mrmarket.services.run_desk import LEVELS, RunDesk
 from mrmarket.services.run_figures import RunFigures
 from mrmarket.services.telemetry.followed_workshop import held_runs, leases_hold
@@ -58,7 +61,6 @@ from mrmarket.services.trading_place import (
 from mrmarket.services.watch import Reader, RunWatch
 from mrmarket.store.operations import OperationsStore, RunSpec
 from mrmarket.store.trading_port import TradingLog
-from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.strategy.observer import RunObserver
 from mrmarket.trading.strategy.run import StrategyRun
 
@@ -80,6 +82,7 @@ class _Parts:
     candles: CandleStore
     watch: RunWatch
     room: LoneRoom | VenueRoom
+    office: OperationsOffice
 
 
 class Instance:
@@ -149,6 +152,11 @@ class Instance:
     def money(self) -> MoneyOffice:
         """What the API's money routes ask."""
         return self._open.core.office
+
+    @property
+    def office(self) -> OperationsOffice:
+        """What the API's operations routes ask."""
+        return self._open.office
 
     async def open(self) -> None:
         """Open databases and venue, recover, begin to quote. Raises a MrMarketError; nothing stays open."""
@@ -367,7 +375,7 @@ class Instance:
         )
         side: LocalSide | RemoteSide
         if self._role == "api":
-            side = self._remote(place, operations, stream, candles)
+            side = remote_trading(node, operations, place, stream, watch, candles)
         else:
             side = LocalSide(
                 lambda on_run: Engine(config, setting, on_run=on_run, observer=observer),
@@ -390,25 +398,16 @@ class Instance:
         books = Books(
             core.offices.treasury, directory.store.money_place, store, stream, self._hub, self._first_check
         )
-        return _Parts(place, store, operations, side, instrument, stream, core, books, candles, watch, room)
-
-    def _remote(
-        self, place: TradingPlace, operations: OperationsStore, stream: str, candles: CandleStore
-    ) -> RemoteSide:
-        def on_market(event: MarketEvent) -> None:
-            if event.kind is EventKind.TRADE:
-                candles.add(event)
-            self._open.watch.on_market(event)
-
-        return RemoteSide(
-            self._directory.instance_id(),
+        office = operations_office(
+            config,
+            directory,
             operations,
-            place.venue,
-            place.symbol,
-            stream,
-            SystemClock(),
-            on_market=on_market,
-            on_report=lambda: self._open.watch.on_report() if self._parts else None,
+            store,
+            engine=lambda: side.engine if isinstance(side, LocalSide) else None,
+            health=None if self._voice is None else self._voice.telemetry.health,
+        )
+        return _Parts(
+            place, store, operations, side, instrument, stream, core, books, candles, watch, room, office
         )
 
     async def _begin(self) -> None:
@@ -435,6 +434,7 @@ class Instance:
         for work in parts.core.tasks():
             self._keep(when_sound(self._first_check, work))
         self._keep(parts.side.keep())
+        self._keep(keep_live(parts.office, self._hub))
         if parts.place.process is not None:
             self._keep(self._watch_venue())
         if parts.core.world.process is not None:

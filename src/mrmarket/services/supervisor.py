@@ -221,7 +221,7 @@ def _serve(
         hosts |= {urlsplit(api.public_url).hostname or ""}
     server = _Server(
         uvicorn.Config(
-            create_app(instance, instance.money, access, hosts, telemetry),
+            create_app(instance, instance.money, access, hosts, telemetry, instance.office),
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -89,7 +89,7 @@ class OperationsOffice:
 
     async def operations(self) -> ops.OperationsView:
         """How trading is run right now."""
-        await self._read()
+        await self.refresh()
         setting, engine = self._setting, self._setting.engine()
         now_ns = self._clock.now_ns()
         now_ms = now_ns // NS_PER_MS
@@ -266,7 +266,8 @@ class OperationsOffice:
         except StoreError as error:
             raise DatabaseAwayError(asked, str(error)) from error
 
-    async def _read(self) -> None:
+    async def refresh(self) -> None:
+        """Read what is not of the last half second; a database that is away is remembered as such."""
         if self._asked_ns is not None and self._clock.monotonic_ns() - self._asked_ns < _FRESH_NS:
             return
         if self._reading is None or self._reading.done():
@@ -294,12 +295,6 @@ class OperationsOffice:
             findings=store.findings(),
             actions=store.actions(_ACTIONS),
         )
-
-    async def keep_read(self, every_s: float = 2.0) -> None:
-        """Keep what everybody may hear of current, until cancelled."""
-        while True:
-            await self._read()
-            await asyncio.sleep(every_s)
 
     def _restrictions(self) -> list[Restriction]:
         engine = self._setting.engine()
