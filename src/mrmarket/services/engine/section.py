@@ -46,14 +46,12 @@ class EngineSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[[runs]]`: a further strategy run beside that of `[strategy]`."""
+    """`[[runs]]`: a further strategy run beside that of `[strategy]`, with its account's own money."""
 
     id: Name
     """Its name: its stream in the event log and its lease. Never to be given to another run."""
     account: Name = MAIN_ACCOUNT
     """Which of the venue's accounts it trades on."""
-    pool: str = ""
-    """Whose money it trades with: a pool's name; empty for none."""
     strategy: Parameters = Parameters()
     """`[runs.strategy]`: as in `[strategy]`."""
 

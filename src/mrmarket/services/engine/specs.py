@@ -26,7 +26,7 @@ def main_spec(stream: str, venue: str, pair: str, parameters: Parameters, pool: 
 def further_specs(sections: Iterable[RunSection], venue: str) -> list[RunSpec]:
     """The runs of `[[runs]]`."""
     return [
-        _spec(section.id, venue, section.account, section.strategy.pair, section.strategy, section.pool)
+        _spec(section.id, venue, section.account, section.strategy.pair, section.strategy, "")
         for section in sections
     ]
 
@@ -71,7 +71,8 @@ def _put(operations: OperationsStore, spec: RunSpec) -> None:
 
 
 def _spec(run: str, venue: str, account: str, pair: str, parameters: Parameters, pool: str) -> RunSpec:
-    plain = msgspec.to_builtins(msgspec.structs.replace(parameters, pair=pair))
+    # As the database gives them back.
+    plain = msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(parameters, pair=pair)))
     return RunSpec(
         id=run,
         venue=venue,
