@@ -68,7 +68,7 @@ class AngelNode:
         settings = AngelSection(
             threshold_s=self.lease_s * 0.5,
             heir_patience_s=self.lease_s * 0.8,
-            poll_s=self.lease_s / 10,
+            poll_s=self.lease_s / 8,
             lease_ttl_s=self.lease_s,
         )
 

@@ -24,7 +24,7 @@ from mrmarket.trading.venue.port import Venue
 INSTANCE = "simulation"
 """A part of every order id."""
 
-_BOARD_S = 20.0
+_BOARD_S = 30.0
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mrmarket.simulation.weather import FaultKind
@@ -96,14 +96,17 @@ def draw_plan(seed: int) -> Plan:
     rates = {kind: rng.uniform(least, most) for kind, (least, most) in _RATES.items() if kind not in off}
     kinds = [kind for kind in _HAPPENINGS if kind not in off and _fits(kind, topology)]
     wanted = rng.choices(kinds, k=rng.randint(2, 9)) if kinds else []
-    happenings = sorted((_draw_happening(rng, kind) for kind in wanted), key=lambda happening: happening.at_s)
+    # One engine dies in any case, whatever is switched off.
+    crash = replace(_draw_happening(rng, FaultKind.CRASH), target=0.0)
+    drawn = [crash, *(_draw_happening(rng, kind) for kind in wanted)]
+    happenings = sorted(drawn, key=lambda happening: happening.at_s)
     return Plan(
         seed,
         topology,
         rates,
         tuple(happenings),
         move_every_s=rng.uniform(16.0, 20.0) * topology.runs,
-        lease_s=rng.choice((60.0, 90.0, 120.0)),
+        lease_s=rng.choice((60.0, 120.0, 180.0)),
         round_s=rng.uniform(90.0, 150.0),
     )
 
@@ -112,7 +115,7 @@ def _draw_topology(rng: random.Random) -> Topology:
     engines = rng.choices((1, 2, 3), weights=(6, 3, 1))[0]
     return Topology(
         engines=engines,
-        runs=rng.choices((1, 2, 3, 6), weights=(5, 3, 1, 1))[0],
+        runs=rng.choices((1, 2, 3, 6), weights=(60, 30, 8, 2))[0],
         has_angel=rng.random() < 0.3,  # noqa: PLR2004 - three of ten have one
         has_server=engines > 1 or rng.random() < 0.3,  # noqa: PLR2004 - the same for a server
         depositors=rng.randint(0, 3),

@@ -18,7 +18,7 @@ from mrmarket.simulation.plan import Plan, draw_plan
 from mrmarket.simulation.storm import Storm
 from mrmarket.simulation.world import World
 
-_WORK_BOUND_S: Final = 300.0
+_WORK_BOUND_S: Final = 400.0
 """Within this after the last fault every run quotes again."""
 _STOP_BOUND_S: Final = 200.0
 _MONEY_BOUND_S: Final = 1_800.0

@@ -45,8 +45,8 @@ _HABITS: Final = RunHabits(
     timing=Timing(
         doubt_ns=4 * NS_PER_S,
         reconcile_ns=60 * NS_PER_S,
-        tick_ns=20 * NS_PER_S,
-        maintenance_ns=10 * NS_PER_S,
+        tick_ns=30 * NS_PER_S,
+        maintenance_ns=15 * NS_PER_S,
         stop_timeout_ns=40 * NS_PER_S,
         poll_ns=NS_PER_S,
     )
