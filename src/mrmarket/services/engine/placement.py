@@ -69,6 +69,7 @@ def plan_moves(
     # Runs that are free, or whose engine is gone, fill gaps first: nobody gives away for those.
     loose = sum(1 for node in holders.values() if node not in live)
     gaps = sum(max(0, wanted[node] - held[node]) for node in live) - loose
-    count = max(0, min(surplus, gaps, at_once))
+    # Nor more than the others have shown that they can take: what was handed over before must be held again.
+    count = max(0, min(surplus, gaps, at_once - loose))
     mine = sorted((run for run, node in holders.items() if node == me), reverse=True)
     return Moves(tuple(claim), tuple(sorted(mine[:count])))

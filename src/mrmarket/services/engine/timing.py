@@ -26,7 +26,7 @@ class EngineTiming:
     renew_s: float = 2.0
     dead_s: float = 3.0
     """An engine whose sequence has not advanced for so long counts as gone."""
-    patience_s: float = 2.0
+    patience_s: float = 4.0
     """A free run that its engine has not taken for so long may be taken by anybody."""
     steady_s: float = 2.0
     """An engine must have been seen for so long before it is handed anything."""
