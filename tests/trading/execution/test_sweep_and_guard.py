@@ -12,7 +12,9 @@ from fake_exchange import FakeExchange, FakeVenue, LeapingClock, MemoryJournal, 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.lease_guard import LeaseGuard
+from mrmarket.trading.execution.risk.gate import RiskGate
 from mrmarket.trading.execution.risk.pretrade import RiskLimits
+from mrmarket.trading.execution.risk.state import RiskState
 from mrmarket.trading.execution.targets import Quote, TargetQuotes
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.venue.port import (
@@ -279,11 +281,14 @@ class WaitingVenue(FakeVenue):
         super().__init__(exchange)
         self.clock = clock
         self.wait_s = 0.0
+        self.on_wait: Callable[[], object] | None = None
         self.sent: list[str] = []
 
     async def place(self, order: NewOrder) -> OrderReport:
         """Wait, look once more, send."""
         await self.clock.sleep(self.wait_s)
+        if self.on_wait is not None:
+            self.on_wait()
         require_permit(self.name, f"place {order.client_order_id}")
         self.sent.append(order.client_order_id)
         return await super().place(order)
@@ -310,4 +315,38 @@ async def test_an_order_that_waited_past_its_lease_is_not_sent() -> None:
     await made.want(NOTHING)
     assert made.states() == {}
     assert not made.executor.may_send
+    await made.abandon()
+
+
+@pytest.mark.parametrize("stricter", [RiskState.REDUCE, RiskState.CANCEL_ONLY, RiskState.HALT])
+async def test_an_order_that_waited_into_a_halt_is_not_sent(stricter: RiskState) -> None:
+    """What waits in the rate budget when less is allowed stays here; afterwards its slot is filled anew."""
+    clock = LeapingClock()
+    exchange = FakeExchange(clock)
+    venue = WaitingVenue(exchange, clock)
+    made = EngineRoom(exchange, MemoryJournal(), clock, venue=venue)
+    await made.recover()
+    state = [RiskState.ACTIVE]
+    made.executor._gate = RiskGate(made.instrument, lambda: state[0])
+    venue.wait_s, venue.on_wait = 0.4, lambda: state.__setitem__(0, stricter)
+    made.executor.apply(ladder(1), TOP, clock.monotonic_ns())
+    await made.settle()
+    assert (venue.sent, made.executor.withheld, made.executor.lapsed, made.states()) == ([], 2, 0, {})
+    state[0], venue.wait_s, venue.on_wait = RiskState.ACTIVE, 0, None
+    await made.want(ladder(1))
+    assert len(venue.sent) == 2
+    await made.abandon()
+
+
+async def test_an_order_that_waited_until_the_quotes_were_pulled_is_not_sent() -> None:
+    """A book that goes stale while a quote waits in the rate budget: the quote of the old book stays here."""
+    clock = LeapingClock()
+    exchange = FakeExchange(clock)
+    venue = WaitingVenue(exchange, clock)
+    made = EngineRoom(exchange, MemoryJournal(), clock, venue=venue)
+    await made.recover()
+    venue.wait_s, venue.on_wait = 0.4, lambda: made.executor.apply(NOTHING, None, clock.monotonic_ns())
+    made.executor.apply(ladder(1), TOP, clock.monotonic_ns())
+    await made.settle()
+    assert (venue.sent, made.executor.withheld, made.states()) == ([], 2, {})
     await made.abandon()

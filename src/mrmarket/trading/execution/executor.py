@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final, Protocol, runtime_checkable
 
 from mrmarket.core import crash
@@ -17,6 +18,7 @@ from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.risk.gate import RiskGate
 from mrmarket.trading.execution.risk.pretrade import MarketTop, PreTradeCheck, Refusal
+from mrmarket.trading.execution.risk.state import RiskState
 from mrmarket.trading.execution.targets import Quote, TargetQuotes
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.venue.port import (
@@ -35,6 +37,8 @@ from mrmarket.trading.venue.port import (
     send_permit,
 )
 
+WITHHELD: Final = "withheld"
+"""Code of an order that was decided and then held back before it left; nobody has judged it."""
 _AT_ONCE: Final = 10
 """More cancels than this go as one request where the venue has one for all."""
 
@@ -52,7 +56,8 @@ class Executor:
 
     A request without an answer leaves its order in doubt: the slot stays blocked until the
     reconciler has proof. Nothing is ever sent twice under one id, and no order leaves this process once
-    the run's lease has lapsed, however long its request has waited for anything.
+    the run's lease has lapsed, its risk state has become stricter or its quotes have been pulled, however
+    long its request has waited for anything.
     """
 
     def __init__(
@@ -89,6 +94,8 @@ class Executor:
         """By the wall clock: the venue has banned us until then."""
         self.lapsed = 0
         """Orders that were held back because the lease had lapsed."""
+        self.withheld = 0
+        """Orders that were held back because less was allowed by the time their turn came."""
         self.alone = False
         """Whether the last comparison found nobody else's orders on this pair and account."""
         self._venue = venue
@@ -107,6 +114,7 @@ class Executor:
         self._blocked_until_ns: dict[str, int] = {}
         self._refused_in_a_row: dict[str, int] = {}
         self._held: list[Coroutine[Any, Any, None]] | None = None
+        self._pulled = False
         self._causes: dict[str, tuple[int, LatencyHistogram]] = {}
         self._venue_tells = isinstance(venue, TellsHandover)
         if isinstance(venue, TellsHandover):
@@ -132,6 +140,7 @@ class Executor:
         """
         histogram = self.latency if by_book else self.follow_up
         now_ns = self._wall.now_ns()
+        self._pulled = top is None
         live = self._desk.table.live()
         if self._gate is not None:
             short = self._desk.table.short_of_fills()
@@ -221,16 +230,18 @@ class Executor:
         except Exception as error:  # noqa: BLE001 - an intent that was not written must stop the run, whatever the cause
             self._listener.on_fault(error)
             return False
+        state = self._state
         for order in orders:
             self._causes[order.client_order_id] = (cause_ns, histogram)
-            request = self._send_order(order)
+            request = self._send_order(order, state, quoted=kind is None)
             if self._held is None:
                 self._start(request)
             else:
                 self._held.append(request)
         return True
 
-    async def _send_order(self, order: Order) -> None:
+    async def _send_order(self, order: Order, decided: RiskState, *, quoted: bool) -> None:
+        """`decided`: the state it was decided in; `quoted`: whether it is void once the quotes are pulled."""
         key, slot = order.client_order_id, order.slot
         request = NewOrder(
             symbol=order.symbol,
@@ -240,7 +251,7 @@ class Executor:
             price_ticks=order.price_ticks,
             size_lots=order.size_lots,
         )
-        permit = send_permit.set(None if self._guard is None else self._permits)
+        permit = send_permit.set(partial(self._permits, decided, quoted=quoted))
         try:
             require_permit(self._venue.name, f"place {key}")
             self.placed += 1
@@ -249,8 +260,7 @@ class Executor:
             report = await self._venue.place(request)
             crash.reach("execution.order_answered")
         except NotSentError as error:
-            self.lapsed += 1
-            self._desk.refused(key, error.code, error.detail)
+            self._unsent(key, error)
         except OrderRefusedError as error:
             self._rest(slot)
             self._desk.refused(key, error.code, error.detail)
@@ -275,6 +285,14 @@ class Executor:
         finally:
             send_permit.reset(permit)
             self._causes.pop(key, None)
+
+    def _unsent(self, key: str, error: NotSentError) -> None:
+        if self.may_send:
+            self.withheld += 1
+            self._desk.refused(key, WITHHELD, "less was allowed when its turn came; nothing was sent")
+        else:
+            self.lapsed += 1
+            self._desk.refused(key, error.code, error.detail)
 
     async def _send_cancel(self, order: Order) -> None:
         key = order.client_order_id
@@ -327,8 +345,13 @@ class Executor:
             and isinstance(self._venue, CancelsAll)
         )
 
-    def _permits(self) -> bool:
-        return self.may_send
+    @property
+    def _state(self) -> RiskState:
+        return RiskState.ACTIVE if self._gate is None else self._gate.state
+
+    def _permits(self, decided: RiskState, *, quoted: bool) -> bool:
+        """Asked when everything has been waited for: a halt or a stale book may have come meanwhile."""
+        return self.may_send and self._state <= decided and not (quoted and self._pulled)
 
     async def _follow_up(self) -> None:
         """Decide at once and send the first order from this very task.

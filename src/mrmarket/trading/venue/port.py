@@ -213,7 +213,7 @@ def require_permit(venue: str, request: str) -> None:
     """
     permit = send_permit.get()
     if permit is not None and not permit():
-        raise NotSentError(venue, request, "the lease of its run has lapsed; nothing was sent")
+        raise NotSentError(venue, request, "its run may not send any more; nothing was sent")
 
 
 class Venue(Protocol):

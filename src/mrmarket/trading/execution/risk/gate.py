@@ -47,6 +47,11 @@ class RiskGate:
         self._gap_lots = gap_lots
         self._why = why
 
+    @property
+    def state(self) -> RiskState:
+        """What the run may do now."""
+        return self._state()
+
     def allowed(
         self, targets: TargetQuotes, live: Sequence[Order], short: Sequence[Order], top: MarketTop | None
     ) -> TargetQuotes:

@@ -30,7 +30,8 @@ from mrmarket.trading.execution.risk.state import Cause, run_scope, venue_scope
 from mrmarket.trading.venue.port import AuthenticationRefusedError, FillReport, OrderKind
 
 _MINUTE_NS: Final = 60 * NS_PER_S
-_OURS: Final = frozenset({"rate_limited", "lease_lapsed", "absent"})
+_WITHHELD: Final = "withheld"
+_OURS: Final = frozenset({"rate_limited", "lease_lapsed", "absent", _WITHHELD})
 """Codes of orders that ended without the venue having judged them."""
 _WORDS: Final = frozenset(cause.value for cause in Cause)
 _FAILURES_KEPT: Final = 10_000
@@ -93,6 +94,7 @@ class RiskGovernor:
         self._failed_slots: dict[str, None] = {}
         self._decided: dict[str, int] = {}
         self._doubted: set[str] = set()
+        self._held_back: set[str] = set()
 
     @property
     def unknown(self) -> int:
@@ -107,6 +109,9 @@ class RiskGovernor:
 
     def on_refusal(self, world_ns: int, fact: OrderRejected) -> None:
         """An order never lived."""
+        if fact.code == _WITHHELD:
+            # Held back by ourselves because less was allowed: its slot may be filled again without blame.
+            self._held_back.add(fact.client_order_id)
         if fact.code not in _OURS:
             self._guarded(lambda: self._rejects.refused(world_ns))
 
@@ -256,7 +261,9 @@ class RiskGovernor:
             if top is not None and new.kind is not OrderKind.POST_ONLY:
                 self._decided[key] = top.ask_ticks if new.side.sign > 0 else top.bid_ticks
         elif new.is_final and not old.is_final:
-            if not new.fills and not new.reported_lots and (old.is_doubted or new.stage.name == "REJECTED"):
+            if key in self._held_back:
+                self._held_back.discard(key)
+            elif not new.fills and not new.reported_lots and (old.is_doubted or new.stage.name == "REJECTED"):
                 self._failed_slots[slot] = None
                 if len(self._failed_slots) > _FAILURES_KEPT:
                     del self._failed_slots[next(iter(self._failed_slots))]
