@@ -17,6 +17,7 @@ from typing import Final
 from mrmarket.core.clock import NS_PER_S
 
 _LEAST_POINTS: Final = 3
+_MOST_POINTS: Final = 60
 _LEAST_REACHED: Final = 5
 """A distance that fewer intervals have reached has no say."""
 
@@ -49,10 +50,14 @@ class IntensityEstimator:
         *,
         interval_ns: int = NS_PER_S // 2,
         window_ns: int = 1_200 * NS_PER_S,
-        nearest_ticks: float = 0.5,
-        furthest_ticks: float = 20.0,
+        nearest_ticks: float | None = 0.5,
+        furthest_ticks: float | None = 20.0,
     ) -> None:
-        """The line is fitted between the nearest and the furthest distance that one would quote."""
+        """The line is fitted between the nearest and the furthest distance that one would quote.
+
+        None takes them from what is seen, for pairs whose spread is many ticks: from the lower quartile of
+        the reaches that came from a trade to the furthest that a few intervals came to.
+        """
         self._interval_ns = interval_ns
         self._reaches: deque[tuple[int, int]] = deque(maxlen=max(1, window_ns // interval_ns))
         self._nearest = nearest_ticks
@@ -89,7 +94,7 @@ class IntensityEstimator:
         count = len(sides)
         sides.sort()
         points: list[tuple[float, float, float]] = []
-        for half_ticks in range(math.ceil(2 * self._nearest), math.floor(2 * self._furthest) + 1):
+        for half_ticks in self._distances(sides):
             reached = count - bisect_left(sides, half_ticks)
             if not _LEAST_REACHED <= reached < count:
                 continue
@@ -109,6 +114,19 @@ class IntensityEstimator:
         # Reaches come in half ticks: the mean of a geometric law is half a step above the exponential's.
         overshoot += 0.25 * len(beyond)
         return len(beyond) / overshoot if len(beyond) >= _LEAST_REACHED and overshoot > 0 else None
+
+    def _distances(self, sides: list[int]) -> range:
+        """Where the line is fitted, in half ticks, by the sorted reaches; a bounded number of places."""
+        if self._nearest is not None:
+            low = math.ceil(2 * self._nearest)
+        else:
+            first = bisect_left(sides, 1)
+            low = sides[first + (len(sides) - first) // 4] if first < len(sides) else 1
+        if self._furthest is not None:
+            high = math.floor(2 * self._furthest)
+        else:
+            high = sides[-_LEAST_REACHED] if len(sides) >= _LEAST_REACHED else low
+        return range(low, high + 1, max(1, (high - low) // _MOST_POINTS))
 
     def _advance(self, now_ns: int) -> None:
         while self._until_ns is not None and now_ns >= self._until_ns:

@@ -9,7 +9,7 @@ adjustment `G* = G1 + B G1 + B² G1 + …` is the expected sum of all moves to c
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Final
 
 import msgspec
@@ -82,34 +82,55 @@ class MicropriceEstimator:
 
     def fit(self, *, terms: int = TERMS) -> MicropriceTable:
         """The table by everything counted so far; a state that was never seen keeps the mid."""
+        steps = self.fitting(terms=terms)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                table: MicropriceTable = done.value
+                return table
+
+    def fitting(self, *, terms: int = TERMS) -> Generator[None, None, MicropriceTable]:
+        """The same a little at a time, by what is counted now: each step takes part of a millisecond."""
         size = len(self._still)
-        totals = [sum(still) + sum(moved) for still, moved in zip(self._still, self._moved, strict=True)]
+        transitions = self.transitions
+        still = [list(row) for row in self._still]
+        moved = [list(row) for row in self._moved]
+        half_ticks = list(self._half_ticks)
+        yield
+        totals = [sum(stays) + sum(leaves) for stays, leaves in zip(still, moved, strict=True)]
         # Id - Q, with a row of the identity for a state that was never left.
         left: Matrix = [
             [
-                float(row == column) - (self._still[row][column] / totals[row] if totals[row] else 0.0)
+                float(row == column) - (still[row][column] / totals[row] if totals[row] else 0.0)
                 for column in range(size)
             ]
             for row in range(size)
         ]
+        yield
         # E[dM; dM != 0 | x]: the paper's R K, without rounding moves to its four values.
-        first = [0.5 * self._half_ticks[row] / totals[row] if totals[row] else 0.0 for row in range(size)]
+        first = [0.5 * half_ticks[row] / totals[row] if totals[row] else 0.0 for row in range(size)]
         jumps: Matrix = [
-            [self._moved[row][column] / totals[row] if totals[row] else 0.0 for column in range(size)]
+            [moved[row][column] / totals[row] if totals[row] else 0.0 for column in range(size)]
             for row in range(size)
         ]
-        solved = _solve(left, [[first[row], *jumps[row]] for row in range(size)])
+        yield
+        solved = [[first[row], *jumps[row]] for row in range(size)]
+        for column in range(size):
+            _eliminate(left, solved, column)
+            yield
         term = [row[0] for row in solved]
         into = [row[1:] for row in solved]
         total = list(term)
         for _ in range(terms):
             term = [math.fsum(map(float.__mul__, row, term)) for row in into]
             total = list(map(float.__add__, total, term))
+            yield
         return MicropriceTable(
             imbalance_buckets=self._imbalances,
             spread_buckets=self._spreads,
             adjustment_ticks=total,
-            transitions=self.transitions,
+            transitions=transitions,
         )
 
     def _count(self, before: int, after: int, half_ticks: int) -> None:
@@ -140,25 +161,23 @@ def _state(bid_lots: int, ask_lots: int, spread_ticks: int, imbalances: int, spr
     return (min(spread_ticks, spreads) - 1) * imbalances + bucket
 
 
-def _solve(left: Matrix, right: Matrix) -> Matrix:
-    """Gauss–Jordan with row pivots; overwrites both. Systems here have some forty rows."""
+def _eliminate(left: Matrix, right: Matrix, column: int) -> None:
+    """One column of Gauss–Jordan with row pivots; overwrites both. Systems here have some forty rows."""
     size = len(left)
-    for column in range(size):
-        pivot = max(range(column, size), key=lambda row: abs(left[row][column]))
-        left[column], left[pivot] = left[pivot], left[column]
-        right[column], right[pivot] = right[pivot], right[column]
-        if abs(left[column][column]) < 1e-12:  # noqa: PLR2004 - a set of states that is never left for a move
-            left[column][column] = 1.0
-            right[column] = [0.0] * len(right[column])
-        scale = 1.0 / left[column][column]
-        left[column] = [value * scale for value in left[column]]
-        right[column] = [value * scale for value in right[column]]
-        for row in range(size):
-            factor = left[row][column]
-            if row != column and factor:
-                _subtract(left[row], left[column], factor)
-                _subtract(right[row], right[column], factor)
-    return right
+    pivot = max(range(column, size), key=lambda row: abs(left[row][column]))
+    left[column], left[pivot] = left[pivot], left[column]
+    right[column], right[pivot] = right[pivot], right[column]
+    if abs(left[column][column]) < 1e-12:  # noqa: PLR2004 - a set of states that is never left for a move
+        left[column][column] = 1.0
+        right[column] = [0.0] * len(right[column])
+    scale = 1.0 / left[column][column]
+    left[column] = [value * scale for value in left[column]]
+    right[column] = [value * scale for value in right[column]]
+    for row in range(size):
+        factor = left[row][column]
+        if row != column and factor:
+            _subtract(left[row], left[column], factor)
+            _subtract(right[row], right[column], factor)
 
 
 def _subtract(row: list[float], other: Sequence[float], factor: float) -> None:
