@@ -148,7 +148,7 @@ async def open_account(
         raise NoAccountError(account, config.venue.exchange)
     if endpoints is not None:
         return await _open_embedded_account(config, directory, endpoints, account, symbols)
-    wall, section = SystemClock(), _section_of(config, account)
+    wall, section = SystemClock(), account_section(config, account)
     key = await asyncio.to_thread(
         find_account_key, section, config.keys, directory.root, os.environ, wall, know
     )
@@ -198,8 +198,8 @@ async def open_public_place(config: Config) -> TradingPlace:
     return TradingPlace(venue, symbol, "live", SystemClock(), 1.0, simulated=False)
 
 
-def _section_of(config: Config, account: str) -> VenueSection:
-    """`[venue]` with the key of one of its accounts."""
+def account_section(config: Config, account: str) -> VenueSection:
+    """`[venue]` with the key of one of its accounts: `default`, or a name of `[[accounts]]` or of a run."""
     if account == MAIN_ACCOUNT:
         return config.venue
     found = next((each for each in config.accounts if each.name == account), AccountSection(name=account))

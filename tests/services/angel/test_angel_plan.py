@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mrmarket.services.angel.plan import (
@@ -15,7 +16,7 @@ from mrmarket.services.angel.plan import (
     write_plan,
 )
 from mrmarket.services.config import load_config
-from mrmarket.services.venue_process import Endpoints
+from mrmarket.services.venue_process import AccountKeys, Endpoints
 
 EMBEDDED = Endpoints(
     rest="http://127.0.0.1:1",
@@ -63,3 +64,36 @@ def test_a_plan_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     assert read_plan(tmp_path / "none.json") is None
     (tmp_path / "bad.json").write_text("{")
     assert read_plan(tmp_path / "bad.json") is None
+
+
+def test_every_account_that_a_run_trades_on_is_watched(tmp_path: Path) -> None:
+    """With the pairs of its runs, under the name that its facts carry, and with where its key is."""
+    file = tmp_path / "mrmarket.toml"
+    file.write_text(
+        '[venue]\nexchange = "binance"\n'
+        '[[runs]]\nid = "second"\naccount = "b"\n[runs.strategy]\npair = "ETH/USDT"\n'
+        '[[accounts]]\nname = "c"\napi_key_env = "KEY_OF_C"\n'
+    )
+    accounts = plan_for(load_config(file, {}).config, "instance").accounts
+    assert [(each.name, each.symbols) for each in accounts] == [
+        ("binance", ["BTC/USDT"]),
+        ("binance-b", ["ETH/USDT"]),
+        ("binance-c", ["BTC/USDT"]),
+    ]
+    assert [each.venue.api_key_env for each in accounts] == [
+        "MRMARKET_API_KEY",
+        "MRMARKET_API_KEY_B",
+        "KEY_OF_C",
+    ]
+
+
+def test_every_account_of_the_embedded_exchange_is_watched() -> None:
+    """Each with the key that the exchange itself lets only query and cancel."""
+    keys = [
+        AccountKeys(account=name, api_key="t", api_secret="t", angel_key=f"cancels-{name}", angel_secret="s")
+        for name in ("default", "b")
+    ]
+    embedded = msgspec.structs.replace(EMBEDDED, keys=keys)
+    plan = plan_beside(load_config(None, {}).config, "instance", "http://x/heartbeat", embedded)
+    named = [(each.name, each.api_key) for each in plan.accounts]
+    assert named == [("simulated", "cancels-default"), ("simulated-b", "cancels-b")]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import structlog
 
 from mrmarket.angel.charge import Charge
@@ -18,7 +19,7 @@ from mrmarket.angel.diary import Diary, Journal
 from mrmarket.angel.port import HeartbeatSource, WatchedVenue
 from mrmarket.angel.sweep import Pace
 from mrmarket.angel.watch import Angel
-from mrmarket.core.clock import Clock, SystemClock
+from mrmarket.core.clock import NS_PER_MS, Clock, SystemClock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.core.ids import uuid7
 from mrmarket.services.angel.ccxt_watch import CcxtWatch
@@ -27,16 +28,23 @@ from mrmarket.services.angel.plan import FOLDER, GONE_AFTER_S, AngelPlan, Watche
 from mrmarket.services.angel.plugins import find_fail_safe, find_recovery
 from mrmarket.services.angel.sources import HttpBeat, OperationsBeats
 from mrmarket.services.angel.stores import Late, LateDesk, LateLeases
+from mrmarket.services.engine.identity import shared_identity
+from mrmarket.services.engine.section import MAIN_ACCOUNT
 from mrmarket.services.keys.account_key import AccountKey, find_account_key
 from mrmarket.services.keys.secret import Register, unregistered
 from mrmarket.services.notify.configured import open_notifier
 from mrmarket.services.store_address import StoreAddress
+from mrmarket.store.errors import StoreError
+from mrmarket.store.operations import OperationsStore
 from mrmarket.trading.execution.order_id import order_prefix
 from mrmarket.trading.venue.ccxt_adapter.config import CcxtVenueConfig, VenueUrls
 
 JOURNAL: Final = "angel.jsonl"
 _TAG_END: Final = 7
 """`mm` and five characters say which instance an order is of."""
+_ASK_TIMES: Final = 3
+_ASK_S: Final = 5.0
+_ASK_AGAIN_S: Final = 1.0
 _log = structlog.get_logger("mrmarket.angel")
 
 
@@ -107,6 +115,8 @@ async def assemble(
         for late in (trading, desk):
             if late is not None:
                 closing.push_async_callback(asyncio.to_thread, late.close)
+        if desk is not None and address.is_postgres:
+            plan = msgspec.structs.replace(plan, instance=await _shared_name(desk, plan.instance, clock))
         late_desk = None if desk is None else LateDesk(desk)
         sources = _sources(plan, late_desk, closing)
         venues = [
@@ -140,6 +150,22 @@ async def assemble(
             recovery=find_recovery(plan.settings),
         )
         return Assembled(angel, closing.pop_all())
+
+
+async def _shared_name(desk: Late[OperationsStore], proposed: str, clock: Clock) -> str:
+    """What the processes on one PostgreSQL call their instance: it is in every order id of theirs.
+
+    A database that does not answer for a while leaves the Angel with what it was told.
+    """
+    at_ms = clock.now_ns() // NS_PER_MS
+    for _ in range(_ASK_TIMES):
+        try:
+            async with asyncio.timeout(_ASK_S):
+                return await asyncio.to_thread(lambda: shared_identity(desk.get(), proposed, at_ms))
+        except (StoreError, TimeoutError) as error:
+            _log.warning("the database does not say what the instance is called", error=str(error))
+            await asyncio.sleep(_ASK_AGAIN_S)
+    return proposed
 
 
 def _sources(plan: AngelPlan, desk: LateDesk | None, closing: AsyncExitStack) -> list[HeartbeatSource]:
@@ -186,20 +212,22 @@ def _key(
     """(key, secret, passphrase): the Angel's own, else the engine's."""
     if account.api_key:
         return account.api_key, account.api_secret, ""
-    settings, venue = plan.settings, plan.venue
+    settings, venue = plan.settings, account.venue
+    suffix = "" if account.account == MAIN_ACCOUNT else f"_{account.account.upper().replace('-', '_')}"
     own = _Keyhole(
         account.exchange,
-        settings.key,
-        settings.api_key_env,
-        settings.api_secret_env,
-        settings.api_password_env,
+        "" if suffix else settings.key,
+        settings.api_key_env + suffix,
+        settings.api_secret_env + suffix,
+        settings.api_password_env + suffix,
     )
     named: AccountKey
     if own.key or environ.get(own.api_key_env):
         named = find_account_key(own, plan.keys, data, environ, clock, know)
     else:
         _log.warning(
-            "the Angel uses the engine's key, which may trade; give it one that only queries and cancels"
+            "the Angel uses the engine's key, which may trade; give it one that only queries and cancels",
+            account=account.account,
         )
         named = find_account_key(venue, plan.keys, data, environ, clock, know)
     found = named.credentials

@@ -11,9 +11,12 @@ import msgspec
 from mrmarket.angel.settings import AngelSection
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.config_sections import Config, VenueSection
+from mrmarket.services.engine.section import MAIN_ACCOUNT
+from mrmarket.services.engine.specs import venue_name
 from mrmarket.services.keys.section import KeysSection
 from mrmarket.services.notify.section import NotifySection
 from mrmarket.services.telemetry.section import TelemetrySection
+from mrmarket.services.trading_place import account_section
 from mrmarket.services.venue_process import Endpoints
 
 FOLDER: Final = "angel"
@@ -38,6 +41,10 @@ class WatchedAccount(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     """What the venue is called in facts and leases."""
+    account: str = MAIN_ACCOUNT
+    """Which of the venue's accounts it is."""
+    venue: VenueSection = VenueSection()
+    """With where the engine finds the account's key."""
     exchange: str
     rest_url: str = ""
     ws_url: str = ""
@@ -109,16 +116,21 @@ def plan_for(config: Config, instance: str, *, leaves_with_instance: bool = Fals
         raise NothingToWatchError("on paper no order leaves the machine")
     if venue.exchange == SIMULATED:
         raise NothingToWatchError("the embedded exchange is watched by the Angel that mrmarket run starts")
-    account = WatchedAccount(
-        name=venue.exchange,
-        exchange=venue.exchange,
-        rest_url=venue.rest_url,
-        ws_url=venue.ws_url,
-        ws_api_url=venue.ws_api_url,
-        symbols=[config.strategy.pair],
-        recv_window_ms=venue.recv_window_ms,
-        dead_man_path=getattr(venue, "dead_man_path", ""),
-    )
+    accounts = [
+        WatchedAccount(
+            name=venue_name(venue.exchange, account),
+            account=account,
+            venue=account_section(config, account),
+            exchange=venue.exchange,
+            rest_url=venue.rest_url,
+            ws_url=venue.ws_url,
+            ws_api_url=venue.ws_api_url,
+            symbols=symbols,
+            recv_window_ms=venue.recv_window_ms,
+            dead_man_path=getattr(venue, "dead_man_path", ""),
+        )
+        for account, symbols in _traded(config).items()
+    ]
     return AngelPlan(
         instance=instance,
         name=config.instance.name,
@@ -127,7 +139,7 @@ def plan_for(config: Config, instance: str, *, leaves_with_instance: bool = Fals
         keys=config.keys,
         notify=config.notify,
         telemetry=config.telemetry,
-        accounts=[account],
+        accounts=accounts,
         heartbeat_url=config.angel.heartbeat_url,
         leaves_with_instance=leaves_with_instance,
     )
@@ -151,19 +163,25 @@ def plan_beside(
     if embedded is None:
         plan = plan_for(config, instance, leaves_with_instance=True)
         return msgspec.structs.replace(plan, heartbeat_url=heartbeat_url)
-    account = WatchedAccount(
-        name=name,
-        exchange="binance",
-        rest_url=embedded.rest,
-        ws_url=embedded.ws,
-        ws_api_url=embedded.ws_api,
-        symbols=embedded.symbols,
-        recv_window_ms=config.venue.recv_window_ms,
-        dead_man_path=DEAD_MAN_PATH,
-        api_key=embedded.angel_key,
-        api_secret=embedded.angel_secret,
-        ends_with_instance=True,
-    )
+    keys = {MAIN_ACCOUNT: (embedded.angel_key, embedded.angel_secret)}
+    keys |= {each.account: (each.angel_key, each.angel_secret) for each in embedded.keys}
+    accounts = [
+        WatchedAccount(
+            name=venue_name(name, account),
+            account=account,
+            exchange="binance",
+            rest_url=embedded.rest,
+            ws_url=embedded.ws,
+            ws_api_url=embedded.ws_api,
+            symbols=embedded.symbols,
+            recv_window_ms=config.venue.recv_window_ms,
+            dead_man_path=DEAD_MAN_PATH,
+            api_key=key,
+            api_secret=secret,
+            ends_with_instance=True,
+        )
+        for account, (key, secret) in keys.items()
+    ]
     return AngelPlan(
         instance=instance,
         name=config.instance.name,
@@ -172,7 +190,21 @@ def plan_beside(
         keys=config.keys,
         notify=config.notify,
         telemetry=config.telemetry,
-        accounts=[account],
+        accounts=accounts,
         heartbeat_url=heartbeat_url,
         leaves_with_instance=True,
     )
+
+
+def _traded(config: Config) -> dict[str, list[str]]:
+    """Every account that the configuration knows of, with the pairs that are traded there.
+
+    One that no run of it names may have runs that were put down in the database: it is watched too.
+    """
+    pair = config.strategy.pair
+    traded: dict[str, set[str]] = {MAIN_ACCOUNT: {pair}}
+    for run in config.runs:
+        traded.setdefault(run.account, set()).add(run.strategy.pair)
+    for account in config.accounts:
+        traded.setdefault(account.name, {pair})
+    return {account: sorted(symbols) for account, symbols in traded.items()}
