@@ -13,7 +13,7 @@ WEB_SOURCES := $(shell find web -type d \( -name node_modules -o -name .svelte-k
 DATA ?= data
 ARGS ?=
 
-.PHONY: help setup run test check test-python test-web debian mutants bench lock openapi clean
+.PHONY: help setup run test check test-python test-web simulate soak debian mutants bench lock openapi clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -36,7 +36,7 @@ setup: .venv/.installed ## prepare .venv with everything locked in requirements-
 run: setup ## start an instance: embedded exchange, engine, ledger and page on http://127.0.0.1:8080
 	@exec $(BIN)/mrmarket run --data "$(DATA)" $(ARGS)
 
-test: setup debian check test-web test-python ## run every check there is, as CI does
+test: setup debian check test-web test-python simulate ## run every check there is, as CI does
 
 check: setup ## style, types, walls, and what a security linter finds
 	$(BIN)/ruff check .
@@ -56,6 +56,12 @@ test-python: setup ## the test suite with coverage, then the compiled kernel
 	$(BIN)/python -m coverage report --fail-under=85
 	$(BIN)/python -m coverage report --include='src/mrmarket/trading/*,src/mrmarket/money/*' --fail-under=90 --format=total
 	$(BIN)/python -m pytest -m compiled
+
+simulate: setup ## 300 seeds of the whole platform on a virtual clock, with faults
+	$(BIN)/mrmarket simulate --seeds 300
+
+soak: setup ## 10,000 seeds: half an hour on two quiet cores
+	$(BIN)/mrmarket simulate --seeds 10000 $(ARGS)
 
 # A browser for the page tests and promtool for the alert rules: by package name, only as root on Debian;
 # elsewhere those tests skip and say so. Of prometheus only the tool is taken: installing it would start it.

@@ -72,6 +72,8 @@ class SimulatedLedgerStore(SqliteStore):
 
     def __init__(self, connection: sqlite3.Connection, disk: Disk) -> None:
         """Become the writer, deposing whoever was it."""
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")  # of a process that died in the middle of it
         disk.begin()
         epoch = connection.execute(TAKE_LEASE, lease_values("instance")).fetchone()[0]
         super().__init__(_PATH, connection, epoch)
@@ -145,17 +147,12 @@ class Business:
             self.offices, None, lambda: None, fills=lambda _limit: [], watch=watch, look=self._rounds.look
         )
 
-    async def settle(self, every_s: float) -> None:
-        """Bring the event log into the ledger, again and again."""
+    async def keep(self, every_s: float) -> None:
+        """Settle what the engines wrote and move everything along, again and again."""
         treasury = self.offices.treasury
         while True:
             for plan in treasury.plans:
                 await asyncio.to_thread(treasury.settle, plan.name)
-            await asyncio.sleep(every_s)
-
-    async def keep_rounds(self, every_s: float) -> None:
-        """Move everything along, again and again."""
-        while True:
             await self._rounds.step()
             await asyncio.sleep(every_s)
 

@@ -62,9 +62,7 @@ class BusinessNode:
     async def _live(self, process: Process) -> None:
         business = await asyncio.to_thread(self._open, process)
         self.business, self.office = business, business.office
-        async with asyncio.TaskGroup() as group:
-            group.create_task(business.settle(self.round_s))
-            group.create_task(business.keep_rounds(self.round_s))
+        await business.keep(self.round_s)
 
     def _open(self, process: Process) -> Business:
         return Business(
@@ -82,8 +80,6 @@ class BusinessNode:
         self.office = None
         if process.is_alive and not task.cancelled():
             error = task.exception()
-            if isinstance(error, BaseExceptionGroup):
-                error = error.exceptions[0]
             self.endings.append(repr(error))
             process.kill("it ended by itself")
             self.on_end(process, error)
