@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -156,10 +157,78 @@ async def test_a_signal_pulls_it() -> None:
         os.kill(os.getpid(), signal.SIGUSR1)
         async with asyncio.timeout(10):
             await pulled.wait()
+            await switch.settle()
     finally:
         remove()
     assert note.text == "signal"
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+class StuckNote(Note):
+    """A note on a disk that answers only once it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answers = threading.Event(), threading.Event()
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the disk has it."""
+        return self.text is not None
+
+    def exists(self) -> bool:
+        """Hang, then tell."""
+        self.asked.set()
+        self.answers.wait(60)
+        return super().exists()
+
+    def write(self, reason: str) -> None:
+        """Hang, then write."""
+        self.answers.wait(60)
+        super().write(reason)
+
+
+async def test_a_disk_that_hangs_holds_up_nothing() -> None:
+    """The board is halted at once and the loop goes on; the note is written when the disk answers."""
+    note = StuckNote()
+    board, switch = house(note)
+    watching = asyncio.create_task(switch.watch())
+    await asyncio.to_thread(note.asked.wait)
+    switch.pull("the disk hangs")
+    assert board.state() is RiskState.HALT
+    await asyncio.sleep(0)
+    assert not note.is_written
+    note.answers.set()
+    await switch.settle()
+    assert note.text == "the disk hangs"
+    assert switch.is_pulled, "that there was no note before it was written lifts nothing"
+    watching.cancel()
+
+
+async def test_lifting_while_the_note_is_being_written_leaves_none() -> None:
+    """Whatever the order in which the disk does it, the last word counts."""
+    note = StuckNote()
+    board, switch = house(note)
+    switch.pull("a mistake")
+    switch.lift()
+    assert board.state() is RiskState.ACTIVE
+    note.answers.set()
+    await switch.settle()
+    await asyncio.sleep(0)
+    assert note.text is None
+    assert not switch.is_pulled
+
+
+async def test_a_failed_note_is_told_on_a_loop_too() -> None:
+    """The owner's HALT stands beside it."""
+    note = Note()
+    note.broken = {"write"}
+    board, switch = house(note)
+    switch.pull("disk full")
+    await switch.settle()
+    await asyncio.sleep(0)
+    assert switch.failure == "write failed"
+    assert [row.cause for row in board.restrictions()] == ["kill_switch", "owner"]
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:

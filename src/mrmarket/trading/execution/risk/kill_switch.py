@@ -21,6 +21,8 @@ HALT_FILE: Final = "HALT"
 LOOK_EVERY_NS: Final = 50 * NS_PER_MS
 _BY: Final = "kill switch"
 _LONGEST_REASON: Final = 500
+_READ_S: Final = 0.1
+"""Halting waits no longer for its reason."""
 
 
 class HaltNote(Protocol):
@@ -85,6 +87,8 @@ class KillSwitch:
         self._note = note
         self._pulled = False
         self._noted = False
+        self._turns = 0
+        self._writing: asyncio.Future[OSError | None] | None = None
 
     @property
     def is_pulled(self) -> bool:
@@ -94,37 +98,38 @@ class KillSwitch:
     def look(self) -> bool:
         """See whether the note has come or gone; say whether everything is halted.
 
-        To be called before the first order of a process, and then every 50 ms.
+        To be called before the first order of a process; `watch` does the same every 50 ms.
         """
-        try:
-            there = self._note.exists()
-        except OSError as error:
-            # A folder that cannot be read is no reason to trade on as if nothing had been asked.
-            self.failure = str(error)
-            there = self._pulled
-        if there:
-            if not self._pulled:
-                self._hold(self._reason())
-            self._noted = True
-        elif self._pulled and self._noted:
-            self.lift()
+        there = self._exists()
+        self._heed(there, self._reason() if there and not self._pulled else "")
         return self._pulled
 
     def pull(self, reason: str) -> None:
         """Halt now; then write the note, so that a restart stays halted.
 
-        Where it cannot be written, the owner's own HALT stands beside it and waits for a re-arm.
+        On an event loop a thread writes it: a disk that hangs must not hold up the cancels. Where it cannot
+        be written, the owner's own HALT stands beside it and waits for a re-arm.
         """
+        self._turns += 1
         self._hold(reason)
         try:
-            self._note.write(reason)
-            self._noted = True
-        except OSError as error:
-            self.failure = str(error)
-            self._board.halt(INSTANCE, Cause.OWNER, _BY, f"{reason} ({HALT_FILE} cannot be written: {error})")
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._kept(reason, self._write(reason))
+            return
+        self._writing = writing = loop.run_in_executor(None, self._write, reason)
+        writing.add_done_callback(
+            lambda done: None if done.cancelled() else self._kept(reason, done.result())
+        )
+
+    async def settle(self) -> None:
+        """Wait until the note of the last pull is written, or could not be."""
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
 
     def lift(self) -> None:
         """Remove the note and allow trading again; other restrictions stay."""
+        self._turns += 1
         try:
             self._note.remove()
         except OSError as error:
@@ -134,10 +139,58 @@ class KillSwitch:
         self._board.rearm(INSTANCE, Cause.KILL_SWITCH)
 
     async def watch(self) -> None:
-        """Look every 50 ms, for ever."""
+        """Look every 50 ms, for ever; in a thread, for a disk that hangs must not hold up anything else."""
         while True:
-            self.look()
+            turns = self._turns
+            there = await asyncio.to_thread(self._exists)
+            reason = ""
+            if there and not self._pulled:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_READ_S):
+                        reason = await asyncio.to_thread(self._reason)
+            # What was seen before somebody pulled or lifted says nothing of what is there now.
+            if turns == self._turns:
+                self._heed(there, reason)
             await asyncio.sleep(LOOK_EVERY_NS / NS_PER_S)
+
+    def _exists(self) -> bool | None:
+        """Whether the note is there; None where that cannot be told."""
+        try:
+            return self._note.exists()
+        except OSError as error:
+            self.failure = str(error)
+            return None
+
+    def _heed(self, there: bool | None, reason: str) -> None:
+        if there:
+            if not self._pulled:
+                self._hold(reason)
+            self._noted = True
+        elif there is None:
+            # A folder that cannot be read is no reason to trade on as if nothing had been asked.
+            return
+        elif self._pulled and self._noted:
+            self.lift()
+
+    def _write(self, reason: str) -> OSError | None:
+        try:
+            self._note.write(reason)
+        except OSError as error:
+            return error
+        return None
+
+    def _kept(self, reason: str, error: OSError | None) -> None:
+        """The note is written, or not."""
+        self._turns += 1
+        if error is not None:
+            self.failure = str(error)
+            if self._pulled:
+                detail = f"{reason} ({HALT_FILE} cannot be written: {error})"
+                self._board.halt(INSTANCE, Cause.OWNER, _BY, detail)
+        elif self._pulled:
+            self._noted = True
+        else:
+            self.lift()  # it was lifted while the note was being written
 
     def _hold(self, reason: str) -> None:
         self._pulled = True
