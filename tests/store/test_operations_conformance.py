@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
 
-from mrmarket.store.errors import StaleRevisionError
+from mrmarket.store.errors import DatabaseDamagedError, StaleRevisionError
 from mrmarket.store.operations import (
     AngelAction,
     Beat,
@@ -22,6 +23,7 @@ from mrmarket.store.operations import (
     RunReport,
     RunSpec,
 )
+from mrmarket.store.sql_operations import SqlOperations
 from store.conftest import OpenOperations
 
 SPEC = RunSpec(
@@ -247,3 +249,23 @@ def together(jobs: list[Callable[[], None]]) -> None:
         thread.join()
     if failures:
         raise failures[0]
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 200_000, '{"a":' * 5_000])
+def test_a_row_that_cannot_be_read_is_named(text: str) -> None:
+    """Cut off or nested beyond every stack: the caller hears of damage, not of a parser's troubles."""
+
+    class Damaged:
+        place = "somewhere"
+
+        def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+            return [(text,)]
+
+        def run(self, statement: str, *values: object) -> int:
+            return 0
+
+        def close(self) -> None:
+            return
+
+    with pytest.raises(DatabaseDamagedError, match="cannot be read"):
+        SqlOperations(Damaged()).run_specs()

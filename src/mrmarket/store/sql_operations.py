@@ -284,7 +284,7 @@ class SqlOperations:
     def _read(self, text: str, kind: type[_T]) -> _T:
         try:
             return msgspec.json.decode(text, type=kind)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise DatabaseDamagedError(self._statements.place, f"a row cannot be read: {error}") from error
 
 

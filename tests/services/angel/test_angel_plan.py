@@ -52,6 +52,15 @@ def test_a_plan_for_a_real_exchange_holds_no_key(tmp_path: Path) -> None:
     assert not account.ends_with_instance
 
 
+@pytest.mark.parametrize(
+    "text", [b"{", b'{"instance": "\xff"}', b"[" * 200_000, b'{"instance":"i","accounts":[[' * 9]
+)
+def test_a_damaged_plan_is_none(tmp_path: Path, text: bytes) -> None:
+    """Cut off, no text, or nested beyond every stack."""
+    (tmp_path / "bad.json").write_bytes(text)
+    assert read_plan(tmp_path / "bad.json") is None
+
+
 @pytest.mark.parametrize("venue", [{"venue.exchange": "binance", "venue.paper": True}, {}])
 def test_without_orders_outside_there_is_nothing_to_watch(venue: dict[str, object]) -> None:
     """Paper and the embedded exchange need no Angel from elsewhere."""
@@ -60,10 +69,8 @@ def test_without_orders_outside_there_is_nothing_to_watch(venue: dict[str, objec
 
 
 def test_a_plan_that_cannot_be_read_is_none(tmp_path: Path) -> None:
-    """Missing or damaged."""
+    """There is none."""
     assert read_plan(tmp_path / "none.json") is None
-    (tmp_path / "bad.json").write_text("{")
-    assert read_plan(tmp_path / "bad.json") is None
 
 
 def test_every_account_that_a_run_trades_on_is_watched(tmp_path: Path) -> None:

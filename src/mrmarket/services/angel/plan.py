@@ -101,7 +101,7 @@ def read_plan(path: Path) -> AngelPlan | None:
     """A plan; None where there is none that can be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=AngelPlan)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
 
 
