@@ -55,12 +55,16 @@ def _template() -> bytes:
     return bytes(image)
 
 
-def new_database() -> sqlite3.Connection:
-    """What the disk holds of money; it outlives every process that writes to it."""
+def new_database(path: Path | None = None) -> sqlite3.Connection:
+    """What the disk holds of money; it outlives every process that writes to it. None is in memory."""
+    if path is not None:
+        path.write_bytes(_template())
     connection = sqlite3.connect(
-        ":memory:", isolation_level=None, check_same_thread=False, cached_statements=512
+        path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=512
     )
-    connection.deserialize(_template())
+    if path is None:
+        connection.deserialize(_template())
+    connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA recursive_triggers = ON")
     connection.execute("PRAGMA journal_mode = MEMORY")

@@ -176,7 +176,7 @@ class Exchange:
         if crossing and order.kind is OrderKind.POST_ONLY:
             raise self._no("would take")
         self.counts.placed += 1
-        standing = StandingOrder(order, f"{self.name}-{len(self._by_venue_id) + 1}", now_ns)
+        standing = StandingOrder(order, f"{self.name}-{self.counts.placed}", now_ns)
         self.orders[key] = standing
         self._by_venue_id[standing.venue_order_id] = standing
         self._open[key] = standing
@@ -284,6 +284,14 @@ class Exchange:
             self._tell_order(standing, now_ns)
         self._tell_balances()
 
+    def forget(self, before_ns: int) -> None:
+        """Drop trades and ended orders of before a time, which nobody asks for any more."""
+        self.trades = [trade for trade in self.trades if trade.venue_ns >= before_ns]
+        for key, standing in list(self.orders.items()):
+            if standing.status not in _OPEN and standing.placed_ns < before_ns:
+                del self.orders[key]
+                self._by_venue_id.pop(standing.venue_order_id, None)
+
     def snapshot(self, now_ns: int) -> MarketEvent:
         """The whole book as it was published last."""
         bids, asks = self._published
@@ -340,7 +348,7 @@ class Exchange:
         self.counts.fills += 1
         trade = FillReport(
             symbol=order.symbol,
-            trade_id=str(len(self.trades) + 1),
+            trade_id=str(self.counts.fills),
             client_order_id=order.client_order_id,
             venue_order_id=standing.venue_order_id,
             side=order.side,

@@ -259,7 +259,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Keep what nobody handled; of a dead process nobody wants to know."""
         process = PROCESS.get()
-        if process is None or process.is_alive:
+        if (process is None or process.is_alive) and not isinstance(context.get("exception"), KilledError):
             self.faults.append(context)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:

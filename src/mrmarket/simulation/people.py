@@ -49,16 +49,18 @@ class Person:
     withdrawals: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     asks: int = 0
+    pace: float = 1.0
+    """How much longer than usual it waits between two wishes."""
 
     async def live(self, until_s: float, time: Callable[[], float]) -> None:
         """Deposit and withdraw until a time."""
         number = 0
         while time() < until_s:
-            await asyncio.sleep(self.rng.uniform(20.0, 400.0))
+            await asyncio.sleep(self.rng.uniform(20.0, 400.0) * self.pace)
             number += 1
             try:
                 await self._deposit(number)
-                await asyncio.sleep(self.rng.uniform(60.0, 400.0))
+                await asyncio.sleep(self.rng.uniform(60.0, 400.0) * self.pace)
                 await self._withdraw(number)
             except GaveUpError as refusal:
                 self.refusals.append(str(refusal))

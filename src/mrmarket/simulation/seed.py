@@ -46,7 +46,7 @@ class SeedReport:
 
 def run_seed(seed: int, plan: Plan | None = None) -> SeedReport:
     """Simulate one seed; what goes wrong within it is in the report and is not raised."""
-    with _quiet():
+    with quiet():
         world = World(plan or draw_plan(seed))
         live(world)
         report = _report(world)
@@ -56,11 +56,16 @@ def run_seed(seed: int, plan: Plan | None = None) -> SeedReport:
 
 def live(world: World) -> None:
     """Let a world run through its storm, heal, rest, and be looked at."""
-    loop, plan, checkers = world.loop, world.plan, world.checkers
     storm = Storm(world)
     world.begin()
     storm.begin()
-    loop.run_until(plan.storm_s)
+    world.loop.run_until(world.plan.storm_s)
+    rest(world, storm)
+
+
+def rest(world: World, storm: Storm) -> None:
+    """Heal a world, let it come to rest, and look at it."""
+    loop, plan, checkers = world.loop, world.plan, world.checkers
     storm.end()
     if not loop.run_until(plan.storm_s + _WORK_BOUND_S, done=world.is_at_work):
         checkers.report("heals", f"not every run quotes {_WORK_BOUND_S:.0f} s after the last fault")
@@ -104,7 +109,7 @@ def _report(world: World) -> SeedReport:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No log lines, no collection of garbage in the middle, no complaints of processes that were killed."""
     configured = structlog.get_config()
     hook, enabled = sys.unraisablehook, gc.isenabled()

@@ -28,6 +28,8 @@ class TradingData:
     orders: dict[str, OrderRecord] = field(default_factory=dict)
     open_by_stream: dict[str, dict[str, None]] = field(default_factory=dict)
     events: dict[str, list[LoggedFact]] = field(default_factory=dict)
+    forgotten: dict[str, int] = field(default_factory=dict)
+    """How many facts at the beginning of a stream are no longer kept."""
     keys: set[str] = field(default_factory=set)
     reserved: dict[str, int] = field(default_factory=dict)
     folds: dict[str, RunFold] = field(default_factory=dict)
@@ -276,7 +278,8 @@ class MemoryTradingLog:
     def read_facts(self, stream: str, after_seq: int, limit: int) -> list[LoggedFact]:
         """In order."""
         self.disk.begin(writes=False)
-        return self.data.events.get(stream, [])[after_seq : after_seq + limit]
+        begin = after_seq - self.data.forgotten.get(stream, 0)
+        return self.data.events.get(stream, [])[max(begin, 0) : begin + limit]
 
     def latest_facts(self, stream: str, limit: int, kinds: Sequence[str] = ()) -> list[LoggedFact]:
         """Newest first."""

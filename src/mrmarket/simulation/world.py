@@ -62,8 +62,10 @@ Node = EngineNode | BusinessNode | AngelNode
 class World:
     """Builds what a plan says, lets it live, and keeps the checkers told."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, money_db: Path | None = None) -> None:
+        """`money_db` is a file for the ledger; None keeps it in memory."""
         self.plan = plan
+        self._money_db = money_db
         self.rng = self.draw("world")
         self.loop = VirtualLoop(self.draw("loop"))
         self.weather = Weather(plan.rates, self.draw("weather"))
@@ -283,7 +285,7 @@ class World:
         return BusinessNode(
             self.network,
             machine,
-            new_database(),
+            new_database(self._money_db),
             self.rail,
             self.plans,
             lambda: self._log(machine),

@@ -24,9 +24,14 @@ def simulate(
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=10_000_000, help="How many seeds.")] = 100,
     start: Annotated[int, typer.Option("--start", min=0, help="The first seed.")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", min=0, max=256, help="Processes; 0 is one a core.")] = 0,
+    days: Annotated[
+        int, typer.Option("--days", min=0, max=3_660, help="Instead: so many virtual days of one instance.")
+    ] = 0,
     json: Json = False,
 ) -> int:
     """Run the whole platform in one process on a virtual clock, and break what surrounds it."""
+    if days:
+        return _days(days, as_json=json)
     from mrmarket.simulation.campaign import reproduce, run_campaign
 
     done = 0
@@ -51,6 +56,29 @@ def simulate(
     else:
         _print(summary)
     return ExitCode.CHECK_FAILED if summary.violations else ExitCode.OK
+
+
+def _days(days: int, *, as_json: bool) -> int:
+    from mrmarket.simulation.weeks import Day, run_weeks
+
+    def heard(day: Day) -> None:
+        notes.print(f"day {day.day}: {day.actions} order actions, {day.rss_bytes / 2**20:.1f} MiB")
+
+    report = run_weeks(days, heard)
+    if as_json:
+        print_json(report)
+    else:
+        print_pairs(
+            f"{days} virtual days",
+            [
+                ("order actions", str(report.actions)),
+                ("fills", str(report.fills)),
+                ("memory", f"{report.rss_begin_bytes / 2**20:.1f} to {report.rss_end_bytes / 2**20:.1f} MiB"),
+                ("growth", f"{report.growth:.2%}"),
+                ("violations", "; ".join(report.violations) or "none"),
+            ],
+        )
+    return ExitCode.CHECK_FAILED if report.violations else ExitCode.OK
 
 
 def _print(summary: Summary) -> None:
