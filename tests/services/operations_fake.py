@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 
-from mrmarket.angel.checklist import Step, StepState
 from mrmarket.services.api import operations_schema as ops
 from mrmarket.services.api.refusals import DatabaseAwayError, KeyReusedError, NotFoundError
 
@@ -62,7 +61,7 @@ class FakeOperations:
                 wanted=True, present=False, watchers=[], waiting_for_owner=False, interventions=[],
                 actions=[], dry_run=None,
             ),
-            checklist=[Step(step="engine", title="An engine lives", state=StepState.DONE, what="n")],
+            checklist=[ops.StepView(step="engine", title="An engine lives", state="done", what="n")],
             kill_switch=ops.KillSwitchView(
                 pulled=bool(self.held),
                 reason=self.held[0].detail if self.held else "",

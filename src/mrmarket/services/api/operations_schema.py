@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from mrmarket.angel.checklist import Step
-
 Key = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$(?!\n)")]
 """The asker's own name for a command: asking again with the same key asks nothing new."""
 Line = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
@@ -229,6 +227,18 @@ class AngelView(msgspec.Struct, kw_only=True):
     """The last one that was asked for."""
 
 
+class StepView(msgspec.Struct, kw_only=True):
+    """One line of the recovery checklist, in the order in which things happen."""
+
+    step: str
+    """A stable word."""
+    title: str
+    state: Literal["done", "waiting", "action", "unknown"]
+    """`waiting` comes by itself, `action` needs a person."""
+    what: str
+    """What is so, and what to do."""
+
+
 class KillSwitchView(msgspec.Struct, kw_only=True):
     """The switch that needs no database."""
 
@@ -269,7 +279,7 @@ class OperationsView(msgspec.Struct, kw_only=True):
     differences: list[DifferenceView]
     """Those that stand."""
     angel: AngelView
-    checklist: list[Step]
+    checklist: list[StepView]
     kill_switch: KillSwitchView
     keys: list[KeyView]
     keys_problem: str

@@ -122,7 +122,10 @@ class OperationsOffice:
             restrictions=[views.restriction_view(row) for row in held],
             differences=[views.difference_view(row) for row in facts.findings],
             angel=self._angel(facts, held, now_ms),
-            checklist=[] if self._facts is None else checklist(replace(facts, restrictions=held)),
+            checklist=[
+                views.step_view(step)
+                for step in ([] if self._facts is None else checklist(replace(facts, restrictions=held)))
+            ],
             kill_switch=self._kill_switch(),
             keys=keys,
             keys_problem=problem,

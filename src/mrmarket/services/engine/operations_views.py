@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from mrmarket.angel.checklist import Step
 from mrmarket.angel.recovery import CAUSE
 from mrmarket.core.clock import NS_PER_MS
 from mrmarket.services.api import operations_schema as ops
@@ -317,6 +318,11 @@ def command_view(command: Command, *, recorded: bool = True) -> ops.CommandView:
         ended_ms=command.ended_ms or None,
         recorded=recorded,
     )
+
+
+def step_view(step: Step) -> ops.StepView:
+    """One line of the recovery checklist."""
+    return ops.StepView(step=step.step, title=step.title, state=step.state.value, what=step.what)
 
 
 def key_view(entry: KeyEntry) -> ops.KeyView:
