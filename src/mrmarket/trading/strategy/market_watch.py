@@ -13,6 +13,7 @@ from mrmarket.trading.execution.risk.pretrade import MarketTop
 from mrmarket.trading.market.estimators.markout import MarkoutTracker
 from mrmarket.trading.market.estimators.volatility import VolatilityEstimator
 from mrmarket.trading.market.event import EventKind, Level, MarketEvent
+from mrmarket.trading.strategy.estimates import Estimate, MarketEstimates
 from mrmarket.trading.strategy.port import MarketView
 from mrmarket.trading.venue.book_tracker import BookTracker
 
@@ -24,10 +25,19 @@ class MarketWatch:
     price here is one that others offer.
     """
 
-    def __init__(self, instrument: Instrument, *, wall: Clock, world: Clock) -> None:
+    def __init__(
+        self,
+        instrument: Instrument,
+        *,
+        wall: Clock,
+        world: Clock,
+        estimates: frozenset[Estimate] = frozenset(),
+    ) -> None:
+        """`estimates` are measured besides volatility and markout."""
         self.tracker = BookTracker(instrument, wall)
         self.volatility = VolatilityEstimator()
         self.markouts = MarkoutTracker()
+        self.estimates = MarketEstimates(estimates)
         self.bid: Level | None = None
         """Best bid of others."""
         self.ask: Level | None = None
@@ -39,7 +49,14 @@ class MarketWatch:
         """Take an event in; say whether the best bid or ask of others changed."""
         if event.kind is EventKind.TRADE:
             self.tracker.apply(event)
+            if self.estimates.is_needed:
+                now_ns = self._world.monotonic_ns()
+                self.estimates.on_trade(
+                    now_ns, event.price_ticks, event.size_lots, taker_buys=event.taker_buys
+                )
             return False
+        if event.kind is EventKind.SNAPSHOT:
+            self.estimates.on_gap()
         return self.tracker.apply(event) and self.refresh(own)
 
     def refresh(self, own: Sequence[Order]) -> bool:
@@ -55,10 +72,13 @@ class MarketWatch:
             return False
         moved = _price(bid) != _price(self.bid) or _price(ask) != _price(self.ask)
         self.bid, self.ask = bid, ask
-        if moved and bid is not None and ask is not None:
+        if bid is not None and ask is not None and (moved or self.estimates.is_needed):
             now_ns = self._world.monotonic_ns()
-            self.volatility.observe(now_ns, bid[0] + ask[0])
-            self.markouts.observe(now_ns, bid[0] + ask[0])
+            if moved:
+                self.volatility.observe(now_ns, bid[0] + ask[0])
+                self.markouts.observe(now_ns, bid[0] + ask[0])
+            if self.estimates.is_needed:
+                self.estimates.on_touch(now_ns, bid, ask)
         return True
 
     @property
@@ -88,6 +108,10 @@ class MarketWatch:
             last.price_ticks if last is not None else None,
             self.volatility.sigma,
             self.markouts.markout,
+            self.estimates.intensity,
+            self.estimates.micro_offset_ticks(self.bid, self.ask),
+            self.estimates.flow_move_ticks,
+            self.estimates.trade_imbalance,
         )
 
 

@@ -8,8 +8,10 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.side import Side
+from mrmarket.trading.strategy.schema import ParameterRefusedError, StrategySchema, within
+
+__all__ = ["OrderOverride", "ParameterRefusedError", "Parameters", "PriceSource"]
 
 _MAX_FRACTION: Final = Decimal("0.5")
 
@@ -30,15 +32,6 @@ class PriceSource(StrEnum):
     """The mean price of what we bought and still hold; the mid while we hold nothing."""
 
 
-class ParameterRefusedError(InvalidInputError, ValueError):
-    """A strategy parameter was refused; nothing was started."""
-
-    code = "parameter_refused"
-
-    def __init__(self, field: str, value: object, wanted: str) -> None:
-        super().__init__(field, str(value), wanted)
-
-
 class OrderOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One order in place of a layer."""
 
@@ -49,7 +42,7 @@ class OrderOverride(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Base."""
 
 
-class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Parameters(StrategySchema, frozen=True, kw_only=True, tag="pure_market_making"):
     """Pure market making, every parameter with its default.
 
     Spreads and shares are fractions of 1, amounts base, times seconds of the strategy's clock, which
@@ -57,9 +50,6 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     Layer k buys at `reference * (1 - bid_spread * k)` and sells at `reference * (1 + ask_spread * k)`.
     """
 
-    pair: str = "BTC/USDT"
-    exchange: str = ""
-    """The venue these parameters are meant for; empty is whichever the instance trades on."""
     bid_spread: Decimal = Decimal("0.0002")
     ask_spread: Decimal = Decimal("0.0002")
     order_amount: Decimal = Decimal("0.01")
@@ -117,31 +107,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     def __post_init__(self) -> None:
         layers = self.number_of_layers
-        self._within("bid_spread", Decimal(0), _MAX_FRACTION, low_open=True, example="0.001 for 10 bps")
-        self._within("ask_spread", Decimal(0), _MAX_FRACTION, low_open=True, example="0.001 for 10 bps")
-        self._within("order_amount", Decimal(0), Decimal("1e12"), low_open=True, example="0.01")
-        self._within(
-            "ceiling_price", Decimal(0), Decimal("1e18"), low_open=True, example="70000, or leave it out"
-        )
-        self._within(
-            "floor_price", Decimal(0), Decimal("1e18"), low_open=True, example="50000, or leave it out"
-        )
-        self._within("order_refresh_tolerance", Decimal(0), _MAX_FRACTION, example="0.0001")
-        self._within("minimum_spread", Decimal(0), _MAX_FRACTION, example="0.0001")
-        self._within("maximum_spread", Decimal(0), _MAX_FRACTION, low_open=True, example="0.01")
-        self._within("hanging_orders_cancel_spread", Decimal(0), _MAX_FRACTION, low_open=True, example="0.01")
-        self._within("price_band_ceiling", Decimal(0), Decimal(1), low_open=True, example="0.01")
-        self._within("price_band_floor", Decimal(0), Decimal(1), low_open=True, example="0.01")
-        self._within("inventory_target_ratio", Decimal(0), Decimal(1), example="0.5")
-        self._within("inventory_range", Decimal(0), Decimal(1), low_open=True, example="0.5")
-        self._within("inventory_price_skew", Decimal(0), Decimal("0.1"), example="0.0005")
-        self._within("inventory_pivot", Decimal(0), Decimal(1), low_open=True, example="0.8")
-        self._within("sigma_multiplier", Decimal(0), Decimal(1000), example="2")
-        self._within("imbalance_weight", Decimal(0), Decimal(1), example="0.5")
-        self._within("toxicity_multiplier", Decimal(0), Decimal(100), example="1")
-        self._within("amount_change_per_layer", Decimal("-1e12"), Decimal("1e12"), example="0.001")
-        if not self.pair.count("/") == 1 or "" in self.pair.split("/"):
-            raise ParameterRefusedError("pair", self.pair, "BASE/QUOTE, such as BTC/USDT")
+        self._check_ranges()
+        super().__post_init__()
         if self.bid_spread * layers >= 1:
             raise ParameterRefusedError(
                 "number_of_layers", layers, "fewer, or a smaller bid_spread: a price would be 0"
@@ -176,13 +143,32 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             return self.order_amount + self.amount_change_per_layer * (layer - 1)
         return self.order_amount * (1 + self.amount_change_per_layer / 100) ** (layer - 1)
 
-    def _within(
-        self, name: str, low: Decimal, high: Decimal, *, example: str, low_open: bool = False
-    ) -> None:
-        value: Decimal | None = getattr(self, name)
-        if value is None:
-            return
-        if value.is_finite() and (low < value if low_open else low <= value) and value <= high:
-            return
-        words = f"a number {'above' if low_open else 'from'} {low:f} up to {high:f}, such as {example}"
-        raise ParameterRefusedError(name, value, words)
+    def _check_ranges(self) -> None:
+        within("bid_spread", self.bid_spread, "0", "0.5", low_open=True, example="0.001 for 10 bps")
+        within("ask_spread", self.ask_spread, "0", "0.5", low_open=True, example="0.001 for 10 bps")
+        within("order_amount", self.order_amount, "0", "1e12", low_open=True, example="0.01")
+        within(
+            "ceiling_price", self.ceiling_price, "0", "1e18", low_open=True, example="70000, or leave it out"
+        )
+        within("floor_price", self.floor_price, "0", "1e18", low_open=True, example="50000, or leave it out")
+        within("order_refresh_tolerance", self.order_refresh_tolerance, "0", "0.5", example="0.0001")
+        within("minimum_spread", self.minimum_spread, "0", "0.5", example="0.0001")
+        within("maximum_spread", self.maximum_spread, "0", "0.5", low_open=True, example="0.01")
+        within(
+            "hanging_orders_cancel_spread",
+            self.hanging_orders_cancel_spread,
+            "0",
+            "0.5",
+            low_open=True,
+            example="0.01",
+        )
+        within("price_band_ceiling", self.price_band_ceiling, "0", "1", low_open=True, example="0.01")
+        within("price_band_floor", self.price_band_floor, "0", "1", low_open=True, example="0.01")
+        within("inventory_target_ratio", self.inventory_target_ratio, "0", "1", example="0.5")
+        within("inventory_range", self.inventory_range, "0", "1", low_open=True, example="0.5")
+        within("inventory_price_skew", self.inventory_price_skew, "0", "0.1", example="0.0005")
+        within("inventory_pivot", self.inventory_pivot, "0", "1", low_open=True, example="0.8")
+        within("sigma_multiplier", self.sigma_multiplier, "0", "1000", example="2")
+        within("imbalance_weight", self.imbalance_weight, "0", "1", example="0.5")
+        within("toxicity_multiplier", self.toxicity_multiplier, "0", "100", example="1")
+        within("amount_change_per_layer", self.amount_change_per_layer, "-1e12", "1e12", example="0.001")

@@ -13,6 +13,7 @@ from mrmarket.trading.execution.desk import OwnFill
 from mrmarket.trading.execution.differ import RefreshRules
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.targets import TargetQuotes
+from mrmarket.trading.market.estimators.intensity import Intensity
 from mrmarket.trading.market.event import Level
 from mrmarket.trading.venue.port import OrderKind
 
@@ -35,6 +36,14 @@ class MarketView:
     root of time). None until enough was seen."""
     markout: float | None = None
     """Mean relative move of the mid against us in the seconds after our fills. None before the first."""
+    intensity: Intensity | None = None
+    """How often quotes at a distance are reached. None until enough was seen, or where nobody asked."""
+    micro_offset_ticks: float | None = None
+    """How far the microprice's fitted table puts the fair value above the mid. None as for `intensity`."""
+    flow_move_ticks: float | None = None
+    """What the recent order flow says of the mid's next move. None as for `intensity`."""
+    trade_imbalance: float = 0.0
+    """Aggressors' buys less sells as a share of the volume, −1 to 1."""
 
     @property
     def double_mid_ticks(self) -> int:

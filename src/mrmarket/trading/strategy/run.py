@@ -31,6 +31,7 @@ from mrmarket.trading.execution.targets import NO_QUOTES, TargetQuotes
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.strategy.controls import OwnerControls
 from mrmarket.trading.strategy.errors import RunNotReadyError, StreamEndedError
+from mrmarket.trading.strategy.estimates import wanted_by
 from mrmarket.trading.strategy.market_watch import MarketWatch
 from mrmarket.trading.strategy.observations import Observations
 from mrmarket.trading.strategy.observer import FillRecord, RunObserver, RunState, Unobserved
@@ -126,7 +127,7 @@ class StrategyRun(RunReadings):
         """What made the run fail."""
         self.recovery: Recovery | None = None
         self.observer: RunObserver = observer or Unobserved()
-        self.watch = MarketWatch(self.instrument, wall=wall, world=world)
+        self.watch = MarketWatch(self.instrument, wall=wall, world=world, estimates=wanted_by(strategy))
         self._wall = wall
         self._world = world
         self.risk = RunRisk(

@@ -53,8 +53,8 @@ def compiled_formulas() -> Mapping[str, Callable[..., Any]]:
                 _put(namespace, module, name, value)
     made = {}
     for name, function in plain_formulas().items():
-        copy = FunctionType(function.__code__, namespace, name, function.__defaults__)  # type: ignore[attr-defined]  # it is a FunctionType
-        copy.__kwdefaults__ = function.__kwdefaults__  # type: ignore[attr-defined]  # the same
+        copy = FunctionType(function.__code__, namespace, name, function.__defaults__)
+        copy.__kwdefaults__ = function.__kwdefaults__
         made[name] = numba.njit(copy)
     namespace.update(made)
     return made
@@ -62,5 +62,7 @@ def compiled_formulas() -> Mapping[str, Callable[..., Any]]:
 
 def _put(namespace: dict[str, Any], module: ModuleType, name: str, value: object) -> None:
     if name in namespace and namespace[name] != value:
-        raise ValueError(f"{module.__name__}.{name} differs from another formula's; give it a name of its own")
+        raise ValueError(
+            f"{module.__name__}.{name} differs from another formula's; give it a name of its own"
+        )
     namespace[name] = value

@@ -30,9 +30,7 @@ def glft_c2(gamma: float, xi: float, a: float, k: float, size: float) -> float:
     return sqrt(gamma / (2.0 * a * size * k) * power)
 
 
-def glft_terms(
-    gamma: float, xi: float, sigma: float, a: float, k: float, size: float
-) -> tuple[float, float]:
+def glft_terms(gamma: float, xi: float, sigma: float, a: float, k: float, size: float) -> tuple[float, float]:
     """(half spread at no inventory, skew for one order held), in ticks."""
     skew = sigma * glft_c2(gamma, xi, a, k, size)
     return glft_c1(xi, k, size) + size / 2.0 * skew, skew
@@ -44,7 +42,7 @@ def glft_arrivals_after_fee(a: float, k: float, fee_ticks: float) -> float:
 
 
 def glft_gamma(limit: float, sigma: float, a: float, k: float, size: float, *, model_a: bool) -> float:
-    """The risk aversion at which the side that adds stands at the mid when the limit is reached.
+    """The risk aversion at which the side that reduces stands at the fair value once the limit is reached.
 
     `skew · limit = half spread`, by bisection of the logarithm; `limit` in orders, above half the size.
     With `model_a` xi is gamma, else it is 0. Without volatility there is no such number: the largest.

@@ -12,4 +12,4 @@ def grid_price(anchor: float, step: float, level: int) -> float:
 
 def grid_level(price: float, anchor: float, step: float) -> int:
     """The level nearest to a price, by ratio."""
-    return int(floor(log(price / anchor) / log1p(step) + 0.5))
+    return floor(log(price / anchor) / log1p(step) + 0.5)

@@ -6,7 +6,7 @@ from math import exp
 
 
 def fill_chance(ahead_lots: float, traded_lots_s: float, horizon_s: float) -> float:
-    """The chance that what stands ahead is traded away in time, with exponential trading: `e^(−V / (v t))`."""
+    """The chance that what stands ahead is traded away in time, trading being exponential: `e^(−V/vt)`."""
     passing = traded_lots_s * horizon_s
     return exp(-ahead_lots / passing) if passing > 0.0 else 0.0
 
