@@ -8,10 +8,11 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -67,9 +68,38 @@ class PostgresServer:
             user=self._server.system_user,
         )
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Nobody of the server runs (SIGSTOP); its links stay up. Skips where it is not ours."""
+        if self._server is None:
+            pytest.skip("the server is somebody else's")
+        first = int((Path(self._server.pgdata) / "postmaster.pid").read_text().splitlines()[0])
+        stopped: list[int] = []
+        try:
+            for pid in (first, *_children(first)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+                    stopped.append(pid)
+            yield
+        finally:
+            for pid in stopped:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     def _execute(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.address, autocommit=True) as connection:
             connection.execute(statement)
+
+
+def _children(pid: int) -> list[int]:
+    """Processes whose parent that is."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = stat.read_text().rpartition(")")[2].split()[1]
+            if int(parent) == pid:
+                found.append(int(stat.parent.name))
+    return found
 
 
 @cache

@@ -333,3 +333,31 @@ def test_a_stale_fence_is_told_after_a_lost_answer_too(
         with pytest.raises(StaleFenceError):
             deposed.record_intent(intent("a"))
         deposed.close()
+
+
+def test_a_server_that_stands_still_holds_nobody_up_for_ever(
+    server_address: str, postgres_server: PostgresServer
+) -> None:
+    """Its kernel acknowledges, nobody answers: each write is given up, and goes on once it runs again."""
+    store = PostgresTradingStore(server_address, patience_s=60)
+    store.acquire_lease(STREAM, "a", HOUR_NS, 0)
+    store.record_intent(intent("before"))
+    store.next_sequence(STREAM)
+    with postgres_server.frozen():
+        with pytest.raises(DatabaseDisconnectedError, match="did not answer in time"):
+            store.record_intents([intent("a"), intent("b")])
+        with pytest.raises(DatabaseDisconnectedError, match="a moment ago"):
+            store.record_report("before", state="acked", venue_order_id="1", at_ns=2)
+        with pytest.raises(DatabaseDisconnectedError, match="did not answer in time"):
+            store.renew_lease(STREAM, HOUR_NS, 0)
+        with pytest.raises(DatabaseDisconnectedError):
+            store.next_sequence("another")
+    written = store.append_facts(STREAM, [mark(1)])
+    assert [row.seq for row in written] == [1]
+    store.close()
+    # What was given up may have happened all the same; an intent that was not sent never lived.
+    late = PostgresTradingStore(server_address)
+    there = {order.client_order_id for order in late.open_intents(STREAM)}
+    assert {"before"} <= there <= {"before", "a", "b"}
+    assert ("a" in there) == ("b" in there)
+    late.close()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from mrmarket.store.errors import (
     DatabaseBusyError,
@@ -33,7 +34,54 @@ except ImportError as error:
 MONEY: Final = "money"
 """The schema that holds the tables of `money.db`."""
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+_LOOK_S: Final = 0.1
+
+_V = TypeVar("_V")
+
+
+class ServerSilentError(psycopg.OperationalError):
+    """The server did not answer in time; the connection is closed, and what was asked may still happen."""
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that waits `answer_s` for each answer; None for ever.
+
+    The kernel goes on acknowledging for a server that stands still, so no setting of the link tells.
+    """
+
+    answer_s: float | None = None
+    is_silent = False
+    """Whether it was given up on."""
+
+    def wait(
+        self, gen: Generator[Any, Any, _V], interval: float = _LOOK_S, timeout: float | None = None
+    ) -> _V:
+        """Drive one exchange with the server; raises `ServerSilentError`."""
+        # Drivers before 3.3 have no such time-out, so it is passed on only where one was given.
+        more: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
+        if self.answer_s is None:
+            return super().wait(gen, interval, **more)
+        try:
+            return super().wait(_until(gen, time.monotonic() + self.answer_s), min(interval, _LOOK_S), **more)
+        except ServerSilentError:
+            self.is_silent = True
+            self.close()
+            raise
+
+
+def _until(gen: Generator[Any, Any, _V], deadline: float) -> Generator[Any, Any, _V]:
+    """The same exchange, given up at a time of the monotonic clock."""
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() >= deadline:
+                raise ServerSilentError("it did not answer in time")
+            wanted = gen.send(ready)
+    except StopIteration as done:
+        value: _V = done.value
+        return value
+
 
 DUPLICATE: Final = errors.UniqueViolation
 """What the driver raises where a key is taken."""
@@ -72,6 +120,7 @@ def connect(
     connect_timeout_s: int = _CONNECT_TIMEOUT_S,
     lock_timeout_ms: int = _LOCK_TIMEOUT_MS,
     idle_timeout_ms: int = 0,
+    answer_s: float | None = None,
 ) -> Connection:
     """Open a connection without implicit transactions, whose commits are durable when they return.
 
@@ -82,13 +131,14 @@ def connect(
         connect_timeout_s: how long to wait for the server, at least 2.
         lock_timeout_ms: how long to wait for others' locks.
         idle_timeout_ms: how long a transaction may wait for its client before the server ends it; 0 for ever.
+        answer_s: how long to wait for each answer; more than for locks. None for ever.
 
     Raises:
         StoreError: one of its subclasses, by what the server or the driver said.
     """
     place = shown(address)
     try:
-        connection = psycopg.connect(
+        connection = Connection.connect(
             address,
             autocommit=True,
             connect_timeout=connect_timeout_s,
@@ -97,6 +147,7 @@ def connect(
         )
     except psycopg.Error as error:
         raise postgres_error(place, error) from error
+    connection.answer_s = answer_s
     try:
         connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
         connection.execute(f"SET lock_timeout = {int(lock_timeout_ms)}".encode())

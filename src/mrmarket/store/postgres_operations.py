@@ -11,6 +11,8 @@ from mrmarket.store.sql_operations import SqlOperations
 CONTROL: Final = "control"
 """The schema that holds the tables of `control.db`."""
 
+_ANSWER_S: Final = 15.0
+"""A call that hung for ever would keep its like from ever being made again."""
 _PATIENCE_S: Final = 1.0
 """Short: a caller meets a database that does not answer with its own policy."""
 
@@ -22,4 +24,8 @@ class PostgresOperations(SqlOperations):
     def open(cls, address: str, schema: str = CONTROL) -> Self:
         """Open or create the tables. Raises a StoreError if the server refuses or cannot be reached."""
         prepare_postgres(address, CONTROL_SCHEMA, schema)
-        return cls(PooledStatements(PostgresPool(address, schema, size=3, patience_s=_PATIENCE_S)))
+        return cls(
+            PooledStatements(
+                PostgresPool(address, schema, size=3, patience_s=_PATIENCE_S, answer_s=_ANSWER_S)
+            )
+        )

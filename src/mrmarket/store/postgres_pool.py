@@ -18,6 +18,8 @@ from mrmarket.store.postgres import Connection, connect, postgres_errors, shown,
 
 _T = TypeVar("_T")
 
+_SHUN_S: Final = 1.0
+"""After a server was found silent nobody else waits for it within this time."""
 _FIRST_PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 1.0
 _CONNECT_TIMEOUT_S: Final = 2
@@ -35,7 +37,14 @@ class PostgresPool:
     """
 
     def __init__(
-        self, address: str, schema: str, *, size: int, patience_s: float, durable: bool = True
+        self,
+        address: str,
+        schema: str,
+        *,
+        size: int,
+        patience_s: float,
+        durable: bool = True,
+        answer_s: float | None = None,
     ) -> None:
         """Opens nothing yet.
 
@@ -45,12 +54,16 @@ class PostgresPool:
             size: most connections at a time; further threads wait.
             patience_s: how long a server that does not answer is asked again.
             durable: whether commits wait for the server's disk.
+            answer_s: how long a server that stands still is waited for at a time; None for ever. Whoever
+                comes within a second of that is refused at once, so that many do not wait one by one.
         """
         self.place = shown(address)
         self._address = address
         self._schema = schema
         self._patience_s = patience_s
         self._durable = durable
+        self._answer_s = answer_s
+        self._shun_until = 0.0
         self._idle: list[Connection] = []
         self._free = size
         self._changed = threading.Condition()
@@ -81,6 +94,8 @@ class PostgresPool:
             self._idle.clear()
 
     def _patiently(self, attempt: Callable[[bool], _T]) -> _T:
+        if time.monotonic() < self._shun_until:
+            raise DatabaseDisconnectedError(self.place, "it did not answer a moment ago")
         give_up = time.monotonic() + self._patience_s
         pause = _FIRST_PAUSE_S
         again = False
@@ -168,7 +183,7 @@ class PostgresPool:
             raise
 
     def _give_back(self, connection: Connection | None) -> None:
-        if connection is not None and connection.info.transaction_status:
+        if connection is not None and not connection.closed and connection.info.transaction_status:
             # Whatever failed in the middle is undone before anybody else comes.
             try:
                 with postgres_errors(self.place):
@@ -177,6 +192,8 @@ class PostgresPool:
                 connection.close()
         with self._changed:
             self._free += 1
+            if connection is not None and connection.is_silent:
+                self._shun_until = time.monotonic() + _SHUN_S
             if connection is not None and not connection.closed:
                 if self._closed:
                     connection.close()
@@ -199,6 +216,7 @@ class PostgresPool:
             connect_timeout_s=_CONNECT_TIMEOUT_S,
             lock_timeout_ms=_LOCK_TIMEOUT_MS,
             idle_timeout_ms=_IDLE_TIMEOUT_MS,
+            answer_s=self._answer_s,
         )
 
 

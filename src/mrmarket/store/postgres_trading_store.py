@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, Self
 
 from mrmarket.core.events import Fact
@@ -22,6 +23,9 @@ TRADING: Final = "trading"
 
 _QUICK_PATIENCE_S: Final = 1.0
 """For orders and leases: better to hear of a lost server than to stand still."""
+_QUICK_ANSWER_S: Final = 3.0
+"""An event loop may be waiting: longer than for a lock, shorter than an Angel waits for a sign of life."""
+_ANSWER_S: Final = 15.0
 _DURABLE_PATIENCE_S: Final = 15.0
 """For facts, whose writers have time: a server restarts within it."""
 
@@ -44,14 +48,16 @@ class PostgresTradingStore:
             schema: where the tables are.
             patience_s: how long facts wait for a server that was lost; orders and leases wait for a second.
         """
-        quick = PostgresPool(address, schema, size=2, patience_s=_QUICK_PATIENCE_S, durable=False)
-        durable = PostgresPool(address, schema, size=4, patience_s=patience_s)
-        held = PostgresPool(address, schema, size=1, patience_s=_QUICK_PATIENCE_S)
-        reads = PostgresPool(address, schema, size=3, patience_s=_QUICK_PATIENCE_S)
+        brief = partial(PostgresPool, address, schema, patience_s=_QUICK_PATIENCE_S)
+        quick = brief(size=2, durable=False, answer_s=_QUICK_ANSWER_S)
+        numbers = brief(size=1, answer_s=_QUICK_ANSWER_S)
+        durable = PostgresPool(address, schema, size=4, patience_s=patience_s, answer_s=_ANSWER_S)
+        held = brief(size=1, answer_s=_QUICK_ANSWER_S)
+        reads = brief(size=3, answer_s=_ANSWER_S)
         self.place = quick.place
-        self._pools = (quick, durable, held, reads)
+        self._pools = (quick, numbers, durable, held, reads)
         self._leases = PostgresLeases(held, reads)
-        self._journal = PostgresOrderJournal(quick, durable, reads, self._leases)
+        self._journal = PostgresOrderJournal(quick, numbers, reads, self._leases)
         self._log = PostgresEventLog(durable, reads, self._leases)
 
     @classmethod
