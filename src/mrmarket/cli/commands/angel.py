@@ -57,7 +57,7 @@ def run(
 
     child = plan is not None
     known = read_plan(plan) if plan is not None else None
-    chosen = known if known is not None else _plan(data, config, instance)
+    chosen = known if known is not None else _plan(data, config, instance, shared=bool(store))
     if heartbeat_url:
         chosen = msgspec.structs.replace(chosen, heartbeat_url=heartbeat_url)
     with_store = child or bool(store) or (data / "control.db").is_file()
@@ -201,7 +201,7 @@ def drill(
     address = _address(data, store)
     if freeze:
         return _freeze(address, node, confirm, as_json=json)
-    plan = _plan(data, config, "")
+    plan = _plan(data, config, "", shared=bool(store))
     if dry:
         return _dry_run(plan, address, as_json=json)
     _confirm(run_id, confirm)
@@ -307,15 +307,25 @@ def _confirm(name: str, typed: str) -> None:
         raise DrillRefusedError(f"{typed!r} is not {name!r}; nothing was touched")
 
 
-def _plan(data: Path, config: Path | None, instance: str) -> AngelPlan:
-    """The plan that the running instance left, else one from the configuration."""
-    from mrmarket.services.angel.plan import plan_for, plan_path, read_plan
+def _plan(data: Path, config: Path | None, instance: str, *, shared: bool = False) -> AngelPlan:
+    """The plan that the running instance left, else one from the configuration.
+
+    In a folder that is no instance's, only a database that is shared (`shared`) knows the instance's id; what
+    is made up here is what the Angel proposes as one, should it be the first to come.
+    """
+    from mrmarket.services.angel.plan import NothingToWatchError, plan_for, plan_path, read_plan
     from mrmarket.services.config import load_config
     from mrmarket.services.data_directory import DataDirectory
 
     left = read_plan(plan_path(data)) if config is None and not instance else None
     if left is not None:
         return left
+    if not instance and not (data / "instance.id").is_file():
+        if not shared:
+            raise NothingToWatchError(
+                f"{data} is no instance's folder; give --instance ID, which is in instance.id of its folder"
+            )
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
     loaded = load_config(config, {})
     return plan_for(loaded.config, instance or DataDirectory(data).instance_id())
 
