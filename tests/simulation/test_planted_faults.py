@@ -9,6 +9,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.events import Fact, Filled
 from mrmarket.money.ledger.books import Holding
 from mrmarket.money.ledger.chain import Record
@@ -18,6 +19,8 @@ from mrmarket.money.pool.settlement import Settlement
 from mrmarket.services.engine.host import EngineHost
 from mrmarket.simulation.books import SimulatedLedgerStore
 from mrmarket.simulation.checkers import Checkers
+from mrmarket.simulation.exchange import Exchange
+from mrmarket.simulation.loop import EPOCH_NS
 from mrmarket.simulation.people import Person
 from mrmarket.simulation.plan import Happening, Plan, Topology, draw_plan
 from mrmarket.simulation.rail import Rail
@@ -29,9 +32,8 @@ from mrmarket.store.event_log import LoggedFact
 from mrmarket.store.lease_row import LeaseRow
 from mrmarket.store.operations import RunSpec
 from mrmarket.trading.execution.executor import Executor
-from mrmarket.trading.execution.reconciler import Reconciler, StopReport
 from mrmarket.trading.venue.book_tracker import BookTracker
-from mrmarket.trading.venue.port import NewOrder, OrderReport
+from mrmarket.trading.venue.port import NewOrder, OrderReport, OrderStatus
 
 Patch = pytest.MonkeyPatch
 
@@ -86,12 +88,16 @@ def test_an_order_sent_twice(monkeypatch: Patch) -> None:
 
 
 def test_an_engine_that_ignores_its_lease(monkeypatch: Patch) -> None:
-    """`guard` and `old_fence`: an engine that thaws and quotes on, while its heir trades."""
+    """`guard` and `old_fence`: an engine that never renews and quotes on, while its heir trades."""
     monkeypatch.setattr(Executor, "may_send", property(lambda _executor: True))
     # The store would refuse the intents of a deposed owner before anything is sent.
     monkeypatch.setattr(MemoryTradingLog, "_require_fence", lambda _log, _stream: None)
-    freezes = [at(200 + 60 * turn, FaultKind.PAUSE, 50.0, target=0.4 * (turn % 2)) for turn in range(10)]
-    checks = found(plan(*freezes, engines=2))
+
+    async def never(_host: EngineHost) -> None:
+        return None
+
+    monkeypatch.setattr(EngineHost, "_renew", never)
+    checks = found(plan(engines=2))
     assert {"guard", "old_fence"} <= checks
 
 
@@ -130,12 +136,16 @@ def test_a_fill_that_is_changed(monkeypatch: Patch) -> None:
 
 
 def test_an_order_that_is_forgotten(monkeypatch: Patch) -> None:
-    """`owned`: a run that ends without cancelling what stands."""
+    """`owned`: a venue adapter that takes orders for cancelled which stand."""
+    cancel = Exchange.cancel
 
-    async def forget(_reconciler: Reconciler) -> StopReport:
-        return StopReport(0, (), 0)
+    def pretend(exchange: Exchange, client_order_id: str, venue_order_id: str, now_ns: int) -> OrderReport:
+        standing = exchange.orders.get(client_order_id)
+        if standing is None or standing.status.is_final or now_ns < EPOCH_NS + 1_200 * NS_PER_S:
+            return cancel(exchange, client_order_id, venue_order_id, now_ns)
+        return msgspec.structs.replace(standing.report(now_ns), status=OrderStatus.CANCELLED)
 
-    monkeypatch.setattr(Reconciler, "stop", forget)
+    monkeypatch.setattr(Exchange, "cancel", pretend)
     assert "owned" in found(plan())
 
 
