@@ -12,6 +12,7 @@ from fake_exchange import btc_usdt
 from mrmarket.core.clock import NS_PER_S, ManualClock
 from mrmarket.core.events import OrderRejected
 from mrmarket.core.side import Side
+from mrmarket.store.errors import DatabaseBusyError, DatabaseDisconnectedError
 from mrmarket.trading.execution.differences import Difference, DifferenceKind
 from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.risk.board import Rearming, RiskBoard
@@ -326,6 +327,17 @@ def test_a_failed_run_cools_down(cabin: Cabin) -> None:
     assert cabin.held() == {"run_failed": "cancel_only"}
     assert cabin.later(59) == {"run_failed": "cancel_only"}
     assert cabin.later(1) == {}
+
+
+@pytest.mark.parametrize(
+    "error", [DatabaseDisconnectedError("server", "it restarts"), DatabaseBusyError("file")]
+)
+def test_a_database_that_was_away_for_a_moment_is_no_failure_of_the_run(
+    cabin: Cabin, error: Exception
+) -> None:
+    """The engine tries again by itself, with growing rests; there is nothing to cool down from."""
+    cabin.governor.on_failure(error)
+    assert cabin.held() == {}
 
 
 def test_a_refused_key_halts_the_venue(cabin: Cabin) -> None:

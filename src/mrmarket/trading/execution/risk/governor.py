@@ -10,7 +10,7 @@ from typing import Final
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.events import OrderRejected
 from mrmarket.core.instrument import Instrument
-from mrmarket.store.errors import StaleFenceError
+from mrmarket.store.errors import DatabaseBusyError, DatabaseDisconnectedError, StaleFenceError
 from mrmarket.trading.execution.differences import Difference
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.risk.board import RiskBoard, RiskChange
@@ -32,6 +32,7 @@ from mrmarket.trading.venue.port import AuthenticationRefusedError, FillReport, 
 _MINUTE_NS: Final = 60 * NS_PER_S
 _WITHHELD: Final = "withheld"
 _OURS: Final = frozenset({"rate_limited", "lease_lapsed", "absent", _WITHHELD})
+_UNTRIED: Final = frozenset({"rate_limited", _WITHHELD})
 """Codes of orders that ended without the venue having judged them."""
 _WORDS: Final = frozenset(cause.value for cause in Cause)
 _FAILURES_KEPT: Final = 10_000
@@ -109,8 +110,8 @@ class RiskGovernor:
 
     def on_refusal(self, world_ns: int, fact: OrderRejected) -> None:
         """An order never lived."""
-        if fact.code == _WITHHELD:
-            # Held back by ourselves because less was allowed: its slot may be filled again without blame.
+        if fact.code in _UNTRIED:
+            # Nobody was bothered with it, or whoever was sets the pace: filling its slot again is no retry.
             self._held_back.add(fact.client_order_id)
         if fact.code not in _OURS:
             self._guarded(lambda: self._rejects.refused(world_ns))
@@ -131,8 +132,11 @@ class RiskGovernor:
         self._guarded(change)
 
     def on_failure(self, error: Exception) -> None:
-        """The run has failed. One whose lease was taken has not: its heir may begin at once."""
-        if isinstance(error, StaleFenceError):
+        """The run has failed. One whose lease was taken has not: its heir may begin at once.
+
+        Nor has one whose database was away for a moment: it comes back as soon as the database does.
+        """
+        if isinstance(error, StaleFenceError | DatabaseDisconnectedError | DatabaseBusyError):
             return
         if isinstance(error, AuthenticationRefusedError):
             self._board.halt(self._venue_scope, Cause.AUTH_REFUSED, self._run, str(error))
