@@ -17,9 +17,13 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.services.api.schema import ConfigEntry, ConfigSection, ConfigView
 from mrmarket.services.config_sections import Config
 from mrmarket.services.store_address import masked
+from mrmarket.trading.strategy.registry import Registry, UnknownTemplateError
+from mrmarket.trading.strategy.schema import StrategySchema, kind_of
 
 Source = Literal["default", "file", "command line", "environment"]
 _MASK: Final = "********"
+_FIRST_KIND: Final = "pure_market_making"
+"""The kind of a strategy whose table names none."""
 
 
 class ConfigError(MrMarketError):
@@ -78,9 +82,13 @@ def load_config(path: Path | None, overrides: Mapping[str, Any]) -> LoadedConfig
         sources[dotted] = "command line"
     where = path.name if path is not None else "configuration"
     try:
+        sources.update(_check_strategies(table))
         config = msgspec.convert(table, Config, strict=True)
-    except msgspec.ValidationError as refused:
-        problem = _explain(str(refused), table)
+    except (msgspec.ValidationError, _StrategyProblemError) as refused:
+        if isinstance(refused, _StrategyProblemError):
+            problem = refused.problem
+        else:
+            problem = _explain(str(refused), table)
         named = _KEY.match(problem)
         if named and sources.get(named["key"]) == "command line":
             where = "command line"
@@ -127,22 +135,74 @@ _LIMITS: Final = (
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
 
 
-def _explain(problem: str, table: Mapping[str, Any]) -> str:
-    """Turn the checker's words into a key and what to do; never repeats the refused value."""
+class _StrategyProblemError(Exception):
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
+
+
+def _check_strategies(table: dict[str, Any]) -> dict[str, Source]:
+    """Put checked parameters in the place of each strategy's table; says which keys a template has filled."""
+    places: list[tuple[str, dict[str, Any]]] = [("strategy", table)] if "strategy" in table else []
+    runs = table.get("runs")
+    if isinstance(runs, list):
+        places += [
+            (f"runs[{number}].strategy", run)
+            for number, run in enumerate(runs)
+            if isinstance(run, dict) and "strategy" in run
+        ]
+    registry = Registry()
+    filled: dict[str, Source] = {}
+    for at, holder in places:
+        given = holder["strategy"]
+        if not isinstance(given, Mapping):
+            raise _StrategyProblemError(f"`{at}`: give a table")
+        own = {**given}
+        template = str(own.pop("template", ""))
+        checked = holder["strategy"] = _parameters(registry, at, own, template)
+        if template:
+            row = at.replace("[", ".").replace("]", "")
+            keys = registry.find(kind_of(checked)).kind.templates[template].parameters
+            filled |= dict.fromkeys((f"{row}.{key}" for key in keys), "file")
+    return filled
+
+
+def _parameters(registry: Registry, at: str, given: Mapping[str, Any], template: str) -> StrategySchema:
+    name = given.get("kind", _FIRST_KIND)
+    if not isinstance(name, str):
+        raise _StrategyProblemError(f"`{at}.kind`: give text")
+    schema: type[StrategySchema] = StrategySchema
+    try:
+        schema = registry.find(name).kind.schema
+        return registry.parameters(name, given, template=template, strict=True)
+    except msgspec.ValidationError as refused:
+        raise _StrategyProblemError(_explain(str(refused), given, schema, at)) from None
+    except UnknownTemplateError as refused:
+        raise _StrategyProblemError(f"`{at}.template`: {refused}") from None
+    except MrMarketError as refused:
+        raise _StrategyProblemError(f"`{at}.kind`: {refused}") from None
+
+
+def _explain(problem: str, table: Mapping[str, Any], root: type = Config, place: str = "") -> str:
+    """Turn the checker's words into a key and what to do; never repeats the refused value.
+
+    `root` is the schema that refused, `place` where its table stands in the configuration.
+    """
     at_match = _AT.search(problem)
-    at = at_match["at"] if at_match else ""
+    inner = at_match["at"] if at_match else ""
+    at = f"{place}.{inner}" if place and inner else place or inner
     text = _AT.sub("", problem)
     if unknown := _UNKNOWN.search(text):
         key = unknown["key"]
-        known = _known_keys(at)
+        known = _known_keys(inner, root)
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
         return f"unknown key `{f'{at}.{key}' if at else key}`; {hint}"
     if named := _FIELD.match(text):
         return f"`{f'{at}.' if at else ''}{named['key']}`: {named['rest']}"
-    if choices := _choices(at) if text.startswith("Invalid enum value") else ():
+    if choices := _choices(inner, root) if text.startswith("Invalid enum value") else ():
         return f"`{at}`: give one of {', '.join(choices)}"
-    given = _lookup(table, at)
+    given = _lookup(table, inner)
     shown = f" (given: {given})" if isinstance(given, int | float | Decimal) else ""
     text = _wanted(text)
     return f"`{at}`: {text[:1].lower()}{text[1:]}{shown}" if at else text
@@ -161,24 +221,24 @@ def _wanted(text: str) -> str:
     return f"give {' or '.join(kinds)}{limit}{instead}"
 
 
-def _known_keys(at: str) -> list[str]:
-    kind = _kind_of(at)
+def _known_keys(at: str, root: type) -> list[str]:
+    kind = _kind_of(at, root)
     return (
         [field.encode_name for field in kind.fields] if isinstance(kind, msgspec.inspect.StructType) else []
     )
 
 
-def _choices(dotted: str) -> tuple[str, ...]:
+def _choices(dotted: str, root: type) -> tuple[str, ...]:
     """What a key that takes a word accepts; empty if it takes something else."""
-    kind = _kind_of(dotted)
+    kind = _kind_of(dotted, root)
     if isinstance(kind, msgspec.inspect.EnumType):
         return tuple(str(member.value) for member in kind.cls)
     return tuple(map(str, kind.values)) if isinstance(kind, msgspec.inspect.LiteralType) else ()
 
 
-def _kind_of(dotted: str) -> Any:
+def _kind_of(dotted: str, root: type) -> Any:
     """What stands at a place of the configuration, `pools[0].terms`; None if nothing does."""
-    kind: Any = msgspec.inspect.type_info(Config)
+    kind: Any = msgspec.inspect.type_info(root)
     for part in filter(None, dotted.split(".")):
         if not isinstance(kind, msgspec.inspect.StructType):
             return None

@@ -18,6 +18,7 @@ from mrmarket.services.risk_section import RiskSection
 from mrmarket.services.store_address import StoreSection
 from mrmarket.services.telemetry.section import TelemetrySection
 from mrmarket.trading.strategy.parameters import Parameters
+from mrmarket.trading.strategy.schema import StrategyParameters
 from mrmarket.trading.venue.front.faults import FaultConfig
 from mrmarket.trading.venue.front.latency import LatencyConfig
 
@@ -178,7 +179,8 @@ class Config(_Section, frozen=True):
     venue: VenueSection = VenueSection()
     keys: KeysSection = KeysSection()
     simulation: SimulationSection = SimulationSection()
-    strategy: Parameters = Parameters()
+    strategy: StrategyParameters = Parameters()
+    """`[strategy]`: of whichever kind; `load_config` checks it by that kind's schema."""
     runs: list[RunSection] = msgspec.field(default_factory=list)
     accounts: list[AccountSection] = msgspec.field(default_factory=list)
     engine: EngineSection = EngineSection()

@@ -20,10 +20,12 @@ def check(
 ) -> None:
     """Check a configuration file and say what is wrong with it."""
     from mrmarket.services.config import load_config
+    from mrmarket.trading.strategy.schema import kind_of
 
     loaded = load_config(file, {})
     if json:
-        print_json({"ok": True, "strategy": "pure_market_making", "exchange": loaded.config.venue.exchange})
+        kind = kind_of(loaded.config.strategy)
+        print_json({"ok": True, "strategy": kind, "exchange": loaded.config.venue.exchange})
     else:
         sys.stdout.write("The configuration is good.\n")
 

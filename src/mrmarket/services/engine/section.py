@@ -9,6 +9,7 @@ import msgspec
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.services.engine.timing import EngineTiming
 from mrmarket.trading.strategy.parameters import Parameters
+from mrmarket.trading.strategy.schema import StrategyParameters
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 MAIN_ACCOUNT = "default"
@@ -52,7 +53,7 @@ class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Its name: its stream in the event log and its lease. Never to be given to another run."""
     account: Name = MAIN_ACCOUNT
     """Which of the venue's accounts it trades on."""
-    strategy: Parameters = Parameters()
+    strategy: StrategyParameters = Parameters()
     """`[runs.strategy]`: as in `[strategy]`."""
 
 

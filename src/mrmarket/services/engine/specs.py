@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from mrmarket.services.engine.section import MAIN_ACCOUNT, RunSection
-from mrmarket.services.engine.workshop import PURE_MARKET_MAKING
 from mrmarket.store.errors import StaleRevisionError
 from mrmarket.store.operations import DesiredState, OperationsStore, RunSpec
-from mrmarket.trading.strategy.parameters import Parameters
+from mrmarket.trading.strategy.schema import StrategyParameters, StrategySchema, kind_of
 
 
 def venue_name(venue: str, account: str) -> str:
@@ -18,7 +17,7 @@ def venue_name(venue: str, account: str) -> str:
     return venue if account == MAIN_ACCOUNT else f"{venue}-{account}"
 
 
-def main_spec(stream: str, venue: str, pair: str, parameters: Parameters, pool: str) -> RunSpec:
+def main_spec(stream: str, venue: str, pair: str, parameters: StrategyParameters, pool: str) -> RunSpec:
     """The run of `[strategy]`."""
     return _spec(stream, venue, MAIN_ACCOUNT, pair, parameters, pool)
 
@@ -70,15 +69,19 @@ def _put(operations: OperationsStore, spec: RunSpec) -> None:
         return
 
 
-def _spec(run: str, venue: str, account: str, pair: str, parameters: Parameters, pool: str) -> RunSpec:
+def _spec(
+    run: str, venue: str, account: str, pair: str, parameters: StrategyParameters, pool: str
+) -> RunSpec:
     # As the database gives them back.
+    assert isinstance(parameters, StrategySchema)  # noqa: S101 - nothing else is one
     plain = msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(parameters, pair=pair)))
+    del plain["kind"]
     return RunSpec(
         id=run,
         venue=venue,
         account=account,
         pair=pair,
-        kind=PURE_MARKET_MAKING,
+        kind=kind_of(parameters),
         parameters=plain,
         pool=pool,
     )

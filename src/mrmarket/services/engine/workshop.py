@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -24,14 +24,12 @@ from mrmarket.trading.execution.risk.limits import BreakerLimits
 from mrmarket.trading.execution.risk.pretrade import RiskLimits
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.strategy.observer import RunObserver
-from mrmarket.trading.strategy.parameters import Parameters
 from mrmarket.trading.strategy.past import TakesPast, read_history
+from mrmarket.trading.strategy.plugins import PluginRefusedError
 from mrmarket.trading.strategy.port import Strategy
-from mrmarket.trading.strategy.pure_market_making import PureMarketMaking
+from mrmarket.trading.strategy.registry import Registry, UnknownStrategyError
 from mrmarket.trading.strategy.run import StrategyRun
 from mrmarket.trading.venue.port import Venue
-
-PURE_MARKET_MAKING: Final = "pure_market_making"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +40,6 @@ class RunHabits:
     timing: Timing | None = None
     breakers: BreakerLimits | None = None
     dead_man_s: float = 0
-
-
-Maker = Callable[[RunSpec], Strategy]
-"""Makes a strategy; raises where the parameters are no good."""
 
 
 class SpecificationRefusedError(MrMarketError):
@@ -71,14 +65,6 @@ class Room(Protocol):
         ...
 
 
-def pure_market_making(spec: RunSpec) -> Strategy:
-    """The strategy of kind `pure_market_making`."""
-    return PureMarketMaking(msgspec.convert({**spec.parameters, "pair": spec.pair}, Parameters, strict=False))
-
-
-STRATEGIES: Final[Mapping[str, Maker]] = {PURE_MARKET_MAKING: pure_market_making}
-
-
 class RunWorkshop:
     """Implements `Workshop` with `StrategyRun`s."""
 
@@ -95,7 +81,7 @@ class RunWorkshop:
         on_made: Callable[[RunSpec, StrategyRun], None] = lambda _spec, _run: None,
         board: RiskBoard | None = None,
         habits: RunHabits | None = None,
-        strategies: Mapping[str, Maker] = STRATEGIES,
+        strategies: Registry | None = None,
     ) -> None:
         """Put it together.
 
@@ -110,7 +96,7 @@ class RunWorkshop:
             on_made: told of each run before it begins.
             board: this process's restrictions; None gives each run one of its own.
             habits: what all runs have in common.
-            strategies: makers by kind.
+            strategies: where they are found by kind; None: ours and those of plug-ins.
         """
         self._room = room
         self._log = log
@@ -122,7 +108,7 @@ class RunWorkshop:
         self._on_made = on_made
         self._board = board
         self._habits = habits or RunHabits()
-        self._strategies = strategies
+        self._strategies = strategies or Registry()
 
     def check(self, spec: RunSpec) -> None:
         """Refuse what cannot be run."""
@@ -185,13 +171,10 @@ class RunWorkshop:
         raise CommandRefusedError(kind, run.stream, "there is no such command")
 
     def _strategy(self, spec: RunSpec) -> Strategy:
-        maker = self._strategies.get(spec.kind)
-        if maker is None:
-            known = ", ".join(sorted(self._strategies))
-            raise SpecificationRefusedError(spec.id, f"there is no strategy {spec.kind}; known are {known}")
         try:
-            return maker(spec)
-        except msgspec.ValidationError as refused:
+            parameters = self._strategies.parameters(spec.kind, {**spec.parameters, "pair": spec.pair})
+            return self._strategies.make(parameters)
+        except (msgspec.ValidationError, UnknownStrategyError, PluginRefusedError) as refused:
             raise SpecificationRefusedError(spec.id, str(refused)) from None
 
 
