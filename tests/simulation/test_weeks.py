@@ -11,6 +11,7 @@ from mrmarket.simulation.weeks import Day, run_weeks
 def test_days_pass_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """Days shortened to an hour: each is reported, trades go on, and the books add up in the end."""
     monkeypatch.setattr(weeks, "_DAY_S", 3_600.0)
+    monkeypatch.setattr(weeks, "_PACE", 2.0)
     monkeypatch.setattr(weeks, "_KEPT_NS", 1_200 * 10**9)
     days: list[Day] = []
     report = run_weeks(3, days.append)

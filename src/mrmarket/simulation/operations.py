@@ -180,6 +180,15 @@ class MemoryOperations:
             self._data.reports[report.run] = report
         self._disk.committed()
 
+    def report_all(self, reports: Sequence[RunReport]) -> None:
+        """Several at once."""
+        self._disk.begin()
+        for report in reports:
+            known = self._data.reports.get(report.run)
+            if known is None or known.fence <= report.fence:
+                self._data.reports[report.run] = report
+        self._disk.committed()
+
     def reports(self) -> list[RunReport]:
         """The last of every run, by run."""
         self._disk.begin(writes=False)

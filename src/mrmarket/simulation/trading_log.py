@@ -57,6 +57,26 @@ class MemoryTradingLog:
         """Take a lease that is free, has run out, or is ours."""
         return self._take(name, owner, ttl_ns, now_ns, seize=False)
 
+    def acquire_leases(self, names: Sequence[str], owner: str, ttl_ns: int, now_ns: int) -> dict[str, int]:
+        """Take those that are free, have run out, or are ours, as one commit."""
+        self.disk.begin()
+        now_ns = self._now(now_ns)
+        taken = []
+        for name in names:
+            row = self.data.leases.get(name)
+            if row is None or row.owner == owner or row.expires_ns <= now_ns:
+                fence = (row.fence if row else 0) + 1
+                taken.append(LeaseRow(name=name, fence=fence, owner=owner, expires_ns=now_ns + ttl_ns))
+        for row in taken:
+            self.data.leases[row.name] = row
+            for watch in self.data.fence_watchers:
+                watch(row)
+        self.disk.sync()
+        self.disk.committed()
+        fences = {row.name: row.fence for row in taken}
+        self._held |= fences
+        return fences
+
     def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
         """Take a lease whoever holds it."""
         return self._take(name, owner, ttl_ns, now_ns, seize=True)

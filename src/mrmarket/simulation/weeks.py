@@ -36,7 +36,7 @@ _RATES: Final = {
     FaultKind.STREAM_BREAK: 0.001,
     FaultKind.MARKET_GAP: 0.003,
 }
-_PACE: Final = 50.0
+_PACE: Final = 20.0
 _STATM: Final = Path("/proc/self/statm")
 
 

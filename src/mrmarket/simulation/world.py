@@ -55,6 +55,8 @@ _BASE_LOTS: Final = 100_000
 _QUOTE_UNITS: Final = 100_000 * 10**10
 _LEAVING_S: Final = 600.0
 """So long before the storm ends people begin nothing new."""
+_WISHES_S: Final = 1_000.0
+"""What a deposit and a withdrawal take somebody in no hurry, at most."""
 
 Node = EngineNode | BusinessNode | AngelNode
 
@@ -156,7 +158,7 @@ class World:
                 self.network.later(self.rng.uniform(*span_s), self._start, node)
 
     def _begin_life(self, person: Person) -> None:
-        until_s = self.plan.storm_s - _LEAVING_S
+        until_s = self.plan.storm_s - _LEAVING_S - (person.pace - 1.0) * _WISHES_S
         self._lives.append(self.loop.create_task(person.live(until_s, self.loop.time)))
 
     # The market.
