@@ -25,7 +25,7 @@ class PriceSource(StrEnum):
     LAST_PRICE = "LAST_PRICE"
     """The last public trade; the mid before the first."""
     MICROPRICE = "MICROPRICE"
-    """The mid weighted by the opposite sizes at the top of the book."""
+    """Stoikov's, by a table fitted to the last updates; the weighted mid until there are enough of them."""
     OWN_LAST = "OWN_LAST"
     """Our last fill; the mid before the first."""
     INVENTORY_COST = "INVENTORY_COST"

@@ -18,6 +18,7 @@ from mrmarket.trading.execution.desk import OwnFill
 from mrmarket.trading.execution.differ import RefreshRules
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.targets import Quote, TargetQuotes, Term
+from mrmarket.trading.strategy.estimates import Estimate
 from mrmarket.trading.strategy.parameters import Parameters, PriceSource
 from mrmarket.trading.strategy.port import MarketView
 from mrmarket.trading.strategy.state import HangingOrder, PureMarketMakingState
@@ -85,6 +86,8 @@ class PureMarketMaking:
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
         self.state = PureMarketMakingState()
+        needs_table = parameters.price_source is PriceSource.MICROPRICE
+        self.estimates = frozenset({Estimate.MICROPRICE}) if needs_table else frozenset[Estimate]()
 
     @property
     def symbol(self) -> str:
@@ -155,7 +158,11 @@ def _source(view: MarketView, parameters: Parameters, state: PureMarketMakingSta
         ticks = view.ask[0]
     elif source is PriceSource.MICROPRICE:
         (bid, bid_lots), (ask, ask_lots) = view.bid, view.ask
-        ticks = _rounded(Decimal(bid * ask_lots + ask * bid_lots) / (bid_lots + ask_lots))
+        if view.micro_offset_ticks is None:
+            ticks = _rounded(Decimal(bid * ask_lots + ask * bid_lots) / (bid_lots + ask_lots))
+            name = "weighted mid (the microprice is not fitted yet)"
+        else:
+            ticks = _rounded(Decimal(bid + ask) / 2 + Decimal(view.micro_offset_ticks))
     elif source is PriceSource.LAST_PRICE:
         ticks = view.last_trade_ticks
     elif source is PriceSource.OWN_LAST:
