@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fake_venue import GRID, FakeFeed
+from mrmarket.core.clock import ManualClock
 from mrmarket.core.side import Side
 from mrmarket.services.engine.shared_venue import SharedVenue
 from mrmarket.services.engine.venue_room import VenueRoom
 from mrmarket.store.operations import RunSpec
 from mrmarket.trading.execution.order_id import OrderIds
 from mrmarket.trading.market.event import EventKind, MarketEvent
+from mrmarket.trading.strategy.run_risk import TrustsClock
 from mrmarket.trading.venue.port import OrderReport, OrderStatus, StreamState, UserEvent, Venue
+from mrmarket.trading.venue.rate_budget import KeepsBudget, RateBudget, RateLimit
 
 MINE, THEIRS = OrderIds("instance", "mine"), OrderIds("instance", "theirs")
 
@@ -156,3 +159,28 @@ async def test_a_room_opens_an_account_once_and_closes_it_after_its_last_run() -
     assert len(opened) == 2
     await room.close()
     assert (opened[1].closed, public.closed) == (1, 1)
+
+
+class Measured(Account):
+    """A venue that counts its requests and knows whether the clocks agree."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.budget = RateBudget("fake", ManualClock(), [RateLimit("weight:60", 100, 60)])
+        self.clock_trusted = True
+
+
+def test_breakers_see_the_budget_and_the_clock_of_a_shared_venue() -> None:
+    """A run that shares its venue is restricted by them like one that has it to itself."""
+    measured = Measured()
+    view = SharedVenue(measured).for_run(GRID.symbol, MINE.prefix)
+    assert isinstance(view, KeepsBudget)
+    assert view.budget is measured.budget
+    assert isinstance(view, TrustsClock)
+    seen = [view.clock_trusted]
+    measured.clock_trusted = False
+    seen.append(view.clock_trusted)
+    assert seen == [True, False]
+    plain = SharedVenue(Account()).for_run(GRID.symbol, MINE.prefix)
+    assert not hasattr(plain, "budget")
+    assert plain.clock_trusted

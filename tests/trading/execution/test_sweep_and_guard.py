@@ -29,6 +29,7 @@ from mrmarket.trading.venue.port import (
     VenueError,
     require_permit,
 )
+from mrmarket.trading.venue.rate_budget import RateBudget, RateLimit, RequestKind
 
 
 def ladder(count: int) -> TargetQuotes:
@@ -349,4 +350,39 @@ async def test_an_order_that_waited_until_the_quotes_were_pulled_is_not_sent() -
     made.executor.apply(ladder(1), TOP, clock.monotonic_ns())
     await made.settle()
     assert (venue.sent, made.executor.withheld, made.states()) == ([], 2, {})
+    await made.abandon()
+
+
+class CountingVenue(FakeVenue):
+    """A venue with a rate budget that every placement takes from."""
+
+    def __init__(self, exchange: FakeExchange, clock: LeapingClock, orders: int) -> None:
+        super().__init__(exchange)
+        limit = RateLimit("orders:10", orders, 10)
+        self.budget = RateBudget(self.name, clock, [limit], sleep=clock.sleep)
+
+    async def place(self, order: NewOrder) -> OrderReport:
+        """Take from the budget first."""
+        await self.budget.acquire(RequestKind.PLACE, "place")
+        return await super().place(order)
+
+
+async def test_no_more_is_decided_than_the_budget_lets_go() -> None:
+    """More layers than fit: the first go at once, the rest as there is room, and nothing is refused."""
+    clock = LeapingClock()
+    exchange = FakeExchange(clock)
+    venue = CountingVenue(exchange, clock, 40)
+    made = EngineRoom(exchange, MemoryJournal(), clock, venue=venue)
+    await made.recover()
+    wanted = ladder(20)
+    first = made.executor.apply(wanted, TOP, clock.monotonic_ns())
+    again = made.executor.apply(wanted, TOP, clock.monotonic_ns())
+    assert [quote.slot for quote in first.placements] == [quote.slot for quote in wanted.quotes[:10]]
+    assert again.placements == ()
+    await made.settle()
+    for _ in range(20):
+        await clock.sleep(1)
+        await made.want(wanted)
+    assert len(exchange.open()) == 40
+    assert (venue.budget.refusals, made.executor.refusals) == (0, 0)
     await made.abandon()

@@ -200,3 +200,17 @@ def test_published_limits_replace_the_guess_and_unknown_counts_are_ignored() -> 
     assert set(levels) == {"weight:60", "orders:10"}
     assert levels["weight:60"] < 0.001
     assert levels["orders:10"] == pytest.approx(1 / 25)
+
+
+def test_room_is_what_could_go_now() -> None:
+    """So many are granted and not one more; what is kept for cancels is not room for orders."""
+    account, clock, _ = budget(RateLimit("weight:60", 100, 60), RateLimit("orders:10", 40, 10))
+    assert (account.room(PLACE), account.room(PLACE, 3), account.room(CANCEL)) == (10, 6, 25)
+    assert [account.try_acquire(PLACE) for _ in range(11)] == [True] * 10 + [False]
+    assert account.room(PLACE) == 0
+    account.slow_down(5)
+    assert account.room(CANCEL) == 0
+    clock.advance(60 * NS_PER_S)
+    assert account.room(PLACE) == 10
+    unlimited, _, _ = budget()
+    assert unlimited.room(PLACE) > 100

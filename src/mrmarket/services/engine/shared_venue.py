@@ -26,6 +26,7 @@ from mrmarket.trading.venue.port import (
     UserEvent,
     Venue,
 )
+from mrmarket.trading.venue.rate_budget import KeepsBudget, RateBudget
 
 _DEEP: Final = 5_000
 """Levels a side of the snapshot that a late follower begins with."""
@@ -166,6 +167,14 @@ class RunVenue:
         self._venue = shared.venue
         self._symbol = symbol
         self._prefix = prefix
+        if isinstance(shared.venue, KeepsBudget):
+            self.budget: RateBudget = shared.venue.budget
+            """The account's, where the venue keeps one; breakers and checks look at it."""
+
+    @property
+    def clock_trusted(self) -> bool:
+        """Whether the venue's clock and ours agree once corrected; True where nobody measures them."""
+        return bool(getattr(self._venue, "clock_trusted", True))
 
     @property
     def on_handed(self) -> Callable[[str, int], None] | None:

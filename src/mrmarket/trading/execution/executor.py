@@ -36,9 +36,11 @@ from mrmarket.trading.venue.port import (
     require_permit,
     send_permit,
 )
+from mrmarket.trading.venue.rate_budget import KeepsBudget, RequestKind
 
 WITHHELD: Final = "withheld"
 """Code of an order that was decided and then held back before it left; nobody has judged it."""
+_MOST_AT_ONCE: Final = 1_000
 _AT_ONCE: Final = 10
 """More cancels than this go as one request where the venue has one for all."""
 
@@ -116,6 +118,7 @@ class Executor:
         self._held: list[Coroutine[Any, Any, None]] | None = None
         self._pulled = False
         self._causes: dict[str, tuple[int, LatencyHistogram]] = {}
+        self._budget = venue.budget if isinstance(venue, KeepsBudget) else None
         self._venue_tells = isinstance(venue, TellsHandover)
         if isinstance(venue, TellsHandover):
             venue.on_handed = self.handed
@@ -152,7 +155,9 @@ class Executor:
             and now_ns >= self.paused_until_ns
             and self.may_send
         )
-        allowance = Allowance(placements=1_000 if may_place else 0, blocked_until_ns=self._blocked_until_ns)
+        allowance = Allowance(
+            placements=self._room() if may_place else 0, blocked_until_ns=self._blocked_until_ns
+        )
         todo = plan(targets, live, self._rules, now_ns, allowance)
         self.cancel_all([cancellation.order for cancellation in todo.cancels])
         if not todo.placements or top is None:
@@ -344,6 +349,15 @@ class Executor:
             and Capability.CANCEL_ALL in self._venue.capabilities
             and isinstance(self._venue, CancelsAll)
         )
+
+    def _room(self) -> int:
+        """How many orders the rate budget would let go now; the others wait for a later decision.
+
+        Deciding them all the same would only have them refused by our own budget, slot after slot.
+        """
+        if self._budget is None:
+            return _MOST_AT_ONCE
+        return max(0, self._budget.room(RequestKind.PLACE) - len(self._causes))
 
     @property
     def _state(self) -> RiskState:

@@ -24,20 +24,13 @@ from mrmarket.trading.execution.risk.state import INSTANCE, REARMED, RiskState, 
 from mrmarket.trading.strategy.market_watch import MarketWatch
 from mrmarket.trading.strategy.totals import RunTotals
 from mrmarket.trading.venue.port import Venue
-from mrmarket.trading.venue.rate_budget import RateBudget
+from mrmarket.trading.venue.rate_budget import KeepsBudget
 
 _FAIR_HALF_LIFE_NS: Final = 5 * NS_PER_S
 _DEPTH_LEVELS: Final = 10
 
 Index = Callable[[], Decimal | None]
 """A reference price from elsewhere, in quote; None while there is none."""
-
-
-@runtime_checkable
-class KeepsBudget(Protocol):
-    """A venue that counts its requests."""
-
-    budget: RateBudget
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from mrmarket.core.clock import NS_PER_S, Clock
 from mrmarket.trading.venue.port import RateLimitedError
@@ -29,6 +29,9 @@ _DEFAULT_PAUSE_S: Final = 10.0
 """How long to pause after a 429 that does not say."""
 _DEFAULT_BAN_S: Final = 120.0
 """Binance's shortest ban, for a 418 that does not say."""
+
+_PLENTY: Final = 1_000.0
+"""Requests at once where the venue has no limits."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -194,6 +197,16 @@ class RateBudget:
         """Share of each bucket that is left, 0 to 1, by name."""
         return {name: bucket.level / bucket.burst for name, bucket in (self._weight | self._orders).items()}
 
+    def room(self, kind: RequestKind, weight: float = 1.0) -> int:
+        """How many requests could go now, one after the other, without any of them waiting."""
+        if self.pause_s > 0 or (kind is not RequestKind.CANCEL and self._cancels_waiting):
+            return 0
+        fits = [
+            (bucket.level - floor) / (_cost(weight, dearest) if dearest else 1.0)
+            for bucket, floor, dearest in self._plans[kind]
+        ]
+        return max(0, int(min(fits, default=_PLENTY) + 1e-9))
+
     def try_acquire(self, kind: RequestKind, weight: float = 1.0) -> bool:
         """Take what a request costs if all of it is there and nobody asked for a pause."""
         if self._paused_until_ns and self.pause_s > 0:
@@ -288,3 +301,10 @@ class RateBudget:
 
 def _cost(weight: float, dearest: float) -> float:
     return weight if weight < dearest else dearest  # noqa: FURB136 - min() costs a call, and this is the hot path
+
+
+@runtime_checkable
+class KeepsBudget(Protocol):
+    """A venue that counts its requests."""
+
+    budget: RateBudget

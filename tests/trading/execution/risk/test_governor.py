@@ -201,6 +201,14 @@ def test_too_many_retries(cabin: Cabin) -> None:
     assert cabin.board.state("r1", "v1") is RiskState.CANCEL_ONLY
 
 
+@pytest.mark.parametrize("code", ["rate_limited", "withheld"])
+def test_what_never_left_is_not_tried_again(cabin: Cabin, code: str) -> None:
+    """An order that our own budget or gate kept here bothered nobody: more layers than fit are no retries."""
+    for _ in range(9):
+        cabin.refuse(cabin.order("b1"), code=code)
+    assert cabin.tick() == {}
+
+
 def test_an_order_that_ends_well_is_no_failure(cabin: Cabin) -> None:
     """A filled or cancelled order leaves nothing to try again."""
     for stage in (OrderStage.CANCELLED, OrderStage.FILLED, OrderStage.EXPIRED) * 3:

@@ -32,8 +32,9 @@ from mrmarket.trading.venue.port import AuthenticationRefusedError, FillReport, 
 _MINUTE_NS: Final = 60 * NS_PER_S
 _WITHHELD: Final = "withheld"
 _OURS: Final = frozenset({"rate_limited", "lease_lapsed", "absent", _WITHHELD})
-_UNTRIED: Final = frozenset({"rate_limited", _WITHHELD})
 """Codes of orders that ended without the venue having judged them."""
+_UNTRIED: Final = frozenset({"rate_limited", _WITHHELD})
+"""Those of them whose slot may be filled again without that being a retry."""
 _WORDS: Final = frozenset(cause.value for cause in Cause)
 _FAILURES_KEPT: Final = 10_000
 
