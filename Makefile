@@ -60,9 +60,10 @@ test-python: setup ## the test suite with coverage, then the compiled kernel
 simulate: setup ## 300 seeds of the whole platform on a virtual clock, with faults
 	$(BIN)/mrmarket simulate --seeds 300
 
-soak: setup ## 10,000 seeds and eight virtual weeks: most of an hour on two quiet cores
+soak: setup ## 10,000 seeds, eight virtual weeks, bad days for real processes: two hours on two quiet cores
 	$(BIN)/mrmarket simulate --seeds 10000 $(ARGS)
 	$(BIN)/mrmarket simulate --days 56
+	MRMARKET_CHAOS=full $(BIN)/pytest -s tests/e2e/test_trading_chaos.py
 
 # A browser for the page tests and promtool for the alert rules: by package name, only as root on Debian;
 # elsewhere those tests skip and say so. Of prometheus only the tool is taken: installing it would start it.

@@ -60,7 +60,8 @@ class Menu:
     """What can be done to whom."""
 
     targets: Mapping[Deed, Sequence[str]]
-    labels: Sequence[str] = ()
+    labels: Mapping[str, Sequence[str]]
+    """Points at which a target can be told to end itself."""
     lengths_s: Mapping[Deed, tuple[float, float]]
     """Shortest and longest."""
 
@@ -94,8 +95,10 @@ def draw(seed: int, menu: Menu, length_s: float, every_s: float) -> list[Blow]:
         shortest, longest = menu.lengths_s[deed]
         # Half of them are short: most trouble is.
         lasts = shortest + (longest - shortest) * rng.random() ** 2
-        label = f"{rng.choice(menu.labels)}:{rng.choice((1, 1, 2, 5, 40))}" if deed is Deed.CRASH else ""
         target = rng.choice(menu.targets[deed])
+        label = ""
+        if deed is Deed.CRASH:
+            label = f"{rng.choice(menu.labels[target])}:{rng.choice((1, 1, 2, 5, 40))}"
         blows.append(Blow(at_s, deed, target, round(lasts, 2), label, rng.randrange(2**31)))
         at_s += rng.expovariate(1 / every_s)
     return blows

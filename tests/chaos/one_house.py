@@ -93,7 +93,7 @@ class OneHouse:
             Deed.LOCK: _DATABASES,
             Deed.FILL: ["disk"] if self.disk is not None else [],
         }
-        return Menu(targets=targets, labels=CRASH_LABELS, lengths_s=LENGTHS_S)
+        return Menu(targets=targets, labels={"instance": CRASH_LABELS}, lengths_s=LENGTHS_S)
 
     def strike(self, blow: Blow) -> Undo | None:
         """Lock a file, or fill the disk."""

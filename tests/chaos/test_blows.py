@@ -9,7 +9,7 @@ from mrmarket.trading.venue.front.faults import FaultRule
 
 MENU = Menu(
     targets={deed: ["one", "two"] for deed in Deed if deed is not Deed.FILL} | {Deed.FILL: []},
-    labels=("here", "there"),
+    labels={"one": ("here",), "two": ("there",)},
     lengths_s=LENGTHS_S,
 )
 SEEDS = range(60)
@@ -28,7 +28,8 @@ def test_everything_that_can_be_done_is_done_sooner_or_later() -> None:
     assert {(blow.deed, blow.target) for blow in blows} == {
         (deed, target) for deed, targets in MENU.targets.items() for target in targets
     }
-    assert {blow.label.partition(":")[0] for blow in blows if blow.deed is Deed.CRASH} == {"here", "there"}
+    points = {(blow.target, blow.label.partition(":")[0]) for blow in blows if blow.deed is Deed.CRASH}
+    assert points == {("one", "here"), ("two", "there")}
     for blow in blows:
         shortest, longest = LENGTHS_S[blow.deed]
         assert 0 < blow.at_s < 60

@@ -119,7 +119,8 @@ class ThreeHouse:
             Deed.CUT: ["database"],
             Deed.RESTART: ["database"],
         }
-        return Menu(targets=targets, labels=(*CRASH_LABELS, *ANGEL_LABELS), lengths_s=LENGTHS_S)
+        labels = dict.fromkeys(ENGINES, CRASH_LABELS) | {"angel": ANGEL_LABELS}
+        return Menu(targets=targets, labels=labels, lengths_s=LENGTHS_S)
 
     def strike(self, blow: Blow) -> Undo | None:
         """Cut the connections, or take the server's power away."""
