@@ -81,6 +81,26 @@ def test_several_leases_are_renewed_at_once_and_lost_ones_named(log: TradingLog,
         other.acquire_lease("run/2", "b", HOUR_NS, now())
 
 
+def test_several_leases_are_taken_at_once_where_they_are_to_be_had(
+    log: TradingLog, other: TradingLog
+) -> None:
+    """An heir takes everything of a dead engine in one go; what another holds is left out, not refused."""
+    log.acquire_lease("run/0", "a", MOMENT_NS, now())
+    log.acquire_lease("run/1", "a", HOUR_NS, now())
+    other.acquire_lease("run/2", "b", HOUR_NS, now())
+    names = ["run/3", "run/2", "run/1", "run/0"]
+    assert other.acquire_leases(names, "b", HOUR_NS, now()) == {"run/0": 2, "run/2": 2, "run/3": 1}
+    assert other.acquire_leases([], "b", HOUR_NS, now()) == {}
+    assert log.acquire_leases(["run/0", "run/2"], "a", HOUR_NS, now()) == {}
+    held = {lease.name: (lease.owner, lease.fence) for lease in log.leases()}
+    assert held == {"run/0": ("b", 2), "run/1": ("a", 1), "run/2": ("b", 2), "run/3": ("b", 1)}
+    with pytest.raises(StaleFenceError):
+        log.append_facts("run/0", [mark(1)])
+    other.append_facts("run/0", [mark(2)])
+    other.release_lease("run/3")
+    assert log.acquire_leases(["run/3"], "a", HOUR_NS, now()) == {"run/3": 2}
+
+
 def test_leases_can_be_looked_at(log: TradingLog, other: TradingLog) -> None:
     """Everybody sees who holds what, with which fence and how long."""
     assert (other.lease(STREAM), other.leases()) == (None, [])

@@ -212,6 +212,16 @@ def test_a_report_of_a_lower_fence_is_not_taken(operations: OperationsStore) -> 
     ]
 
 
+def test_many_reports_are_written_as_one(operations: OperationsStore) -> None:
+    """Each by its own fence: what a deposed engine says of some runs keeps nothing of the others back."""
+    operations.report(msgspec.structs.replace(REPORT, run="run/007", fence=9, node="heir"))
+    operations.report_all([msgspec.structs.replace(REPORT, run=f"run/{n:03}") for n in range(250)])
+    operations.report_all([])
+    reports = operations.reports()
+    assert [report.run for report in reports] == [f"run/{n:03}" for n in range(250)]
+    assert {report.run for report in reports if report.node == "heir"} == {"run/007"}
+
+
 def test_many_processes_write_at_once(open_operations: OpenOperations) -> None:
     """Beats and findings of several processes all arrive; nobody is turned away for want of patience."""
     stores = [open_operations() for _ in range(3)]

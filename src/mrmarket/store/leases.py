@@ -13,6 +13,12 @@ UNFENCED: Final = "coalesce((SELECT fence FROM leases WHERE name = {0}), 0) <> h
 """SQL condition: somebody else holds the lease of the stream named by an expression."""
 
 _EXPIRE: Final = "UPDATE leases SET expires_ns = ? WHERE name = ? AND fence = ?"
+_FIND: Final = "SELECT fence, owner, expires_ns FROM leases WHERE name = ?"
+_TAKE: Final = (
+    "INSERT INTO leases (name, fence, owner, expires_ns) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (name) DO UPDATE"
+    " SET fence = excluded.fence, owner = excluded.owner, expires_ns = excluded.expires_ns"
+)
 _SELECT: Final = "SELECT name, fence, owner, expires_ns FROM leases"
 
 
@@ -85,23 +91,32 @@ class Leases:
         if not self._database.write_one(_EXPIRE, (expires_ns, name, fence)):
             raise StaleFenceError(self._database.path, name, fence)
 
+    def acquire_all(self, names: Sequence[str], owner: str, ttl_ns: int, now_ns: int) -> dict[str, int]:
+        """Take those that are free, have run out, or belong to the same owner; the fence of each."""
+        if not names:
+            return {}
+        fences = {}
+        with self._database.writing() as connection:
+            for name in names:
+                row = connection.execute(_FIND, (name,)).fetchone()
+                if row is None or row[1] == owner or row[2] <= now_ns:
+                    fences[name] = fence = (row[0] if row else 0) + 1
+                    connection.execute(_TAKE, (name, fence, owner, now_ns + ttl_ns))
+        if fences:
+            self._database.make_durable()
+            self._held |= fences
+        return fences
+
     def _take(self, name: str, owner: str, ttl_ns: int, now_ns: int, *, seize: bool) -> int:
         with self._database.writing() as connection:
-            row = connection.execute(
-                "SELECT fence, owner, expires_ns FROM leases WHERE name = ?", (name,)
-            ).fetchone()
+            row = connection.execute(_FIND, (name,)).fetchone()
             if row is not None and not seize and row[1] != owner and row[2] > now_ns:
                 raise LeaseHeldError(self._database.path, name, row[1], row[2])
             fence = (row[0] if row else 0) + 1
-            connection.execute(
-                "INSERT INTO leases (name, fence, owner, expires_ns) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (name) DO UPDATE"
-                " SET fence = excluded.fence, owner = excluded.owner, expires_ns = excluded.expires_ns",
-                (name, fence, owner, now_ns + ttl_ns),
-            )
+            connection.execute(_TAKE, (name, fence, owner, now_ns + ttl_ns))
         self._database.make_durable()
         self._held[name] = fence
-        return fence
+        return int(fence)
 
 
 def _lease(row: tuple[str, int, str, int]) -> LeaseRow:

@@ -229,6 +229,10 @@ class OperationsStore(Protocol):
         """Write a run's report over its last one, unless a higher fence has reported."""
         ...
 
+    def report_all(self, reports: Sequence[RunReport]) -> None:
+        """The same for several runs at once; no run may be there twice."""
+        ...
+
     def reports(self) -> list[RunReport]:
         """The last report of every run, by run."""
         ...

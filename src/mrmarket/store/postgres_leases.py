@@ -21,6 +21,20 @@ _TAKE: Final = (
     " SET fence = leases.fence + 1, owner = excluded.owner, expires_ns = excluded.expires_ns"
     " RETURNING fence"
 ).encode()
+_TAKE_FREE: Final = (
+    "WITH ours AS MATERIALIZED (SELECT DISTINCT name FROM unnest(%(names)s::text[]) AS wanted (name)"  # noqa: S608 - constants
+    " LEFT JOIN leases USING (name) WHERE leases.name IS NULL OR leases.owner = %(owner)s"
+    f" OR leases.expires_ns <= {_NOW}"
+    " ORDER BY name),"
+    " alone AS MATERIALIZED (SELECT name FROM ours"
+    " WHERE pg_try_advisory_xact_lock(hashtextextended('mrmarket stream ' || name, 0)))"
+    " INSERT INTO leases (name, fence, owner, expires_ns)"
+    f" SELECT name, 1, %(owner)s, {_NOW} + %(ttl)s FROM alone"
+    " ON CONFLICT (name) DO UPDATE"
+    " SET fence = leases.fence + 1, owner = excluded.owner, expires_ns = excluded.expires_ns"
+    f" WHERE leases.owner = excluded.owner OR leases.expires_ns <= {_NOW}"
+    " RETURNING name, fence"
+).encode()
 _RENEW: Final = (
     f"UPDATE leases SET expires_ns = {_NOW} + %s"  # noqa: S608 - constants
     " FROM unnest(%s::text[], %s::bigint[]) AS ours (name, fence)"
@@ -60,6 +74,17 @@ class PostgresLeases:
         fence = self._pool.transact(work)
         self._held[name] = fence
         return fence
+
+    def take_free(self, names: Sequence[str], owner: str, ttl_ns: int) -> dict[str, int]:
+        """Take those that are free, have run out or are the owner's, unless somebody writes under them."""
+        if not names:
+            return {}
+        values = {"names": list(names), "owner": owner, "ttl": ttl_ns}
+        fences = dict(
+            self._pool.transact(lambda connection: connection.execute(_TAKE_FREE, values).fetchall())
+        )
+        self._held |= fences
+        return fences
 
     def renew(self, names: Sequence[str], ttl_ns: int) -> list[str]:
         """Hold on to leases; the names of those that somebody took over."""

@@ -52,7 +52,7 @@ class PostgresTradingStore:
         quick = brief(size=2, durable=False, answer_s=_QUICK_ANSWER_S)
         numbers = brief(size=1, answer_s=_QUICK_ANSWER_S)
         durable = PostgresPool(address, schema, size=4, patience_s=patience_s, answer_s=_ANSWER_S)
-        held = brief(size=1, answer_s=_QUICK_ANSWER_S)
+        held = brief(size=3, answer_s=_QUICK_ANSWER_S)
         reads = brief(size=3, answer_s=_ANSWER_S)
         self.place = quick.place
         self._pools = (quick, numbers, durable, held, reads)
@@ -90,6 +90,13 @@ class PostgresTradingStore:
             LeaseHeldError: while another owner's lease runs.
         """
         return self._leases.take(name, owner, ttl_ns, seize=False)
+
+    def acquire_leases(self, names: Sequence[str], owner: str, ttl_ns: int, now_ns: int) -> dict[str, int]:  # noqa: ARG002 - the same
+        """Take those of several leases that are to be had, as one commit; the fence of each, by name.
+
+        Waits for nobody: a lease whose stream somebody writes to at this moment is left out, too.
+        """
+        return self._leases.take_free(names, owner, ttl_ns)
 
     def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:  # noqa: ARG002 - the same
         """Take a lease whoever holds it and however long it runs; returns the fence."""

@@ -55,8 +55,10 @@ _LOG: Final = (
     f"INSERT INTO angel_actions ({_ACTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - a constant
     " ON CONFLICT (id) DO NOTHING"
 )
-_REPORT: Final = (
-    "INSERT INTO run_reports (run, node, fence, at_ms, state, view) VALUES (?, ?, ?, ?, ?, ?)"
+_REPORTS_AT_ONCE: Final = 100
+"""SQLite takes 999 values a statement, if it is an old one."""
+_REPORT: Final = "INSERT INTO run_reports (run, node, fence, at_ms, state, view) VALUES "
+_OVER_REPORT: Final = (
     " ON CONFLICT (run) DO UPDATE SET node = excluded.node, fence = excluded.fence,"
     " at_ms = excluded.at_ms, state = excluded.state, view = excluded.view"
     " WHERE excluded.fence >= run_reports.fence"
@@ -243,11 +245,19 @@ class SqlOperations:
 
     def report(self, report: RunReport) -> None:
         """Write a run's report over its last one, unless a higher fence has reported."""
-        self._statements.run(
-            _REPORT,
-            *(report.run, report.node, report.fence, report.at_ms, report.state),
-            _text(report.view),
-        )
+        self.report_all((report,))
+
+    def report_all(self, reports: Sequence[RunReport]) -> None:
+        """The same for several runs at once; no run may be there twice."""
+        for start in range(0, len(reports), _REPORTS_AT_ONCE):
+            some = reports[start : start + _REPORTS_AT_ONCE]
+            rows = ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(some))
+            values = [
+                value
+                for each in some
+                for value in (each.run, each.node, each.fence, each.at_ms, each.state, _text(each.view))
+            ]
+            self._statements.run(f"{_REPORT}{rows}{_OVER_REPORT}", *values)
 
     def reports(self) -> list[RunReport]:
         """The last report of every run, by run."""

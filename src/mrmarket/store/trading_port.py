@@ -36,6 +36,13 @@ class TradingLog(Protocol):
         """
         ...
 
+    def acquire_leases(self, names: Sequence[str], owner: str, ttl_ns: int, now_ns: int) -> dict[str, int]:
+        """Take those of several leases that are to be had, as one commit; the fence of each, by name.
+
+        Those that another owner holds are left out.
+        """
+        ...
+
     def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
         """Take a lease whoever holds it and however long it runs; returns the fence."""
         ...

@@ -59,6 +59,10 @@ class TradingStore:
         """
         return self._leases.acquire(name, owner, ttl_ns, now_ns)
 
+    def acquire_leases(self, names: Sequence[str], owner: str, ttl_ns: int, now_ns: int) -> dict[str, int]:
+        """Take those of several leases that are to be had, as one commit; the fence of each, by name."""
+        return self._leases.acquire_all(names, owner, ttl_ns, now_ns)
+
     def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
         """Take a lease whoever holds it and however long it runs; returns the fence."""
         return self._leases.seize(name, owner, ttl_ns, now_ns)

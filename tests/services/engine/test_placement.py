@@ -102,6 +102,21 @@ def test_runs_of_an_engine_that_is_gone_count_as_free_soon() -> None:
     assert plan_moves("one", holders, ["one", "two"], at_once=4) == Moves()
 
 
+def test_what_has_not_begun_goes_first_and_does_not_count() -> None:
+    """A lease under which nothing was sent yet costs nothing to give back."""
+    holders = {f"r{number}": "one" for number in range(8)}
+    moves = plan_moves("one", holders, ["one", "two"], waiting={"r0", "r2", "r3"}, at_once=1)
+    assert moves == Moves(hand_over=("r0", "r2", "r3", "r7"))
+
+
+def test_what_is_being_set_down_is_not_set_down_twice() -> None:
+    """Nor is another run given away in its place."""
+    holders = {f"r{number}": "one" for number in range(4)}
+    assert plan_moves("one", holders, ["one", "two"], leaving={"r0", "r1"}, at_once=4) == Moves()
+    assert plan_moves("one", holders, ["one", "two"], leaving={"r0"}, at_once=4) == Moves(hand_over=("r3",))
+    assert plan_moves("one", holders, ["one", "two"], leaving={"r0"}, at_once=1) == Moves()
+
+
 def test_a_barred_run_is_left_to_others_and_an_overdue_one_to_anybody() -> None:
     """Where its engine cannot start a run, another takes it."""
     holders = {"a": "", "b": "two"}

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from mrmarket.core.clock import NS_PER_MS, Clock
+from mrmarket.core.clock import NS_PER_MS, NS_PER_S, Clock
 from mrmarket.core.notice import NoticeSink, Unheard
 from mrmarket.services.engine.board_sync import BoardSync
 from mrmarket.services.engine.census import Census
@@ -17,16 +17,18 @@ from mrmarket.services.engine.commands import CommandDesk
 from mrmarket.services.engine.database_line import DatabaseLine
 from mrmarket.services.engine.findings import FindingDesk
 from mrmarket.services.engine.keeper import Keeper, OnRun
-from mrmarket.services.engine.placement import plan_moves
+from mrmarket.services.engine.placement import Moves, plan_moves
 from mrmarket.services.engine.ports import Hosted, LeaseStore, Workshop
 from mrmarket.services.engine.seat import Ending, Phase, Seat
 from mrmarket.services.engine.timing import EngineTiming
-from mrmarket.store.errors import LeaseHeldError, StaleFenceError, StoreError
+from mrmarket.store.errors import StaleFenceError, StoreError
 from mrmarket.store.operations import Beat, DesiredState, OperationsStore, RunReport, RunSpec
 from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.risk.board import RiskBoard
 from mrmarket.trading.execution.risk.restart import RestartPolicy
 
+_REPORT_S: Final = 0.02
+"""What a report of each run may cost: where there are many, each reports less often."""
 _SHUT_S: Final = 30.0
 """Closing waits so long for runs to cancel and prove."""
 
@@ -124,8 +126,10 @@ class EngineHost:
         self._arrived: set[str] = set()
         self._look_now = asyncio.Event()
         self._closing = False
-        self._claiming = ""
-        """A lease that is being asked for: if nobody waits for the answer any more it must be given back."""
+        self._claiming: tuple[str, ...] = ()
+        """Leases that are being asked for; if nobody waits for the answer they must be given back."""
+        self._reported: dict[str, tuple[int, str, int]] = {}
+        """By run, what its last report said (fence and state), and when."""
 
     @property
     def specs(self) -> Mapping[str, RunSpec]:
@@ -176,8 +180,9 @@ class EngineHost:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
         try:
-            if self._claiming and self._claiming not in self.seats:
-                await self._give_back(self._claiming)
+            for run in self._claiming:
+                if run not in self.seats:
+                    await self._give_back(run)
             await self.line.call(self._operations.sign_off, self.node)
         except StoreError as error:
             _log.warning("could not sign off; others wait for the leases to run out", error=str(error))
@@ -282,45 +287,43 @@ class EngineHost:
     async def _place(self, holders: Mapping[str, str], mono_ns: int) -> None:
         timing = self.timing
         patience_s = timing.patience_s * (1 + self._random.random())
-        leaving = sum(seat.ending is not None for seat in self.seats.values())
         moves = plan_moves(
             self.node,
             holders,
             self._census.live(mono_ns),
             barred=self.keeper.setbacks.barred(mono_ns),
             overdue=self._census.overdue(patience_s, mono_ns),
-            at_once=max(0, timing.at_once - leaving),
+            leaving={run for run, seat in self.seats.items() if seat.ending is not None and run in holders},
+            waiting={run for run, seat in self.seats.items() if seat.is_waiting},
+            at_once=timing.at_once,
         )
         if moves.hand_over and self._census.steady(mono_ns) != self._census.live(mono_ns):
-            moves = plan_moves(self.node, holders, self._census.steady(mono_ns), at_once=0)
+            moves = Moves(moves.claim)
         for run in moves.hand_over:
             self.seats[run].ask(
                 Ending.LEAVE_ORDERS if self._adopt else Ending.HAND_OVER, "another engine has fewer runs"
             )
-        starting = sum(seat.phase is Phase.STARTING for seat in self.seats.values())
-        for run in moves.claim[: max(0, timing.starts_at_once - starting)]:
-            await self._claim(self._specs[run])
+        if moves.claim:
+            await self._claim(moves.claim)
 
-    async def _claim(self, spec: RunSpec) -> None:
-        guard = LeaseGuard(self._clock)
+    async def _claim(self, runs: Sequence[str]) -> None:
+        """Take the leases first, all at once: recovery, which takes longer, comes one after the other."""
         asked_ns = self._clock.monotonic_ns()
-        self._claiming = spec.id
-        try:
-            fence = await self.line.call(
-                self._leases.acquire_lease, spec.id, self.node, self.timing.lease_ns, self._clock.now_ns()
-            )
-        except LeaseHeldError:
-            self._claiming = ""
-            return
-        self._claiming = ""
-        guard.renewed(asked_ns, self.timing.lease_ns)
-        self.claims += 1
-        self._arrived.add(spec.id)
-        seat = Seat(spec, fence, guard, self._clock.monotonic_ns())
-        self.keeper.begin(seat)
-        if self._closing:
-            seat.ask(Ending.HAND_OVER, "the engine ends")
-        _log.info("took a run", run=spec.id, fence=fence, node=self.node)
+        self._claiming = tuple(runs)
+        fences = await self.line.call(
+            self._leases.acquire_leases, runs, self.node, self.timing.lease_ns, self._clock.now_ns()
+        )
+        self._claiming = ()
+        for run, fence in fences.items():
+            guard = LeaseGuard(self._clock)
+            guard.renewed(asked_ns, self.timing.lease_ns)
+            self.claims += 1
+            self._arrived.add(run)
+            seat = Seat(self._specs[run], fence, guard, self._clock.monotonic_ns())
+            self.keeper.begin(seat)
+            if self._closing:
+                seat.ask(Ending.HAND_OVER, "the engine ends")
+            _log.info("took a run", run=run, fence=fence, node=self.node)
 
     def _set_down(self, run: str, lost: bool) -> None:
         if self._board is not None:
@@ -348,32 +351,41 @@ class EngineHost:
 
     async def _report(self) -> None:
         while True:
-            await asyncio.sleep(max(self.timing.report_s, len(self.seats) * 0.02))
+            await asyncio.sleep(self.timing.report_s)
             try:
-                await self.report()
+                await self.report(max(self.timing.report_s, len(self.seats) * _REPORT_S))
             except StoreError as error:
                 _log.warning("reports were not written", error=str(error))
 
-    async def report(self) -> None:
-        """Write what every run here has to say."""
-        at_ms = self._clock.now_ns() // NS_PER_MS
-        reports = [
-            RunReport(
-                run=seat.spec.id,
-                node=self.node,
-                fence=seat.fence,
-                at_ms=at_ms,
-                state=seat.phase.value if seat.run is None else seat.run.state.value,
-                view={} if seat.run is None else self._workshop.view(seat.spec, seat.run),
+    async def report(self, every_s: float = 0.0) -> None:
+        """Write what the runs here have to say that changed their state, or said nothing for so long."""
+        self._reported = {run: said for run, said in self._reported.items() if run in self.seats}
+        reports = []
+        for seat in list(self.seats.values()):
+            mono_ns = self._clock.monotonic_ns()
+            state = seat.phase.value if seat.run is None else seat.run.state.value
+            fence, said, at_ns = self._reported.get(seat.spec.id, (0, "", 0))
+            if (fence, said) == (seat.fence, state) and mono_ns - at_ns < every_s * NS_PER_S:
+                continue
+            self._reported[seat.spec.id] = (seat.fence, state, mono_ns)
+            reports.append(
+                RunReport(
+                    run=seat.spec.id,
+                    node=self.node,
+                    fence=seat.fence,
+                    at_ms=self._clock.now_ns() // NS_PER_MS,
+                    state=state,
+                    view={} if seat.run is None else self._workshop.view(seat.spec, seat.run),
+                )
             )
-            for seat in self.seats.values()
-        ]
-        if reports:
-            await self.line.call(self._write_reports, reports)
-
-    def _write_reports(self, reports: Sequence[RunReport]) -> None:
-        for report in reports:
-            self._operations.report(report)
+            # A view takes a while to make: quotes come first.
+            await asyncio.sleep(0)
+        try:
+            if reports:
+                await self.line.call(self._operations.report_all, reports)
+        except StoreError:
+            self._reported.clear()
+            raise
 
     async def _repeat(
         self, work: Callable[[], Any], every_s: float, sooner: asyncio.Event | None = None

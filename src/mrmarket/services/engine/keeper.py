@@ -91,6 +91,7 @@ class Keeper:
 
     async def _live(self, seat: Seat) -> None:
         async with self._starting:
+            seat.begun = True
             seat.run = run = await self._workshop.make(seat.spec, seat.fence, seat.guard)
             await run.start()
         # Nothing has been decided yet: whoever is to be paused has not quoted in between.

@@ -38,6 +38,8 @@ def plan_moves(
     *,
     barred: Collection[str] = (),
     overdue: Collection[str] = (),
+    leaving: Collection[str] = (),
+    waiting: Collection[str] = (),
     at_once: int = 1,
 ) -> Moves:
     """What `me` should claim and hand over.
@@ -51,7 +53,9 @@ def plan_moves(
         nodes: live engines.
         barred: free runs that this engine must leave to others for now.
         overdue: free runs that their engine has not taken in time: anybody may.
-        at_once: most runs to hand over in one step.
+        leaving: runs of ours that are being set down already.
+        waiting: runs of ours under whose lease nothing was begun: they go first, and any number at once.
+        at_once: most others that may be between two engines at the same time.
     """
     live = {*nodes, me}
     held = Counter(dict.fromkeys(live, 0))
@@ -69,7 +73,10 @@ def plan_moves(
     # Runs that are free, or whose engine is gone, fill gaps first: nobody gives away for those.
     loose = sum(1 for node in holders.values() if node not in live)
     gaps = sum(max(0, wanted[node] - held[node]) for node in live) - loose
+    count = max(0, min(surplus, gaps) - len(leaving))
+    mine = sorted((run for run, node in holders.items() if node == me and run not in leaving), reverse=True)
+    easy = [run for run in mine if run in waiting][:count]
     # Nor more than the others have shown that they can take: what was handed over before must be held again.
-    count = max(0, min(surplus, gaps, at_once - loose))
-    mine = sorted((run for run, node in holders.items() if node == me), reverse=True)
-    return Moves(tuple(claim), tuple(sorted(mine[:count])))
+    hard = max(0, min(count - len(easy), at_once - len(leaving) - loose))
+    hand_over = easy + [run for run in mine if run not in waiting][:hard]
+    return Moves(tuple(claim), tuple(sorted(hand_over)))

@@ -37,8 +37,8 @@ class LeaseLine(Protocol):
 class LeaseStore(Protocol):
     """The trading store as a host sees it. Synchronous, from any thread; raises StoreErrors."""
 
-    def acquire_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
-        """Take a lease that is free, has run out, or is the owner's; returns the fence."""
+    def acquire_leases(self, names: Sequence[str], owner: str, ttl_ns: int, now_ns: int) -> dict[str, int]:
+        """Take those that are free, have run out, or are the owner's, in one transaction; fences by name."""
         ...
 
     def renew_leases(self, names: Sequence[str], ttl_ns: int, now_ns: int) -> list[str]:

@@ -40,6 +40,8 @@ class Seat:
         self.guard = guard
         self.since_ns = since_ns
         self.phase = Phase.STARTING
+        self.begun = False
+        """Whether its recovery has had its turn."""
         self.run: Hosted | None = None
         self.ending: Ending | None = None
         self.reason = ""
@@ -48,6 +50,11 @@ class Seat:
         """Somebody wants it to end."""
         self.dropped = asyncio.Event()
         """The lease is gone."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing was begun under the lease yet: to give it back costs nothing."""
+        return self.phase is Phase.STARTING and not self.begun
 
     def ask(self, ending: Ending, reason: str) -> None:
         """Have the seat end."""
