@@ -26,6 +26,7 @@ from mrmarket.services.api.app import create_app
 from mrmarket.services.api.refusals import NotFoundError
 from services.face_fake import FakeFace
 from services.money_fake import FakeMoney
+from services.operations_fake import FakeOperations
 
 DAY_MS: Final = 86_400_000
 GROUPS: Final = 120
@@ -428,10 +429,10 @@ def _door() -> Access:
 
 
 @contextmanager
-def serving(money_face: FakeMoney, port: int = 0) -> Iterator[str]:
+def serving(money_face: FakeMoney, port: int = 0, operations: FakeOperations | None = None) -> Iterator[str]:
     """Serve the pages and the API over a made-up business core; yields the address."""
     config = uvicorn.Config(
-        create_app(FakeFace(), money_face, _door()),
+        create_app(FakeFace(), money_face, _door(), operations=operations or FakeOperations()),
         host="127.0.0.1",
         port=port,
         log_level="error",

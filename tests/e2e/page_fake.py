@@ -29,6 +29,7 @@ from mrmarket.services.api import schema
 from mrmarket.services.api.app import create_app
 from mrmarket.services.api.face import Update
 from mrmarket.services.api.money_face import MoneyFace
+from services.operations_fake import FakeOperations
 
 Scenario = Literal["trading", "empty", "broken", "stale"]
 
@@ -431,7 +432,7 @@ def serving(
 ) -> Iterator[str]:
     """Serve the pages and the API over a made-up instance; yields the address."""
     config = uvicorn.Config(
-        create_app(instance, money, access or _door()),
+        create_app(instance, money, access or _door(), operations=FakeOperations()),
         host="127.0.0.1",
         port=port,
         log_level="error",
@@ -452,7 +453,7 @@ def serving(
 
 if __name__ == "__main__":
     uvicorn.run(
-        create_app(MadeUpInstance(), access=_door()),
+        create_app(MadeUpInstance(), access=_door(), operations=FakeOperations()),
         host="127.0.0.1",
         port=int(sys.argv[1]),
         log_level="warning",

@@ -5,6 +5,7 @@ import type {
 	FillView,
 	InstanceStatus,
 	MarketView,
+	OperationsView,
 	OrderView,
 	PerformanceView,
 	PoolView,
@@ -23,6 +24,8 @@ export interface Topics {
 	equity: EquityPoint;
 	performance: PerformanceView;
 	candle: Candle;
+	/** For the owner alone. */
+	operations: OperationsView;
 }
 
 export type Topic = keyof Topics;
@@ -130,10 +133,10 @@ export class Stream {
 	}
 }
 
-/** The stream of the instance that served this page. */
-export function openStream(): WebSocket {
+/** The stream of the instance that served this page; what everybody may hear, or the topics named. */
+export function openStream(topics: readonly Topic[] = TOPICS): WebSocket {
 	const url = new URL('/api/v1/stream', window.location.href);
 	url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-	url.searchParams.set('topics', TOPICS.join(','));
+	url.searchParams.set('topics', topics.join(','));
 	return new WebSocket(url);
 }

@@ -84,7 +84,7 @@ export class Desk {
 				connected: (connected) => this.#turn(connected),
 				gap: () => void this.refetch()
 			},
-			openStream
+			() => openStream()
 		);
 		return () => {
 			clearInterval(tick);

@@ -4,9 +4,15 @@ import { globSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 import { texts } from '../components/admin/texts';
-import { en, type AdminKey } from './en.admin';
+import { en as enAdmin } from './en.admin';
+import { enOperations } from './en.operations';
 import { I18n } from './i18n.svelte';
-import { zh } from './zh.admin';
+import { zh as zhAdmin } from './zh.admin';
+import { zhOperations } from './zh.operations';
+
+const en = { ...enAdmin, ...enOperations };
+const zh = { ...zhAdmin, ...zhOperations };
+type AdminKey = keyof typeof en;
 
 const places = (text: string): string[] => [...text.matchAll(/\{\w+\}/g)].map(([place]) => place).sort();
 
@@ -26,10 +32,11 @@ describe('texts of the owner’s pages', () => {
 	});
 
 	it('are all used', () => {
-		const sources = globSync('src/{lib/components,routes}/admin/**/*.{svelte,ts}')
+		const sources = globSync('src/{lib/components,routes}/{admin,operations}/**/*.{svelte,ts}')
 			.map((path) => readFileSync(path, 'utf8'))
 			.join('\n');
-		const composed = /^(state|kind|fee|phase|page|period|runs|check|pause\.body|resume\.body)\./;
+		const composed =
+			/^((state|kind|fee|phase|page|period|runs|check|pause\.body|resume\.body|risk|run|cause|step|act|asked|ops\.deadman)\.|health\.\w+$|keys\.(read|trade|withdraw)$)/;
 		const unused = Object.keys(en).filter((key) => !composed.test(key) && !sources.includes(`'${key}'`));
 		expect(unused).toEqual([]);
 	});

@@ -20,6 +20,10 @@ export const en = {
 	'state.stopped': 'Stopped',
 	'state.failed': 'Failed',
 
+	'trading.paused': 'Quotes are withdrawn while trading is paused; your balance is unaffected.',
+	'trading.limited': 'Quotes are held back while a check is under way; your balance is unaffected.',
+	'trading.recovering': 'Quotes are withdrawn while trading recovers; your balance is unaffected.',
+
 	'live.live': 'Live',
 	'live.connecting': 'Connecting',
 	'live.delayed': 'Delayed {seconds} s',

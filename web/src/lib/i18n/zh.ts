@@ -22,6 +22,10 @@ export const zh = {
 	'state.stopped': '已停止',
 	'state.failed': '故障',
 
+	'trading.paused': '交易暂停期间报价已撤回；您的余额不受影响。',
+	'trading.limited': '检查进行期间报价有所保留；您的余额不受影响。',
+	'trading.recovering': '交易恢复期间报价已撤回；您的余额不受影响。',
+
 	'live.live': '实时',
 	'live.connecting': '连接中',
 	'live.delayed': '延迟 {seconds} 秒',

@@ -39,6 +39,11 @@ export const owner = {
 	outbox: (state: string | null, beforeMs: number | null, limit: number) =>
 		get<OutboxView>(`/admin/outbox${query({ state, before_ms: beforeMs, limit })}`),
 	retry: (payout: string) => post<OutboxView>(`/admin/outbox/${part(payout)}/retry`),
+	releaseIncident: (incident: string, reason: string) =>
+		post<TreasuryView>(`/admin/incidents/${part(incident)}/release`, { reason }),
+	reconsider: (payment: string) => post<OutboxView>(`/admin/parked/${part(payment)}/reconsider`),
+	sendBack: (payment: string, destination: string) =>
+		post<OutboxView>(`/admin/parked/${part(payment)}/send-back`, { destination }),
 	pools: () => get<PoolCard[]>('/pools'),
 	risk: (pool: string) => get<RiskView>(`/pools/${part(pool)}/risk`),
 	fees: (pool: string) => get<FeesView>(`/admin/pools/${part(pool)}/fees`),

@@ -1,10 +1,17 @@
-import { en, type AdminKey } from '#lib/i18n/en.admin.ts';
-import { zh } from '#lib/i18n/zh.admin.ts';
+import { en as enAdmin } from '#lib/i18n/en.admin.ts';
+import { enOperations } from '#lib/i18n/en.operations.ts';
+import { zh as zhAdmin } from '#lib/i18n/zh.admin.ts';
+import { zhOperations } from '#lib/i18n/zh.operations.ts';
 import { fill, type I18n, type Language } from '#lib/i18n/i18n.svelte.ts';
 
-const TEXTS: Record<Language, Record<AdminKey, string>> = { en, zh };
+const en = { ...enAdmin, ...enOperations };
 
-export type { AdminKey };
+export type AdminKey = keyof typeof en;
+
+const TEXTS: Record<Language, Record<AdminKey, string>> = { en, zh: { ...zhAdmin, ...zhOperations } };
+
+/** Words that the instance says and these pages translate. */
+export type WordGroup = 'state' | 'kind' | 'fee' | 'phase' | 'risk' | 'run' | 'cause' | 'step';
 
 /** Texts of the owner's pages; they are apart from the others, so that nobody else has to load them. */
 export function texts(i18n: I18n) {
@@ -13,7 +20,7 @@ export function texts(i18n: I18n) {
 	return {
 		t,
 		/** The text of a word from the instance, or the word itself, made readable, where it is a new one. */
-		word: (group: 'state' | 'kind' | 'fee' | 'phase', word: string): string => {
+		word: (group: WordGroup, word: string): string => {
 			const key = `${group}.${word.replaceAll(' ', '_')}`;
 			return key in en ? t(key as AdminKey) : word.replaceAll('_', ' ');
 		}
