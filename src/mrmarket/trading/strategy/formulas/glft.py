@@ -13,8 +13,8 @@ from math import e, exp, log1p, sqrt
 _SMALL_XI = 1e-9
 """Below this xi times the size is nothing beside k: the limit is used."""
 _LEAST_GAMMA = 1e-15
-_MOST_GAMMA = 1e6
-_HALVINGS = 50
+_MOST_GAMMA = 1e12
+_HALVINGS = 55
 
 
 def glft_c1(xi: float, k: float, size: float) -> float:
