@@ -77,6 +77,12 @@ class MadeUpInstance:
 
     # -- what the API asks ------------------------------------------------------------------
 
+    def heartbeat(self) -> schema.Heartbeat:
+        """Alive."""
+        return schema.Heartbeat(
+            node="made-up", role="all", seq=_now() // 1000, started_ms=self._started, at_ms=_now()
+        )
+
     def status(self) -> schema.InstanceStatus:
         """How the instance is doing."""
         starting = self.scenario == "empty"
