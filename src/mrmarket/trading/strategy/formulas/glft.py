@@ -45,9 +45,10 @@ def glft_gamma(limit: float, sigma: float, a: float, k: float, size: float, *, m
     """The risk aversion at which the side that reduces stands at the fair value once the limit is reached.
 
     `skew · limit = half spread`, by bisection of the logarithm; `limit` in orders, above half the size.
-    With `model_a` xi is gamma, else it is 0. Without volatility there is no such number: the largest.
+    With `model_a` xi is gamma, which is then at most k: in a market that hardly moves a larger one would
+    only narrow the spread, down to nothing. Else xi is 0.
     """
-    low, high = _LEAST_GAMMA, _MOST_GAMMA
+    low, high = _LEAST_GAMMA * k, k if model_a else _MOST_GAMMA
     for _ in range(_HALVINGS):
         gamma = sqrt(low * high)
         half, skew = glft_terms(gamma, gamma if model_a else 0.0, sigma, a, k, size)

@@ -29,6 +29,8 @@ from mrmarket.trading.strategy.schema import ParameterRefusedError, StrategySche
 from mrmarket.trading.venue.port import OrderKind
 
 _BPS: Final = 10_000
+_LEAST_TICKS: Final = 0.5
+"""From the centre, also where a rebate is larger than the half spread: our own two sides never meet."""
 
 
 class CurveParameters(StrategySchema, frozen=True, kw_only=True):
@@ -233,7 +235,7 @@ def _wishes(sight: Sight, parameters: CurveParameters, fair: FairPrice, curve: C
         sized = (Term("size for the inventory", figure(share)),) if parameters.size_skew else ()
         amount = parameters.order_amount * Decimal(share)
         for layer in range(1, parameters.number_of_layers + 1):
-            distance = half + sight.fee_ticks + (layer - 1) * step
+            distance = max(half + sight.fee_ticks, _LEAST_TICKS) + (layer - 1) * step
             word = "below" if side is Side.BUY else "above"
             around = fair.ticks + curve.shift
             yield Wish(
