@@ -521,3 +521,40 @@ def test_an_exchange_that_opens_late_is_opened_when_it_is_needed(world: World) -
     run(world, angel, script)
     assert world.venue.opens == 2
     assert world.venue.standing == {}
+
+
+def test_an_angel_that_is_ended_in_the_middle_finishes_first(world: World) -> None:
+    """Its instance has gone meanwhile: nobody else would prove that nothing is left."""
+    engine = trading(world)
+    world.venue.late = [(NS_PER_S * 16, order(f"{OURS}late"))]
+    angel = world.angel()
+
+    async def script() -> None:
+        await asyncio.sleep(10)
+        engine.frozen = True
+        await until(lambda: angel.current is not None and angel.current.stage is Stage.PROVING)
+
+    run(world, angel, script)
+    assert world.did[-3:] == ["recovery", "closed", "left"]
+    assert world.venue.standing == {}
+    assert world.store.rows["run-1"].expires_ns == 0
+
+
+def test_an_angel_that_cannot_finish_ends_all_the_same(world: World) -> None:
+    """An exchange that does not answer is not waited for without end; whoever insists waits no longer."""
+    engine = trading(world)
+    angel = world.angel()
+
+    async def script() -> None:
+        await asyncio.sleep(10)
+        engine.frozen = True
+        world.venue.down = True
+        await until(lambda: angel.current is not None and angel.current.fences)
+        angel.stop()
+        await asyncio.sleep(11)
+        assert angel.current is not None
+        assert "left" not in world.did
+
+    run(world, angel, script)
+    assert world.did[-1] == "left"
+    assert world.venue.standing != {}

@@ -31,6 +31,8 @@ _STEP_S: Final = 0.05
 _BEAT_S: Final = 1.0
 _STORE_S: Final = 5.0
 _REFRESHES: Final = 3
+_FINISH_NS: Final = 12 * NS_PER_S
+"""For so long an Angel that is told to end goes on with an intervention. Whoever tells it waits longer."""
 
 
 @dataclass(slots=True)
@@ -101,6 +103,7 @@ class Angel:
         self.lookout = Lookout(sources, settings, clock, self._say)
         self._silences: dict[str, _Silence] = {}
         self._stopping = asyncio.Event()
+        self._finish_by_ns = 0
         self._responding = False
         self._seen_engine = False
         self._laid_to_rest: set[str] = set()
@@ -124,8 +127,21 @@ class Angel:
         return [(pulse, self.lookout.life(pulse.node)) for pulse in self.lookout.monitor.pulses]
 
     def stop(self) -> None:
-        """Ask it to end; what it holds is given back."""
+        """Ask it to end, after an intervention that is under way if that can be finished soon.
+
+        Whoever ends an instance in the middle of one would leave what nobody has proven gone. Asked a second
+        time it ends at once; what it holds is given back.
+        """
+        if self._stopping.is_set():
+            self._finish_by_ns = 0
+            return
+        self._finish_by_ns = self._clock.monotonic_ns() + _FINISH_NS
         self._stopping.set()
+
+    @property
+    def _may_end(self) -> bool:
+        under_way = self.current is not None or self._responding
+        return not under_way or self._clock.monotonic_ns() >= self._finish_by_ns
 
     async def run(self) -> None:
         """Watch until stopped, or until nothing is left to watch where it leaves with its instance."""
@@ -136,7 +152,7 @@ class Angel:
         if self.settings.dead_man_s:
             self._crew.start(self._keep_switch())
         try:
-            while not self._stopping.is_set():
+            while not (self._stopping.is_set() and self._may_end):
                 self._consider(self.lookout.look())
                 self.responder.tick()
                 self._close_the_book()
@@ -299,6 +315,9 @@ class Angel:
         self._say("internal_error", type(error).__name__, str(error))
 
     async def _pause(self, seconds: float) -> None:
+        if self._stopping.is_set():
+            await asyncio.sleep(seconds)
+            return
         try:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
