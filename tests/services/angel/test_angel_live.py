@@ -26,6 +26,7 @@ from mrmarket.core.side import Side
 from mrmarket.services.angel import overview
 from mrmarket.services.angel.composition import NoSourceError, assemble, instance_prefix
 from mrmarket.services.angel.drill import (
+    DrillFailedError,
     DrillRefusedError,
     drill_freeze,
     drill_run,
@@ -257,6 +258,34 @@ async def test_a_freeze_drill_thaws_what_it_froze_and_tells_the_times(stage: Sta
     assert (report.kind, report.target, report.orders_cancelled) == ("freeze", NODE, 1)
     assert report.noticed_ms is not None
     assert report.closed_ms == report.noticed_ms + 4
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_freeze_drill_that_is_ended_leaves_no_engine_frozen(
+    stage: Stage, number: signal.Signals
+) -> None:
+    """Also not after many interventions of the past, whose ends are not taken for this one's."""
+    for count in range(300):
+        action = "closed" if count == 0 else "cancelling"
+        stage.operations.log_action(
+            AngelAction(id=f"old{count}", angel="angel-1", at_ms=count, incident="old", action=action)
+        )
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)  # mrmarket"]
+    process = subprocess.Popen(sleeper)  # noqa: ASYNC220 - it is there at once
+    try:
+        stage.beat(pid=process.pid)
+        stage.operations.beat(Beat(node="angel-1", role="angel", seq=1, started_ms=1, at_ms=1))
+        engine = engine_to_freeze(stage.operations, None)
+        drilling = asyncio.create_task(drill_freeze(stage.operations, engine, SystemClock()))
+        await until(lambda: drilling.done() or is_stopped(process.pid))
+        os.kill(os.getpid(), number)
+        with pytest.raises(DrillFailedError, match="ended in the middle"):
+            await drilling
+        assert not is_stopped(process.pid)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def filled(trade_id: str, side: Side, size: str) -> Filled:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,8 @@ from mrmarket.trading.execution.order_id import order_prefix
 _STEP_S: Final = 0.05
 _LOOK_S: Final = 0.2
 _DRILL_S: Final = 90.0
+_ACTIONS: Final = 10_000
+"""More than one intervention records; what was there before is told from what is new by it."""
 
 
 class DrillRefusedError(MrMarketError):
@@ -173,15 +177,19 @@ async def drill_freeze(operations: OperationsStore, engine: Beat, clock: Clock) 
     """Freeze an engine until the Angel has cleared everything, then let it go on.
 
     Raises:
-        DrillFailedError: the Angel did not do its work in time; the engine goes on all the same.
+        DrillFailedError: the Angel did not do its work in time, or the drill was ended; the engine goes on
+            all the same.
     """
-    before = {action.id for action in await asyncio.to_thread(operations.actions)}
+    before = {action.id for action in await asyncio.to_thread(operations.actions, _ACTIONS)}
     began_ms = clock.now_ns() // NS_PER_MS
-    os.kill(engine.pid, signal.SIGSTOP)
-    try:
-        rows = await _until_closed(operations, before)
-    finally:
-        os.kill(engine.pid, signal.SIGCONT)
+    with _ending_on_signals():
+        try:
+            os.kill(engine.pid, signal.SIGSTOP)
+            rows = await _until_closed(operations, before)
+        except asyncio.CancelledError:
+            raise DrillFailedError("it was ended in the middle") from None
+        finally:
+            os.kill(engine.pid, signal.SIGCONT)
 
     def first_ms(*names: str) -> int | None:
         times = [row.at_ms for row in rows if row.action in names]
@@ -199,11 +207,26 @@ async def drill_freeze(operations: OperationsStore, engine: Beat, clock: Clock) 
     )
 
 
+@contextmanager
+def _ending_on_signals() -> Iterator[None]:
+    """Have whoever ends this process, or closes its terminal, leave no engine frozen behind."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
 async def _until_closed(operations: OperationsStore, before: set[str]) -> list[AngelAction]:
     try:
         async with asyncio.timeout(_DRILL_S):
             while True:
-                rows = await asyncio.to_thread(operations.actions, 1_000)
+                rows = await asyncio.to_thread(operations.actions, _ACTIONS)
                 new = [row for row in rows if row.id not in before]
                 closed = next((row for row in new if row.action == "closed"), None)
                 if closed is not None:
