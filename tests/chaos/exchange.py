@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 import urllib.error
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,9 +18,11 @@ from chaos.history import AccountRecord, VenueOrder, VenueTrade
 from chaos.members import Member
 from e2e.loopback_venue import SYMBOL, LoopbackVenue
 from e2e.running import command
+from mrmarket.trading.execution.order_id import parse_order_id
 
 NAME = "exchange"
 _PAGE = 1_000
+_LOOKS, _LOOK_S = 20, 0.05
 LOST = (OSError, HTTPException, urllib.error.URLError)
 """What a request to a process that is being killed may raise."""
 
@@ -87,6 +90,19 @@ class Exchange:
             '[venue]\nexchange = "binance"\n'
             f'rest_url = "{ready["rest"]}"\nws_url = "{ready["ws"]}"\nws_api_url = "{ready["ws_api"]}"\n'
         )
+
+    def fences(self, account: str) -> set[int | None]:
+        """Fences of the orders that stand, None for one that is not ours; empty if none does for a while.
+
+        Between the cancels and placements of a refresh there may be none.
+        """
+        desk = self.desk(account)
+        for _ in range(_LOOKS):
+            parsed = [parse_order_id(order["clientOrderId"]) for order in desk.open_orders()]
+            if parsed:
+                return {None if each is None else each.fence for each in parsed}
+            time.sleep(_LOOK_S)  # polling another process
+        return set()
 
     def record(self, account: str, venue: str) -> AccountRecord:
         """Everything that it remembers of an account."""

@@ -128,9 +128,17 @@ class Day:
             time.sleep(2 * _LOOK_S)  # polling what other processes do
         self.healed_s = time.monotonic() - began_s
 
-    def close(self) -> History:
-        """End everything in peace and read what was written."""
+    def close(self, limit_s: float) -> History:
+        """End everything in peace and read what was written.
+
+        Where the Angel takes a lease in the middle of an end, because the machine has stood still, nobody may
+        write down any more what became of the orders: the next life does.
+        """
         self.house.stop()
+        if any(row.owner.startswith("angel") for row in self.house.leases()):
+            self.done["ended by the Angel"] += 1
+            self.heal(limit_s)
+            self.house.stop()
         endings = [
             ending
             for member in self.house.members.values()

@@ -25,7 +25,6 @@ from mrmarket.services.angel.plan import FOLDER
 from mrmarket.store.lease_row import LeaseRow
 from mrmarket.store.sqlite_operations import SqliteOperations
 from mrmarket.store.trading_store import TradingStore
-from mrmarket.trading.execution.order_id import parse_order_id
 
 STREAM = "binance.BTCUSDT"
 SPEED = 10.0
@@ -33,7 +32,7 @@ _DATABASES = ("trading.db", "money.db", "control.db")
 _ALL = 10_000_000
 _CONFIG = """
 [strategy]
-order_refresh_time = 0.2
+order_refresh_time = 0.5
 order_refresh_tolerance = 0
 number_of_layers = 5
 bid_spread = 0.00004
@@ -186,14 +185,10 @@ class OneHouse:
         self.exchange.member.end()
 
     def _orphans(self, fence: int) -> list[str]:
-        orders = self.exchange.desk("default").open_orders()
-        if not orders:
+        fences = self.exchange.fences("default")
+        if not fences:
             return ["nothing is quoted"]
-        parsed = [parse_order_id(order["clientOrderId"]) for order in orders]
-        fences = {None if each is None else each.fence for each in parsed}
-        if fences == {fence}:
-            return []
-        return [f"orders of fences {fences} stand; {fence} is in force"]
+        return [] if fences == {fence} else [f"orders of fences {fences} stand; {fence} is in force"]
 
     @staticmethod
     def _lock(path: Path) -> Undo:

@@ -26,7 +26,6 @@ from mrmarket.services.store_address import StoreAddress
 from mrmarket.store.lease_row import LeaseRow
 from mrmarket.store.operations import OperationsStore
 from mrmarket.store.trading_port import TradingLog
-from mrmarket.trading.execution.order_id import parse_order_id
 from postgres_server import PostgresServer
 
 MAIN = "binance.BTCUSDT"
@@ -35,7 +34,7 @@ ACCOUNTS = {MAIN: "default", "second": "b", "third": "c"}
 ENGINES = ("north", "south")
 SPEED = 10.0
 _ALL = 10_000_000
-_STRATEGY = """order_refresh_time = 0.3
+_STRATEGY = """order_refresh_time = 1.0
 order_refresh_tolerance = 0
 number_of_layers = 3
 bid_spread = 0.00004
@@ -250,11 +249,9 @@ class ThreeHouse:
         ]
 
     def _orphans(self, run: str, account: str, fence: int) -> list[str]:
-        orders = self.exchange.desk(account).open_orders()
-        if not orders:
+        fences = self.exchange.fences(account)
+        if not fences:
             return [f"{run} quotes nothing"]
-        parsed = [parse_order_id(order["clientOrderId"]) for order in orders]
-        fences = {None if each is None else each.fence for each in parsed}
         return [] if fences == {fence} else [f"orders of {run} of fences {fences} stand; {fence} is in force"]
 
     def _node(self, name: str) -> str:

@@ -44,7 +44,7 @@ def live(seed: int, house: House) -> None:
         blows = draw(seed, house.menu, STORM_S - TAIL_S, EVERY_S)
         day.storm(blows, STORM_S)
         day.heal(HEAL_S)
-        history = day.close()
+        history = day.close(HEAL_S)
         assert contradictions(history) + house.books() == []
     finally:
         house.end()
