@@ -23,6 +23,7 @@ from mrmarket.cli.commands import (
     run,
     simulate,
     status,
+    strategy,
     tape,
     user,
     venue,
@@ -49,6 +50,7 @@ def register(app: typer.Typer) -> None:
     app.command("reconcile", rich_help_panel=checking)(reconcile.reconcile)
     app.add_typer(loyalty.app, name="loyalty", rich_help_panel=checking)
     app.add_typer(config.app, name="config", rich_help_panel=checking)
+    app.add_typer(strategy.app, name="strategy", rich_help_panel=running)
     app.command("simulate", rich_help_panel=checking)(simulate.simulate)
     app.command("openapi", rich_help_panel=checking)(openapi.openapi)
     app.command("record", rich_help_panel=data)(record.record)

@@ -1,0 +1,20 @@
+"""A market maker that leans with the recent trades, as a plug-in of Mr. Market."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from mrmarket.trading.strategy.kind import StrategyKind, Template
+
+from imbalance_maker.strategy import ImbalanceMaker, ImbalanceMakerParameters
+
+KIND = StrategyKind(
+    name="imbalance_maker",
+    version="1",
+    summary="One bid and one ask that lean with the imbalance of recent trades.",
+    schema=ImbalanceMakerParameters,
+    make=ImbalanceMaker,
+    templates=MappingProxyType(
+        {"calm": Template("a pair that hardly trends", MappingProxyType({"lean": "0.25"}))}
+    ),
+)
