@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -254,3 +255,30 @@ def test_a_lease_that_is_lost_while_stopping_ends_the_stopping(stage: Stage) -> 
     assert engine.latest("a").calls == ["start", "stop: asked for"]
     TradingStore.open(stage.folder / "trading.db").seize_lease("a", "angel", 10**12, engine.clock.now_ns())
     stage.until(lambda: engine.latest("a").calls[-1] == "abandon")
+
+
+def test_an_engine_that_takes_long_to_end_is_not_taken_for_dead(stage: Stage) -> None:
+    """It beats until its runs are proven gone, so that no Angel comes in the middle; then never again."""
+    stage.specs("a")
+    engine = stage.engine("one")
+    engine.workshop.prepare = lambda run: setattr(run, "stop_takes_s", 20.0)
+    stage.until(lambda: everything_is_held(stage, 1))
+
+    async def end() -> None:
+        engine.task.cancel()
+        await asyncio.gather(engine.task, return_exceptions=True)
+        await engine.host.close()
+
+    del stage.engines["one"]  # its end is ours to look at
+    ending = stage.loop.create_task(end())
+    seen: set[int] = set()
+    for _ in range(9):
+        stage.run_for(2)
+        assert not ending.done()
+        seen |= {beat.seq for beat in stage.operations.beats()}
+    assert len(seen) == 9
+    assert engine.latest("a").guard.is_valid
+    stage.until(ending.done)
+    stage.run_for(3)
+    assert engine.latest("a").calls == ["start", "stop: the engine ends"]
+    assert stage.operations.beats() == []

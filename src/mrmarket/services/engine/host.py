@@ -165,9 +165,12 @@ class EngineHost:
     async def close(self) -> None:
         """Set every run down as for a hand-over, and sign off; to be called once `keep` has ended.
 
-        Leases are renewed meanwhile, because proof may take longer than a lease.
+        Meanwhile leases are renewed and signs of life given, because proof may take longer than a lease, and
+        longer than the Angel waits.
         """
         self._closing = True
+        over = asyncio.Event()
+        beating = asyncio.ensure_future(self._beat_until(over))
         renewing = asyncio.ensure_future(self._repeat(self._renew, self.timing.renew_s))
         try:
             for seat in self.seats.values():
@@ -178,7 +181,8 @@ class EngineHost:
             await self.abandon()
         finally:
             renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
+            over.set()
+            await asyncio.gather(renewing, beating, return_exceptions=True)
         try:
             for run in self._claiming:
                 if run not in self.seats:
@@ -229,6 +233,19 @@ class EngineHost:
             },
         )
         await self.line.call(self._operations.beat, beat)
+
+    async def _beat_until(self, over: asyncio.Event) -> None:
+        """Beat to the end. Not cancelled in the middle of a beat: none may come after the sign-off."""
+        while not over.is_set():
+            try:
+                await self._beat()
+            except StoreError as error:
+                _log.warning("the database did not take a sign of life", error=str(error))
+            try:
+                async with asyncio.timeout(self.timing.beat_s):
+                    await over.wait()
+            except TimeoutError:
+                continue
 
     async def _renew(self) -> None:
         names = sorted(self.seats)
