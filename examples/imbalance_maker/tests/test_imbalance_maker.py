@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from imbalance_maker import KIND
+from imbalance_maker.fair_value import LastTrade
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 from mrmarket.trading.strategy.port import MarketView
-
-from imbalance_maker import KIND
-from imbalance_maker.fair_value import LastTrade
 
 BTC = Instrument(
     venue="paper",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from mrmarket.trading.strategy.kind import StrategyKind, Template
-
 from imbalance_maker.strategy import ImbalanceMaker, ImbalanceMakerParameters
+from mrmarket.trading.strategy.kind import StrategyKind, Template
 
 KIND = StrategyKind(
     name="imbalance_maker",
