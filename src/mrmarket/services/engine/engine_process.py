@@ -6,8 +6,10 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import structlog
@@ -30,6 +32,7 @@ from mrmarket.store.operations import OperationsStore
 from mrmarket.store.trading_port import TradingLog
 from mrmarket.trading.venue.port import Venue
 
+_THREADS: Final = 32
 _log = structlog.get_logger("mrmarket.engine.process")
 
 
@@ -90,6 +93,8 @@ class EngineProcess:
         config = self._loaded.config
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
+        # Renewals must not wait for the many runs that read their history at the same time.
+        loop.set_default_executor(ThreadPoolExecutor(_THREADS, "database"))
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopping.set)
         with DataDirectory(self._data, config.store.url) as directory:

@@ -42,7 +42,8 @@ class FanOut(Generic[T]):
         self._most_behind = most_behind
         self._followers: dict[EventQueue[T], Callable[[T], bool]] = {}
         self._task: asyncio.Task[None] | None = None
-        self._error: Exception | None = None
+        self._errors: dict[EventQueue[T], Exception] = {}
+        """What ended the stream, for followers that have not come to its end yet."""
 
     @property
     def followers(self) -> int:
@@ -59,7 +60,6 @@ class FanOut(Generic[T]):
         for item in self._welcome():
             queue.put(item)
         if not self._followers:
-            self._error = None
             self._task = asyncio.create_task(self._read(self._task), name=self._name)
         self._followers[queue] = wants
         try:
@@ -71,8 +71,9 @@ class FanOut(Generic[T]):
                 yield item
         finally:
             self._leave(queue)
-        if self._error is not None:
-            raise self._error
+            error = self._errors.pop(queue, None)
+        if error is not None:
+            raise error
 
     async def _read(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
@@ -85,8 +86,10 @@ class FanOut(Generic[T]):
                     if wants(item):
                         self._put(queue, item)
         except Exception as error:  # noqa: BLE001 - raised by each follower, which knows what to do
-            self._error = error
-        for queue in self._followers:
+            self._errors |= dict.fromkeys(self._followers, error)
+        # Whoever comes from now on begins a new stream, also while others read what was left of this one.
+        ended, self._followers = self._followers, {}
+        for queue in ended:
             queue.close()
 
     def _put(self, queue: EventQueue[T], item: T) -> None:
@@ -98,6 +101,6 @@ class FanOut(Generic[T]):
         queue.put(item)
 
     def _leave(self, queue: EventQueue[T]) -> None:
-        self._followers.pop(queue, None)
-        if not self._followers and self._task is not None:
+        followed = self._followers.pop(queue, None) is not None
+        if followed and not self._followers and self._task is not None:
             self._task.cancel()

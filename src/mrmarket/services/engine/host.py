@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 from random import Random
 from typing import Any, Final
 
@@ -29,6 +30,8 @@ from mrmarket.trading.execution.risk.restart import RestartPolicy
 
 _REPORT_S: Final = 0.02
 """What a report of each run may cost: where there are many, each reports less often."""
+_VIEWS_AT_ONCE: Final = 5
+_NEVER: Final = ((0, ""), 0)
 _SHUT_S: Final = 30.0
 """Closing waits so long for runs to cancel and prove."""
 
@@ -91,8 +94,6 @@ class EngineHost:
         """The runs that are here, by id."""
         self.claims = 0
         """Leases taken since the start."""
-        self.seq = 0
-        """Of the last sign of life."""
         self.line = DatabaseLine(clock, self.timing.answer_s)
         self.keeper = Keeper(
             self.seats,
@@ -120,6 +121,7 @@ class EngineHost:
         self._machine = machine
         self._process = process
         self._started_ms = clock.now_ns() // NS_PER_MS
+        self._started_ns = clock.monotonic_ns()
         self._census = Census(node, self.timing)
         self._specs: dict[str, RunSpec] = {}
         self._board = None if board is None else BoardSync(board, operations, self.line)
@@ -128,13 +130,18 @@ class EngineHost:
         self._closing = False
         self._claiming: tuple[str, ...] = ()
         """Leases that are being asked for; if nobody waits for the answer they must be given back."""
-        self._reported: dict[str, tuple[int, str, int]] = {}
+        self._reported: dict[str, tuple[tuple[int, str], int]] = {}
         """By run, what its last report said (fence and state), and when."""
 
     @property
     def specs(self) -> Mapping[str, RunSpec]:
         """Every run as of the last look."""
         return self._specs
+
+    @property
+    def seq(self) -> int:
+        """Of a sign of life that is given now; rises with time, also while a database holds up the writing."""
+        return 1 + (self._clock.monotonic_ns() - self._started_ns) // int(self.timing.beat_s * NS_PER_S)
 
     @property
     def started_ms(self) -> int:
@@ -215,7 +222,6 @@ class EngineHost:
     # Signs of life and leases.
 
     async def _beat(self) -> None:
-        self.seq += 1
         beat = Beat(
             node=self.node,
             role=self.role,
@@ -375,28 +381,37 @@ class EngineHost:
                 _log.warning("reports were not written", error=str(error))
 
     async def report(self, every_s: float = 0.0) -> None:
-        """Write what the runs here have to say that changed their state, or said nothing for so long."""
-        self._reported = {run: said for run, said in self._reported.items() if run in self.seats}
+        """Write what the runs here have to say: first those whose state is new, then whose turn it is.
+
+        Args:
+            every_s: a run whose state is not new reports so often; 0 is each time.
+        """
+        self._reported = {run: last for run, last in self._reported.items() if run in self.seats}
+        last = self._reported
+        fresh = [seat for seat in self.seats.values() if last.get(seat.spec.id, _NEVER)[0] != _said(seat)]
+        await self._tell(fresh)
+        rounds = max(1.0, every_s / self.timing.report_s)
+        longest = sorted(self.seats.values(), key=lambda seat: last.get(seat.spec.id, _NEVER)[1])
+        await self._tell([seat for seat in longest if seat not in fresh][: ceil(len(longest) / rounds)])
+
+    async def _tell(self, seats: Sequence[Seat]) -> None:
         reports = []
-        for seat in list(self.seats.values()):
-            mono_ns = self._clock.monotonic_ns()
-            state = seat.phase.value if seat.run is None else seat.run.state.value
-            fence, said, at_ns = self._reported.get(seat.spec.id, (0, "", 0))
-            if (fence, said) == (seat.fence, state) and mono_ns - at_ns < every_s * NS_PER_S:
-                continue
-            self._reported[seat.spec.id] = (seat.fence, state, mono_ns)
+        for place, seat in enumerate(seats):
+            said = _said(seat)
             reports.append(
                 RunReport(
                     run=seat.spec.id,
                     node=self.node,
                     fence=seat.fence,
                     at_ms=self._clock.now_ns() // NS_PER_MS,
-                    state=state,
+                    state=said[1],
                     view={} if seat.run is None else self._workshop.view(seat.spec, seat.run),
                 )
             )
-            # A view takes a while to make: quotes come first.
-            await asyncio.sleep(0)
+            self._reported[seat.spec.id] = (said, self._clock.monotonic_ns())
+            if place % _VIEWS_AT_ONCE == _VIEWS_AT_ONCE - 1:
+                # A view takes a while to make: quotes come first.
+                await asyncio.sleep(0)
         try:
             if reports:
                 await self.line.call(self._operations.report_all, reports)
@@ -422,6 +437,11 @@ class EngineHost:
             except TimeoutError:
                 continue
             sooner.clear()
+
+
+def _said(seat: Seat) -> tuple[int, str]:
+    """What a report says first of all: the fence and the state."""
+    return seat.fence, seat.phase.value if seat.run is None else seat.run.state.value
 
 
 def _plan_of(spec: RunSpec) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.services.engine.fan_out import FanOut
+from mrmarket.services.engine.joint_question import JointQuestion
 from mrmarket.trading.execution.executor import TellsHandover
 from mrmarket.trading.execution.order_id import parse_order_id
 from mrmarket.trading.market.book import OrderBook
@@ -115,6 +116,11 @@ class SharedVenue:
             venue.user_events, f"{venue.name} account", note=self._note, welcome=self._welcome
         )
         self._handed: dict[str, Callable[[str, int], None]] = {}
+        self._open: dict[str, JointQuestion[list[OrderReport]]] = {}
+        self.balances: JointQuestion[list[BalanceReport]] = JointQuestion(lambda _: venue.balances())
+        """What the account holds, asked for all runs that want to know."""
+        self.transfers: JointQuestion[list[TransferReport]] = JointQuestion(venue.transfers_since)
+        """Money that entered or left the account; from the earliest time that anybody asks for."""
         if isinstance(venue, TellsHandover):
             venue.on_handed = self._hand
 
@@ -126,6 +132,13 @@ class SharedVenue:
     def feed(self, symbol: str) -> SharedFeed:
         """The feed of a pair."""
         return self._feeds.of(symbol)
+
+    def open_orders(self, symbol: str) -> JointQuestion[list[OrderReport]]:
+        """The account's live orders of a pair, asked for all runs that want to know."""
+        question = self._open.get(symbol)
+        if question is None:
+            question = self._open[symbol] = JointQuestion(lambda _: self.venue.open_orders(symbol))
+        return question
 
     def account(self, wants: Callable[[UserEvent], bool]) -> AsyncIterator[UserEvent]:
         """What happens on the account."""
@@ -209,7 +222,7 @@ class RunVenue:
 
     async def open_orders(self, symbol: str) -> list[OrderReport]:
         """The account's live orders of a pair, other runs' included."""
-        return await self._venue.open_orders(symbol)
+        return list(await self._shared.open_orders(symbol).answer())
 
     async def fills_since(self, symbol: str, since_ns: int) -> list[FillReport]:
         """The account's trades of a pair from a time on, other runs' included."""
@@ -217,7 +230,7 @@ class RunVenue:
 
     async def balances(self) -> list[BalanceReport]:
         """What the account holds."""
-        return await self._venue.balances()
+        return list(await self._shared.balances.answer())
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -234,7 +247,7 @@ class RunVenue:
 
     async def transfers_since(self, since_ns: int) -> list[TransferReport]:
         """Money that entered or left the account."""
-        return await self._venue.transfers_since(since_ns)
+        return list(await self._shared.transfers.answer(since_ns))
 
     def market_events(self, symbol: str) -> AsyncIterator[MarketEvent]:
         """The pair's feed, which is followed once for all runs."""

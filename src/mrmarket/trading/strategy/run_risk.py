@@ -23,10 +23,12 @@ from mrmarket.trading.execution.risk.pretrade import MarketTop
 from mrmarket.trading.execution.risk.state import INSTANCE, REARMED, RiskState, run_scope, venue_scope
 from mrmarket.trading.strategy.market_watch import MarketWatch
 from mrmarket.trading.strategy.totals import RunTotals
+from mrmarket.trading.venue.book_tracker import StaleReason
 from mrmarket.trading.venue.port import Venue
 from mrmarket.trading.venue.rate_budget import KeepsBudget
 
 _FAIR_HALF_LIFE_NS: Final = 5 * NS_PER_S
+_LOOK_NS: Final = NS_PER_S // 5
 _DEPTH_LEVELS: Final = 10
 
 Index = Callable[[], Decimal | None]
@@ -79,6 +81,9 @@ class RunRisk:
         self._fair: float | None = None
         self._fair_ns = 0
         self._banned_ns = 0
+        self._seen: tuple[StaleReason | None, bool, bool] | None = None
+        """(why the book is stale, whether the clock is trusted, whether there is a ban) at the last tick."""
+        self._looked_ns = 0
         self._forget: Callable[[], None] | None = None
 
     @property
@@ -178,7 +183,7 @@ class RunRisk:
         return 0 if self._position is None else self._position.gap_lots(top)
 
     def tick(self) -> None:
-        """Look at everything, 20 times a second."""
+        """Look 20 times a second whether something is wrong, and five times a second at everything."""
         watch = self._watch
         if watch is None or self._position is None:
             return
@@ -186,6 +191,13 @@ class RunRisk:
         stale = watch.tracker.stale
         settled = not execution.facts.urgent_pending and not execution.table.short_of_fills()
         self._position.tick(wall_ns, settled=settled)
+        trusted = self._trusts is None or self._trusts.clock_trusted
+        banned = self._is_banned(execution.executor.banned_until_ns)
+        seen = (stale, trusted, banned)
+        if seen == self._seen and wall_ns - self._looked_ns < _LOOK_NS:
+            # A process may hold hundreds of runs: what takes a while is not done at every tick.
+            return
+        self._seen, self._looked_ns = seen, wall_ns
         double_mid = None if stale is not None else watch.double_mid_ticks
         share = self._budget_share()
         context = self.gate.context
@@ -207,8 +219,8 @@ class RunRisk:
                 fair=mid,
                 index=self._index() if self._index is not None else None,
                 budget_share=share,
-                clock_trusted=self._trusts is None or self._trusts.clock_trusted,
-                banned=self._is_banned(execution.executor.banned_until_ns),
+                clock_trusted=trusted,
+                banned=banned,
             )
         )
         self.board.tick()
