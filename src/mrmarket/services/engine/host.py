@@ -140,7 +140,7 @@ class EngineHost:
 
     @property
     def seq(self) -> int:
-        """Of a sign of life that is given now; rises with time, also while a database holds up the writing."""
+        """Of a sign of life given now; it rises with time, also while a database holds up the writing."""
         return 1 + (self._clock.monotonic_ns() - self._started_ns) // int(self.timing.beat_s * NS_PER_S)
 
     @property
