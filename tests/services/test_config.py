@@ -108,3 +108,19 @@ def test_the_documentation_names_every_key() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs/configuration.md").read_text()
     missing = [key for key in sources(load_config(None, {})) if f"`{key.split('.', 1)[1]}`" not in text]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[[runs]]\nid = "x"\naccount = "default"\n', "pool's money"),
+        ('[[runs]]\nid = "x"\n', "account"),
+        ('[[runs]]\nid = "x"\naccount = "b"\n[[runs]]\nid = "x"\naccount = "c"\n', "an id of its own"),
+    ],
+)
+def test_a_run_that_the_books_could_not_follow_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    """Trades on the pool's account that are settled nowhere, or two runs under one name, never begin."""
+    file = tmp_path / "mrmarket.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=problem):
+        load_config(file, {})

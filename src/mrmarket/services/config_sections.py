@@ -199,6 +199,9 @@ class Config(_Section, frozen=True):
         names = [self.pool.name, *(pool.name for pool in self.pools)]
         if len(set(names)) < len(names):
             raise ValueError("pools: each pool needs a name of its own")
+        runs = [run.id for run in self.runs]
+        if len(set(runs)) < len(runs):
+            raise ValueError("runs: each run needs an id of its own")
 
     @property
     def play_money(self) -> bool:

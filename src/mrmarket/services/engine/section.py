@@ -51,10 +51,18 @@ class RunSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     id: Name
     """Its name: its stream in the event log and its lease. Never to be given to another run."""
-    account: Name = MAIN_ACCOUNT
-    """Which of the venue's accounts it trades on."""
+    account: Name
+    """Which of the venue's accounts it trades on; not that of `[strategy]`, whose money is the pool's."""
     strategy: StrategyParameters = Parameters()
     """`[runs.strategy]`: as in `[strategy]`."""
+
+    def __post_init__(self) -> None:
+        if self.account == MAIN_ACCOUNT:
+            # Only the stream of `[strategy]` is settled: trades of another there would be in no book.
+            raise ValueError(
+                f"run {self.id!r} would trade with the pool's money beside its books;"
+                " give it an account of its own"
+            )
 
 
 class AccountSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
