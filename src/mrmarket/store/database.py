@@ -16,7 +16,7 @@ from mrmarket.store.sqlite import connect, store_error, sync_file
 _CHECKPOINT_BYTES: Final = 8 * 2**20
 _BUSY_TIMEOUT_MS: Final = 500
 """How long another process's write is waited for: longer, and the caller had better know."""
-_OPENING_TIMEOUT_MS: Final = 5_000
+_OPENING_TIMEOUT_MS: Final = 20_000
 """The same while opening, when another process may be folding the log into the file."""
 
 

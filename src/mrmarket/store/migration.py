@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 VERSION_TABLE: Final = "schema_version"
 _STEPS: Final = Path(__file__).parent / "migrations"
+_PATIENCE_MS: Final = 20_000
+"""Whoever starts in the same moment waits for the other's upgrade, which takes seconds on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def _upgrade(path: Path, family: SchemaFamily) -> None:
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
     from sqlalchemy.pool import StaticPool  # noqa: PLC0415
 
-    raw = connect(path, synchronous="FULL")
+    raw = connect(path, synchronous="FULL", busy_timeout_ms=_PATIENCE_MS)
     try:
         engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
 
