@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import structlog
@@ -14,34 +12,23 @@ import structlog
 from mrmarket import __version__
 from mrmarket.core.clock import NS_PER_MS, SystemClock
 from mrmarket.core.events import Filled
-from mrmarket.core.instrument import Instrument
 from mrmarket.core.notice import NoticeSink, Unheard
 from mrmarket.money.ledger.verification import LedgerCheck
 from mrmarket.services import views
 from mrmarket.services.api import schema
 from mrmarket.services.api.face import Update
 from mrmarket.services.books import Books, begin_check, when_sound
-from mrmarket.services.candles import CandleStore
 from mrmarket.services.config import LoadedConfig
-from mrmarket.services.data_directory import DataDirectory, ForeignFolderError
-from mrmarket.services.engine.composition import Engine, EngineSetting
-from mrmarket.services.engine.identity import shared_identity
+from mrmarket.services.data_directory import DataDirectory
+from mrmarket.services.engine.composition import Engine
 from mrmarket.services.engine.local_side import LocalSide
-from mrmarket.services.engine.operations_desk import keep_live, operations_office
+from mrmarket.services.engine.operations_desk import keep_live
 from mrmarket.services.engine.operations_office import OperationsOffice
-from mrmarket.services.engine.place_room import place_room
-from mrmarket.services.engine.remote_side import RemoteSide
-from mrmarket.services.engine.specs import further_specs, is_further, main_spec, put_specs
-from mrmarket.services.engine.venue_room import LoneRoom, VenueRoom
 from mrmarket.services.hub import UpdateHub
-from mrmarket.services.keys.secret import Register, unregistered
-from mrmarket.services.money.business import BusinessCore, open_world
+from mrmarket.services.instance_parts import Assembly, Parts
 from mrmarket.services.money.face import MoneyOffice
-from mrmarket.services.money.world import PaymentWorld
 from mrmarket.services.notify.watchman import Watchman, keep_watch
-from mrmarket.services.remote_trading import remote_trading
 from mrmarket.services.run_desk import LEVELS, RunDesk
-from mrmarket.services.run_figures import RunFigures
 from mrmarket.services.telemetry.followed_workshop import held_runs, leases_hold
 from mrmarket.services.telemetry.instance_report import (
     report_money,
@@ -54,35 +41,12 @@ from mrmarket.services.telemetry.run_sources import HeldRun
 from mrmarket.services.telemetry.voice import Voice
 from mrmarket.services.trading_place import (
     TradingPlace,
-    open_public_place,
-    open_trading_place,
-    simulated_market,
 )
-from mrmarket.services.watch import Reader, RunWatch
-from mrmarket.store.operations import OperationsStore, RunSpec
-from mrmarket.store.trading_port import TradingLog
-from mrmarket.trading.strategy.observer import RunObserver
+from mrmarket.services.watch import Reader
+from mrmarket.store.operations import OperationsStore
 from mrmarket.trading.strategy.run import StrategyRun
 
 _log = structlog.get_logger("mrmarket.instance")
-
-
-@dataclass(slots=True)
-class _Parts:
-    """What an open instance is made of."""
-
-    place: TradingPlace
-    store: TradingLog
-    operations: OperationsStore
-    side: LocalSide | RemoteSide
-    instrument: Instrument
-    stream: str
-    core: BusinessCore
-    books: Books
-    candles: CandleStore
-    watch: RunWatch
-    room: LoneRoom | VenueRoom
-    office: OperationsOffice
 
 
 class Instance:
@@ -102,7 +66,7 @@ class Instance:
         self._directory = directory
         self._notices = notices or Unheard()
         self._hub = UpdateHub()
-        self._parts: _Parts | None = None
+        self._parts: Parts | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._venue_gone = False
         self._first_check: asyncio.Task[LedgerCheck] | None = None
@@ -160,35 +124,19 @@ class Instance:
 
     async def open(self) -> None:
         """Open databases and venue, recover, begin to quote. Raises a MrMarketError; nothing stays open."""
-        config, directory = self._loaded.config, self._directory
-        pair = config.strategy.pair if self._loaded.sources.get("strategy.pair") else None
+        directory = self._directory
         await asyncio.to_thread(directory.require_current)
         self._first_check = await begin_check(directory)
-        store = await asyncio.to_thread(directory.store.open_trading)
-        try:
-            if (held := store.streams()) and (
-                market := await asyncio.to_thread(simulated_market, config, pair)
-            ):
-                _require_own(directory, held, market)
-            world = await open_world(config, directory)
-            try:
-                operations = await asyncio.to_thread(directory.store.open_operations)
-                try:
-                    place = await self._open_place(pair)
-                    try:
-                        self._parts = await self._assemble(place, world, store, operations)
-                    except BaseException:
-                        await place.close()
-                        raise
-                except BaseException:
-                    operations.close()
-                    raise
-            except BaseException:
-                await world.close()
-                raise
-        except BaseException:
-            store.close()
-            raise
+        self._parts = await Assembly(
+            self._loaded,
+            directory,
+            self._role,
+            self._hub,
+            self._notices,
+            self._voice,
+            self._started_ms,
+            self._first_check,
+        ).open()
         await self._begin()
 
     async def close(self) -> None:
@@ -323,92 +271,10 @@ class Instance:
         return side
 
     @property
-    def _open(self) -> _Parts:
+    def _open(self) -> Parts:
         if self._parts is None:
             raise RuntimeError("the instance is not open")
         return self._parts
-
-    @property
-    def _know(self) -> Register:
-        """Whom secrets are told, so that no log shows them."""
-        return unregistered if self._voice is None else self._voice.redactor.know
-
-    async def _open_place(self, pair: str | None) -> TradingPlace:
-        config = self._loaded.config
-        if self._role == "api":
-            return await open_public_place(config)
-        return await open_trading_place(config, pair, self._directory, self._know)
-
-    async def _assemble(
-        self, place: TradingPlace, world: PaymentWorld, store: TradingLog, operations: OperationsStore
-    ) -> _Parts:
-        config, directory, wall = self._loaded.config, self._directory, SystemClock()
-        instrument = place.venue.instrument(place.symbol)
-        stream = f"{place.venue.name}.{instrument.venue_symbol}"
-        _require_own(directory, store.streams(), stream)
-        candles = CandleStore(instrument)
-        watch = RunWatch(self._hub, candles, partial(views.fill_record_view, instrument))
-        main = main_spec(stream, place.venue.name, place.symbol, config.strategy, config.pool.name)
-        specs = [main, *further_specs(config.runs, place.venue.name)]
-        await asyncio.to_thread(put_specs, operations, specs)
-        room = place_room(config, directory, place, specs, self._know)
-        node = directory.instance_id()
-        instance_id = node
-        if directory.store.is_postgres:
-            instance_id = await asyncio.to_thread(shared_identity, operations, node, self._started_ms)
-
-        def observer(spec: RunSpec, _: Instrument) -> RunObserver | None:
-            return watch if spec.id == stream else None
-
-        setting = EngineSetting(
-            node=node,
-            role="all",
-            instance=instance_id,
-            folder=directory.root,
-            operations=operations,
-            log=store,
-            room=room,
-            wall=wall,
-            world=place.world,
-            notices=self._notices,
-            order_log=None if self._voice is None else self._voice.order_log,
-        )
-        side: LocalSide | RemoteSide
-        if self._role == "api":
-            side = remote_trading(node, operations, place, stream, watch, candles)
-        else:
-            side = LocalSide(
-                lambda on_run: Engine(config, setting, on_run=on_run, observer=observer),
-                stream,
-                wall,
-                alone=len(specs) == 1,
-            )
-        core = await BusinessCore.open(
-            config,
-            directory,
-            store,
-            place,
-            world,
-            stream,
-            wall,
-            RunFigures(lambda: side.desk, place.symbol),
-            lambda: None if self._parts is None else self._parts.books.check,
-            self._notices,
-        )
-        books = Books(
-            core.offices.treasury, directory.store.money_place, store, stream, self._hub, self._first_check
-        )
-        office = operations_office(
-            config,
-            directory,
-            operations,
-            store,
-            engine=lambda: side.engine if isinstance(side, LocalSide) else None,
-            health=None if self._voice is None else self._voice.telemetry.health,
-        )
-        return _Parts(
-            place, store, operations, side, instrument, stream, core, books, candles, watch, room, office
-        )
 
     async def _begin(self) -> None:
         parts = self._open
@@ -492,9 +358,3 @@ class Instance:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _require_own(directory: DataDirectory, held: list[str], stream: str) -> None:
-    others = [name for name in held if name != stream and not is_further(name)]
-    if others:
-        raise ForeignFolderError(directory.root, others[0], stream)
