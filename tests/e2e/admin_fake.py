@@ -53,6 +53,9 @@ class TroubledMoney(FakeMoney):
         self.retried: list[str] = []
         self.allocated: set[int] = set()
         self.refuse_retry = True
+        self.released: list[tuple[str, str]] = []
+        self.decided: list[tuple[str, str, str]] = []
+        """Parked payment, what becomes of it, and to whom."""
 
     async def pool_card(self, pool: str) -> money.PoolCard:
         """The pool with terms worth reading."""
@@ -162,6 +165,22 @@ class TroubledMoney(FakeMoney):
         )
         return [still, closed] if self.mood == "troubled" else [closed]
 
+    async def release_incident(self, incident: str, request: money.ReleaseRequest) -> money.TreasuryView:
+        """Taken as it is."""
+        self.released.append((incident, request.reason))
+        self.mood = "well"
+        return await self.treasury()
+
+    async def reconsider_payment(self, payment: str) -> money.OutboxView:
+        """Claimed again."""
+        self.decided.append((payment, "reconsider", ""))
+        return await self.outbox(None, 100, None)
+
+    async def send_back_payment(self, payment: str, request: money.SendBackRequest) -> money.OutboxView:
+        """On its way back."""
+        self.decided.append((payment, "back", request.destination))
+        return await self.outbox(None, 100, None)
+
     async def outbox(self, state: str | None, limit: int, before_ms: int | None) -> money.OutboxView:
         """Payments in many states, and one that nobody could be found for."""
         if self.mood == "empty":
@@ -177,7 +196,8 @@ class TroubledMoney(FakeMoney):
             destination="mm-demo-stranger", state="parked", reason="no deposit asks for it", attempts=0,
             created_at_ms=NOW_MS - 60_000, updated_at_ms=NOW_MS - 60_000, receipt=None,
         )  # fmt: skip
-        return money.OutboxView(rows=older[:limit], counts=counts, oldest_age_s=1260, parked=[parked])
+        waiting = [] if self.decided else [parked]
+        return money.OutboxView(rows=older[:limit], counts=counts, oldest_age_s=1260, parked=waiting)
 
     async def retry_payout(self, payout: str) -> money.OutboxView:
         """Refused once more, then queued."""

@@ -135,6 +135,49 @@ def test_the_treasury_is_the_apis_own(browser: Browser, troubled: str) -> None:
         assert [line["difference"] for line in lines] == ["-0.5", "0.00765", ""]
 
 
+def test_an_incident_is_taken_as_it_is_with_a_reason(browser: Browser) -> None:
+    """Without a reason the button does not work; with one the incident is closed."""
+    fake = TroubledMoney()
+    with serving(fake) as url, desk(browser, url) as pages:
+        visit(pages, "money")
+        pages.panel("Incidents").get_by_role("button", name="Take as it is").click()
+        dialog = pages.page.get_by_role("dialog")
+        yes = dialog.get_by_role("button", name="Take as it is")
+        expect(yes).to_be_disabled()
+        dialog.get_by_label("Why it may be closed").fill("counted by hand")
+        assert pages.barriers() == []
+        yes.click()
+        expect(pages.panel("Incidents")).not_to_contain_text("Take as it is")
+        assert fake.released == [("incident-1", "counted by hand")]
+        assert pages.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("button", "destination", "decided"),
+    [
+        ("Claim again", None, ("rail:payment-9", "reconsider", "")),
+        ("Send back", "", ("rail:payment-9", "back", "")),
+        ("Send back", "0xabc", ("rail:payment-9", "back", "0xabc")),
+    ],
+)
+def test_a_parked_payment_is_claimed_again_or_sent_back(
+    browser: Browser, button: str, destination: str | None, decided: tuple[str, str, str]
+) -> None:
+    """The dialog says what becomes of it; nobody named is the sender."""
+    fake = TroubledMoney()
+    with serving(fake) as url, desk(browser, url) as pages:
+        visit(pages, "money")
+        parked = pages.panel("Parked payments")
+        parked.get_by_role("button", name=button).click()
+        dialog = pages.page.get_by_role("dialog")
+        if destination:
+            dialog.get_by_label("To").fill(destination)
+        dialog.get_by_role("button", name=button).click()
+        expect(parked).to_have_count(0)
+        assert fake.decided == [decided]
+        assert pages.complaints == []
+
+
 def test_a_refused_payment_is_tried_again(browser: Browser) -> None:
     """The dialog says what will happen; a refusal stays in it, and the second yes queues the payment."""
     with serving(TroubledMoney()) as url, desk(browser, url) as pages:
