@@ -55,9 +55,10 @@ class MarketWatch:
                     now_ns, event.price_ticks, event.size_lots, taker_buys=event.taker_buys
                 )
             return False
-        if event.kind is EventKind.SNAPSHOT:
+        applied = self.tracker.apply(event)
+        if self.estimates.is_needed and self.tracker.stale is not None:
             self.estimates.on_gap()
-        return self.tracker.apply(event) and self.refresh(own)
+        return applied and self.refresh(own)
 
     def refresh(self, own: Sequence[Order]) -> bool:
         """Look at the book again after an order of ours changed; say whether the top changed."""
