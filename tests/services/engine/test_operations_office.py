@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from fake_exchange import FakeExchange, MemoryJournal
 from mrmarket.core.clock import SystemClock
 from mrmarket.core.notice import Unheard
 from mrmarket.services.api import operations_schema as ops
@@ -20,6 +21,7 @@ from mrmarket.services.config_sections import Config
 from mrmarket.services.engine.composition import Engine, EngineSetting
 from mrmarket.services.engine.operations_desk import keep_live
 from mrmarket.services.engine.operations_office import DrillSlowError, OfficeSetting, OperationsOffice
+from mrmarket.services.engine.seat import Phase, Seat
 from mrmarket.services.engine.venue_room import VenueRoom
 from mrmarket.services.hub import UpdateHub
 from mrmarket.services.telemetry.health import Health
@@ -36,7 +38,10 @@ from mrmarket.store.operations import (
 )
 from mrmarket.store.sqlite_operations import SqliteOperations
 from mrmarket.store.trading_store import TradingStore
-from mrmarket.trading.venue.port import Venue
+from mrmarket.trading.execution.lease_guard import LeaseGuard
+from mrmarket.trading.venue.port import KeyPermissions, Venue
+from services.keys.key_samples import API_KEY, API_SECRET, credentials, store_in
+from strategy_stage import Stage
 
 LEASE_NS = 60 * 10**9
 
@@ -131,6 +136,11 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 def word(key: str = "key-00001", **known: str) -> ops.OperationRequest:
     """The owner's word."""
     return ops.OperationRequest(key=key, **known)
+
+
+def pulled(scene: Scene) -> bool:
+    """Whether the kill switch holds everything now."""
+    return scene.engine.switch.is_pulled
 
 
 async def test_everything_that_is_written_down_is_shown(scene: Scene) -> None:
@@ -249,7 +259,7 @@ async def test_the_kill_switch_is_pulled_before_any_database_is_asked(scene: Sce
     scene.operations.away = True
     view = await scene.office.halt(word(reason="now"), "owner")
     assert (view.state, view.recorded) == ("done", False)
-    assert scene.engine.switch.is_pulled
+    assert pulled(scene)
     assert (scene.folder / "HALT").read_text() == "now\n"
     await asyncio.sleep(0.6)
     seen = await scene.office.operations()
@@ -261,7 +271,7 @@ async def test_the_kill_switch_is_pulled_before_any_database_is_asked(scene: Sce
         await scene.office.ask_venue("okx", "halt", word("key-00002"), "owner")
     lifted = await scene.office.rearm(word("key-00003"), "owner")
     assert not lifted.recorded
-    assert not scene.engine.switch.is_pulled
+    assert not pulled(scene)
     assert scene.engine.board.restrictions() == []
 
 
@@ -271,12 +281,12 @@ async def test_a_halt_is_written_down_for_every_other_engine(scene: Scene) -> No
     assert (view.target, view.kind, view.recorded) == ("instance", "halt", True)
     assert [held.cause for held in scene.engine.board.restrictions()] == ["kill_switch"]
     await scene.office.rearm(word("key-00002", cause="loss_24h"), "owner")
-    assert scene.engine.switch.is_pulled
+    assert pulled(scene)
     command = scene.operations.command("key-00002")
     assert command is not None
     assert command.arguments == {"cause": "loss_24h"}
     await scene.office.rearm(word("key-00003"), "owner")
-    assert not scene.engine.switch.is_pulled
+    assert not pulled(scene)
 
 
 async def test_where_nothing_trades_a_halt_needs_the_database(scene: Scene) -> None:
@@ -384,3 +394,55 @@ async def test_watchers_are_sent_the_view_and_nobody_else_costs_anything(scene: 
     assert isinstance(update.data, ops.OperationsView)
     live.cancel()
     await asyncio.gather(live, return_exceptions=True)
+
+
+async def test_a_run_of_this_process_is_shown_as_it_is_now(scene: Scene) -> None:
+    """Orders, book, stream and switch come from the run itself, not from what was last written down."""
+    spec = scene.spec("run-1")
+    stage = Stage(FakeExchange(scene.clock), MemoryJournal())
+    await stage.quoting()
+    seat = Seat(spec, 7, LeaseGuard(scene.clock), 0)
+    seat.run, seat.phase = stage.run, Phase.HELD
+    scene.engine.host.seats["run-1"] = seat
+    (run,) = (await scene.office.operations()).runs
+    assert (run.state, run.holder, run.fence) == ("running", "here", 7)
+    assert (run.open_orders, run.unknown_orders, run.stream_connected) == (2, 0, True)
+    assert run.book_age_ms is not None
+    assert run.dead_man.state == "none"
+    assert scene.office.notice().state == "quoting"
+    await stage.run.pause("a look")
+    (run,) = (await scene.office.operations()).runs
+    assert (run.state, run.reason, run.open_orders) == ("paused", "a look", 0)
+    assert scene.office.notice().state == "paused"
+    seat.phase = Phase.LEAVING
+    assert (await scene.office.operations()).runs[0].state == "leaving"
+    seat.run, seat.phase = None, Phase.STARTING
+    assert (await scene.office.operations()).runs[0].state == "starting"
+    assert scene.office.notice().state == "recovering"
+    scene.engine.host.seats.clear()
+    await stage.run.stop("the test is over")
+
+
+async def test_stored_keys_are_shown_with_their_rights(scene: Scene) -> None:
+    """What the exchange said a key may do, and nothing that is secret of it."""
+    store = store_in(scene.folder)
+    rights = KeyPermissions(read=True, trade=True, withdraw=True)
+    store.add(
+        "main",
+        "okx",
+        credentials(),
+        rights=rights,
+        allow_withdraw=True,
+    )
+    seen = await scene.office.operations()
+    (key,) = seen.keys
+    assert (key.name, key.venue, key.withdraw, key.ip_restricted, key.checked_ms) == (
+        "main",
+        "okx",
+        True,
+        None,
+        None,
+    )
+    text = msgspec.json.encode(seen)
+    assert API_KEY.encode() not in text
+    assert API_SECRET.encode() not in text
