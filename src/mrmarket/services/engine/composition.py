@@ -22,7 +22,7 @@ from mrmarket.services.engine.ports import Hosted, Workshop
 from mrmarket.services.engine.workshop import Room, RunHabits, RunWorkshop
 from mrmarket.services.telemetry.followed_workshop import FollowedWorkshop
 from mrmarket.services.telemetry.order_log import OrderLog
-from mrmarket.store.operations import DesiredState, OperationsStore, RunSpec
+from mrmarket.store.operations import Beat, DesiredState, OperationsStore, RunSpec
 from mrmarket.store.trading_port import TradingLog
 from mrmarket.trading.execution.risk.board import RiskBoard
 from mrmarket.trading.execution.risk.kill_switch import HaltFile, KillSwitch, install
@@ -102,6 +102,7 @@ class Engine:
             serves=serves,
             machine=socket.gethostname(),
             process=os.getpid(),
+            has_ended=_has_ended,
         )
 
     @property
@@ -122,6 +123,8 @@ class Engine:
                 group.create_task(self.switch.watch(), name="kill switch")
                 group.create_task(self._tick_board(), name="risk board")
                 group.create_task(self.host.keep(), name="engine")
+        except ExceptionGroup as group:
+            raise _first(group) from group
         finally:
             remove()
 
@@ -152,3 +155,23 @@ class Engine:
         findings = self.host.findings
         run.differences.listen(lambda difference, stands: findings.note(spec.id, difference, stands))
         run.audit.audits = partial(self._explains, spec)
+
+
+def _has_ended(beat: Beat) -> bool:
+    """Whether the process that gave a sign of life is certainly gone: it was one of this machine."""
+    if beat.host != socket.gethostname() or not beat.pid:
+        return False
+    try:
+        os.kill(beat.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return beat.pid == os.getpid()
+
+
+def _first(error: Exception) -> Exception:
+    """What went wrong first, without what was wrapped around it on its way."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

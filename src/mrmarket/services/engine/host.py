@@ -22,6 +22,7 @@ from mrmarket.services.engine.placement import Moves, plan_moves
 from mrmarket.services.engine.ports import Hosted, LeaseStore, Workshop
 from mrmarket.services.engine.seat import Ending, Phase, Seat
 from mrmarket.services.engine.timing import EngineTiming
+from mrmarket.services.engine.twin import EngineNameTakenError, TwinWatch
 from mrmarket.store.errors import StaleFenceError, StoreError
 from mrmarket.store.operations import Beat, DesiredState, OperationsStore, RunReport, RunSpec
 from mrmarket.trading.execution.lease_guard import LeaseGuard
@@ -65,6 +66,7 @@ class EngineHost:
         detail: Callable[[], dict[str, Any]] | None = None,
         machine: str = "",
         process: int = 0,
+        has_ended: Callable[[Beat], bool] = lambda _: False,
     ) -> None:
         """Put it together; nothing is asked of any database before `keep`.
 
@@ -86,6 +88,7 @@ class EngineHost:
             detail: what else the sign of life carries.
             machine: name of the machine, for people.
             process: its process id, for people.
+            has_ended: whether the process of an earlier sign of life under our name is certainly gone.
         """
         self.node = node
         self.role = role
@@ -122,6 +125,9 @@ class EngineHost:
         self._process = process
         self._started_ms = clock.now_ns() // NS_PER_MS
         self._started_ns = clock.monotonic_ns()
+        self._twin = TwinWatch((self._started_ms, machine, process))
+        self._has_ended = has_ended
+        self._name_is_ours = True
         self._census = Census(node, self.timing)
         self._specs: dict[str, RunSpec] = {}
         self._board = None if board is None else BoardSync(board, operations, self.line)
@@ -160,6 +166,7 @@ class EngineHost:
 
         Cancelling leaves the runs where they are: `close` or `abandon` comes next.
         """
+        await self._be_alone()
         await self._open_board()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._repeat(self._beat, self.timing.beat_s), name=f"{self.node} beat")
@@ -194,7 +201,8 @@ class EngineHost:
             for run in self._claiming:
                 if run not in self.seats:
                     await self._give_back(run)
-            await self.line.call(self._operations.sign_off, self.node)
+            if self._name_is_ours:
+                await self.line.call(self._operations.sign_off, self.node)
         except StoreError as error:
             _log.warning("could not sign off; others wait for the leases to run out", error=str(error))
 
@@ -280,6 +288,7 @@ class EngineHost:
         specs = {spec.id: spec for spec in known if self._serves(spec)}
         beats = await self.line.call(self._operations.beats)
         leases = await self.line.call(self._leases.leases)
+        self._yield_to_elder(beats)
         self._specs = specs
         for spec in specs.values():
             self.keeper.setbacks.forgive(spec.id, spec.revision)
@@ -361,6 +370,36 @@ class EngineHost:
 
     # Beside.
 
+    async def _be_alone(self) -> None:
+        """Nothing is claimed while another live process may go by our name."""
+        since_ns = self._clock.monotonic_ns()
+        while True:
+            try:
+                beat = _of(self.node, await self.line.call(self._operations.beats))
+            except StoreError as error:
+                _log.warning("waits for signs of life", error=str(error))
+                since_ns = self._clock.monotonic_ns()
+            else:
+                if beat is None or self._has_ended(beat):
+                    return
+                if (twin := self._twin.see(beat)) is not None:
+                    raise self._taken_by(twin)
+                if self._clock.monotonic_ns() - since_ns >= self.timing.dead_s * NS_PER_S:
+                    return
+            await asyncio.sleep(self.timing.look_s)
+
+    def _taken_by(self, twin: Beat) -> EngineNameTakenError:
+        self._name_is_ours = False
+        return EngineNameTakenError(self.node, twin.host, twin.pid)
+
+    def _yield_to_elder(self, beats: Sequence[Beat]) -> None:
+        twin = self._twin.see(_of(self.node, beats))
+        if twin is None:
+            return
+        if not self._twin.is_elder(twin):
+            raise self._taken_by(twin)
+        _log.error("another process goes by our name and has to leave", host=twin.host, pid=twin.pid)
+
     async def _open_board(self) -> None:
         """Nothing is claimed before it is known what is halted."""
         while self._board is not None:
@@ -437,6 +476,10 @@ class EngineHost:
             except TimeoutError:
                 continue
             sooner.clear()
+
+
+def _of(node: str, beats: Sequence[Beat]) -> Beat | None:
+    return next((beat for beat in beats if beat.node == node), None)
 
 
 def _said(seat: Seat) -> tuple[int, str]:
