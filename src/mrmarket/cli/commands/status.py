@@ -13,6 +13,7 @@ from mrmarket.cli.output import notes, print_json, print_pairs
 
 _WATCH_S = 2.0
 _SILENT_MS = 5_000
+_ID_LENGTH = 36
 
 
 def status(
@@ -102,7 +103,7 @@ def _print_overview(overview: Any) -> None:
         "[bold]Processes[/]",
         [
             (
-                f"{node.role} {node.node[-12:]}",
+                f"{node.role} {_short(node.node)}",
                 f"{node.host or '?'}:{node.pid}, {node.runs} runs, "
                 + (f"SILENT for {node.age_ms // 1000} s" if node.age_ms > _SILENT_MS else "alive"),
             )
@@ -117,7 +118,7 @@ def _print_overview(overview: Any) -> None:
                 run.run,
                 f"{run.pair} on {run.venue} ({run.account}), "
                 + (
-                    f"{run.state or 'held'} at {run.holder[-12:]}, fence {run.fence}"
+                    f"{run.state or 'held'} at {_short(run.holder)}, fence {run.fence}"
                     if run.holder
                     else "HELD BY NOBODY"
                 )
@@ -147,3 +148,8 @@ def _print_overview(overview: Any) -> None:
             "[bold]The Angel, newest first[/]",
             [(each.action, f"{each.target} {each.detail}".strip()) for each in overview.angel],
         )
+
+
+def _short(node: str) -> str:
+    """The part of an engine's id that tells it from others; an Angel's name whole."""
+    return node[-12:] if len(node) == _ID_LENGTH else node
