@@ -148,6 +148,20 @@ def test_spreads_widen_and_are_clamped() -> None:
     assert high.price_ticks == 6_000_060
 
 
+def test_the_half_spread_covers_what_fills_have_cost() -> None:
+    """A markout of 5 bps is a half spread of at least 5 bps, within the maximum; or it is ignored."""
+    bid = by_slot(strategy("glft", fair_value="mid").quotes(view(markout=0.0005)))["b1"]
+    assert bid.price_ticks == 5_997_000
+    assert terms(bid)["clamped to what fills have cost"] == "5"
+    ignored = by_slot(strategy("glft", fair_value="mid", cover_markout=False).quotes(view(markout=0.0005)))
+    assert (
+        ignored["b1"].price_ticks
+        == by_slot(strategy("glft", fair_value="mid").quotes(view()))["b1"].price_ticks
+    )
+    most = strategy("glft", fair_value="mid", maximum_spread="0.0003").quotes(view(markout=0.0005))
+    assert by_slot(most)["b1"].price_ticks == 5_998_200
+
+
 def test_post_only_quotes_keep_off_the_other_side() -> None:
     """A long maker who wants out asks one tick above the bid and says why; without post_only it takes."""
     held = view(base=Decimal("10.15"), quote=Decimal(591_000))

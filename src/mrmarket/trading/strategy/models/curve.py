@@ -21,7 +21,7 @@ from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.targets import TargetQuotes, Term
 from mrmarket.trading.strategy.estimates import Estimate
 from mrmarket.trading.strategy.formulas.sizing import linear_sizes
-from mrmarket.trading.strategy.formulas.widening import clamped, widening
+from mrmarket.trading.strategy.formulas.widening import clamped, floor_of_half, widening
 from mrmarket.trading.strategy.models.fair_value import FairPrice, FairValue, fair_value
 from mrmarket.trading.strategy.models.standing import Wish, figure, price_term, stand
 from mrmarket.trading.strategy.port import MarketView
@@ -63,6 +63,8 @@ class CurveParameters(StrategySchema, frozen=True, kw_only=True):
     """Standard deviations of one second that are added to each half spread."""
     toxicity_multiplier: Decimal = Decimal(0)
     """How much of the measured loss after our fills is added to each half spread."""
+    cover_markout: bool = True
+    """Whether the half spread is at least what the mid was measured to move against us after our fills."""
     post_only: bool = True
     """Never take: quotes are kept off the other side and the venue refuses what would cross."""
 
@@ -254,11 +256,9 @@ def _wishes(sight: Sight, parameters: CurveParameters, fair: FairPrice, curve: C
 def _widened(
     sight: Sight, parameters: CurveParameters, curve: Curve, mid: float
 ) -> tuple[float, tuple[Term, ...]]:
+    markout = (sight.view.markout or 0.0) * mid
     volatility, toxicity = widening(
-        sight.sigma,
-        float(parameters.sigma_multiplier),
-        (sight.view.markout or 0.0) * mid,
-        float(parameters.toxicity_multiplier),
+        sight.sigma, float(parameters.sigma_multiplier), markout, float(parameters.toxicity_multiplier)
     )
     terms = [
         Term(name, figure(part / mid * _BPS, 4), "bps")
@@ -266,8 +266,13 @@ def _widened(
         if part
     ]
     wanted = curve.half + volatility + toxicity
-    half = clamped(wanted, float(parameters.minimum_spread) * mid, float(parameters.maximum_spread) * mid)
+    # The fee is added to every distance later on.
+    floor = floor_of_half(markout, 0.0) if parameters.cover_markout else 0.0
+    least, most = float(parameters.minimum_spread) * mid, float(parameters.maximum_spread) * mid
+    half = clamped(wanted, max(least, min(floor, most)), most)
     if half != wanted:
-        word = "minimum" if half > wanted else "maximum"
-        terms.append(Term(f"clamped to the {word} spread", figure(half / mid * _BPS, 4), "bps"))
+        word = "the maximum spread" if half < wanted else "the minimum spread"
+        if half > max(wanted, least):
+            word = "what fills have cost"
+        terms.append(Term(f"clamped to {word}", figure(half / mid * _BPS, 4), "bps"))
     return half, tuple(terms)
