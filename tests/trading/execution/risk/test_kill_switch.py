@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,25 @@ async def test_a_disk_that_hangs_holds_up_nothing() -> None:
     await switch.settle()
     assert note.text == "the disk hangs"
     assert switch.is_pulled, "that there was no note before it was written lifts nothing"
+    watching.cancel()
+
+
+async def test_it_is_noticed_while_every_thread_waits_for_a_database() -> None:
+    """The loop's own threads may all hang; the switch has its own."""
+    loop, freed = asyncio.get_running_loop(), threading.Event()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    hung = asyncio.ensure_future(asyncio.to_thread(freed.wait, 60))
+    note = Note()
+    board, switch = house(note)
+    pulled = asyncio.Event()
+    board.listen(lambda _: pulled.set())
+    watching = asyncio.create_task(switch.watch())
+    note.text = "now"
+    async with asyncio.timeout(10):
+        await pulled.wait()
+    assert not hung.done()
+    freed.set()
+    await hung
     watching.cancel()
 
 

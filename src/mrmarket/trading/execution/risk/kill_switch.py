@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -21,6 +22,8 @@ HALT_FILE: Final = "HALT"
 LOOK_EVERY_NS: Final = 50 * NS_PER_MS
 _BY: Final = "kill switch"
 _LONGEST_REASON: Final = 500
+_THREADS: Final = 3
+"""One that looks, one that reads and one that writes."""
 _READ_S: Final = 0.1
 """Halting waits no longer for its reason."""
 
@@ -88,6 +91,8 @@ class KillSwitch:
         self._pulled = False
         self._noted = False
         self._turns = 0
+        # Threads of its own: those of the loop may all be waiting for a database.
+        self._threads = ThreadPoolExecutor(_THREADS, "kill-switch")
         self._writing: asyncio.Future[OSError | None] | None = None
 
     @property
@@ -117,7 +122,7 @@ class KillSwitch:
         except RuntimeError:
             self._kept(reason, self._write(reason))
             return
-        self._writing = writing = loop.run_in_executor(None, self._write, reason)
+        self._writing = writing = loop.run_in_executor(self._threads, self._write, reason)
         writing.add_done_callback(
             lambda done: None if done.cancelled() else self._kept(reason, done.result())
         )
@@ -140,14 +145,15 @@ class KillSwitch:
 
     async def watch(self) -> None:
         """Look every 50 ms, for ever; in a thread, for a disk that hangs must not hold up anything else."""
+        loop = asyncio.get_running_loop()
         while True:
             turns = self._turns
-            there = await asyncio.to_thread(self._exists)
+            there = await loop.run_in_executor(self._threads, self._exists)
             reason = ""
             if there and not self._pulled:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_READ_S):
-                        reason = await asyncio.to_thread(self._reason)
+                        reason = await loop.run_in_executor(self._threads, self._reason)
             # What was seen before somebody pulled or lifted says nothing of what is there now.
             if turns == self._turns:
                 self._heed(there, reason)
