@@ -10,6 +10,7 @@ import pytest
 
 from lossy_link import Cut, LossyLink
 from mrmarket.core.errors import InvalidInputError
+from mrmarket.core.events import Fact
 from mrmarket.store.errors import (
     CommitUnknownError,
     DatabaseBusyError,
@@ -192,6 +193,54 @@ def test_a_process_that_freezes_in_a_transaction_does_not_keep_its_heir_out(serv
     row = heir.lease(STREAM)
     assert row is not None
     assert (row.owner, row.fence) == ("heir", 1)
+    heir.close()
+    frozen.close()
+
+
+class StandsStill(list[Fact]):
+    """Facts at whose second reading, in the middle of the transaction, the process freezes."""
+
+    def __init__(self, facts: list[Fact], inside: threading.Event, go_on: threading.Event) -> None:
+        super().__init__(facts)
+        self._inside = inside
+        self._go_on = go_on
+        self._read = False
+
+    def __iter__(self) -> Iterator[Fact]:
+        if self._read:
+            self._inside.set()
+            self._go_on.wait()
+        self._read = True
+        return super().__iter__()
+
+
+def test_a_process_that_freezes_while_it_appends_does_not_keep_its_heir_out(server_address: str) -> None:
+    """The server ends it wherever it stands still; the heir takes the lease, late facts are refused."""
+    frozen = PostgresTradingStore(server_address)
+    heir = PostgresTradingStore(server_address)
+    frozen.acquire_lease(STREAM, "frozen", 1, 0)
+    inside, go_on = threading.Event(), threading.Event()
+    failures: list[Exception] = []
+
+    def freeze() -> None:
+        try:
+            frozen.append_facts(STREAM, StandsStill([mark(1)], inside, go_on))
+        except StaleFenceError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=freeze)
+    thread.start()
+    inside.wait()
+    taken: dict[str, int] = {}
+    try:
+        while not taken:
+            taken = heir.acquire_leases([STREAM], "heir", HOUR_NS, 0)
+    finally:
+        go_on.set()
+        thread.join()
+    assert taken == {STREAM: 2}
+    assert len(failures) == 1
+    assert heir.read_facts(STREAM, 0, 9) == []
     heir.close()
     frozen.close()
 

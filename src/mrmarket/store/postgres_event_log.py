@@ -26,8 +26,12 @@ from mrmarket.store.run_fold import RunFold
 _ATTEMPTS: Final = 20
 """How often another stream may report one of our trades first before we give up."""
 
-_FENCE: Final = b"SELECT fence FROM leases WHERE name = %s"
 _HEAD: Final = b"SELECT seq, epoch, hash FROM events WHERE stream = %s ORDER BY seq DESC LIMIT 1"
+_STATE: Final = (
+    b"SELECT coalesce((SELECT fence FROM leases WHERE name = %s), 0), head.* FROM (SELECT) AS once"
+    b" LEFT JOIN LATERAL (" + _HEAD + b") AS head ON true"
+)
+"""(fence, seq, epoch, hash) of a stream; nulls after the fence where it is empty."""
 _KNOWN: Final = b"SELECT natural_key FROM events WHERE natural_key = ANY(%s)"
 _INSERT: Final = (
     b"INSERT INTO events (stream, seq, epoch, at_ns, kind, natural_key, payload, hash)"
@@ -123,20 +127,19 @@ class PostgresEventLog:
     def _append(self, connection: Connection, stream: str, facts: Sequence[Fact]) -> list[LoggedFact]:
         held = self._leases.held(stream)
         keys = [key for fact in facts if (key := natural_key(fact)) is not None]
-        with connection.pipeline():
-            connection.execute(LOCK_STREAM, (stream,))
-            lease = connection.execute(_FENCE, (stream,))
-            head = connection.execute(_HEAD, (stream,))
-            known = connection.execute(_KNOWN, (keys,)) if keys else None
-        fence = lease.fetchone()
-        if (fence[0] if fence else 0) != held:
+        # No pipeline: its end sends a flush, after which the server no longer ends a transaction whose client
+        # stands still, and a frozen process would keep its heir out for ever.
+        connection.execute(LOCK_STREAM, (stream,))
+        ((fence, *head),) = connection.execute(_STATE, (stream, stream)).fetchall()
+        if fence != held:
             raise StaleFenceError(self._durable.place, stream, held)
+        known = connection.execute(_KNOWN, (keys,)).fetchall() if keys else ()
         logged = chained(
             stream,
             held,
-            _head(stream, head.fetchall()),
+            _head(stream, [] if head[0] is None else [tuple(head)]),
             facts,
-            {key for (key,) in known.fetchall()} if known else (),
+            {key for (key,) in known},
         )
         if logged:
             try:
