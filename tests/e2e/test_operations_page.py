@@ -117,7 +117,7 @@ def test_the_kill_switch_is_on_every_page_and_wants_holding(browser: Browser) ->
         assert operations.asked == [("instance", "halt", "owner")]
         switch.get_by_role("button", name="Allow trading").click()
         pages.page.get_by_role("dialog").get_by_role("button", name="Allow trading").click()
-        expect(switch).to_contain_text("Trading is allowed")
+        expect(switch).to_contain_text("is not pulled")
         assert pages.complaints == []
 
 
@@ -207,7 +207,7 @@ def test_the_owner_steers_a_real_run(browser: Browser, tmp_path: Path) -> None:
             assert (instance.data / "HALT").exists()
             switch.get_by_role("button", name="Allow trading").click()
             page.get_by_role("dialog").get_by_role("button", name="Allow trading").click()
-            expect(switch).to_contain_text("Trading is allowed", timeout=20_000)
+            expect(switch).to_contain_text("is not pulled", timeout=20_000)
             assert not (instance.data / "HALT").exists()
             page.get_by_role("button", name="What would be cancelled now?").click()
             expect(pages.panel("Angel")).to_contain_text("would be cancelled", timeout=30_000)

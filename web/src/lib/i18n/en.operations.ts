@@ -3,7 +3,7 @@ export const enOperations = {
 	'page.operations': 'Operations',
 
 	'switch.title': 'Kill switch',
-	'switch.armed': 'Trading is allowed',
+	'switch.armed': 'The kill switch is not pulled',
 	'switch.pulled': 'Everything is halted',
 	'switch.unknown': 'Not known whether trading is halted',
 	'switch.pull': 'Halt everything',

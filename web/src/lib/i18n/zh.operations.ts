@@ -5,7 +5,7 @@ export const zhOperations: Record<OperationsKey, string> = {
 	'page.operations': '运行',
 
 	'switch.title': '总闸',
-	'switch.armed': '允许交易',
+	'switch.armed': '总闸未拉下',
 	'switch.pulled': '全部已停',
 	'switch.unknown': '尚不清楚交易是否已停',
 	'switch.pull': '全部停止',
