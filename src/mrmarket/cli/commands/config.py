@@ -20,12 +20,20 @@ def check(
 ) -> None:
     """Check a configuration file and say what is wrong with it."""
     from mrmarket.services.config import load_config
+    from mrmarket.trading.strategy.registry import Registry
     from mrmarket.trading.strategy.schema import kind_of
 
     loaded = load_config(file, {})
     if json:
-        kind = kind_of(loaded.config.strategy)
-        print_json({"ok": True, "strategy": kind, "exchange": loaded.config.venue.exchange})
+        strategy = loaded.config.strategy
+        print_json(
+            {
+                "ok": True,
+                "strategy": kind_of(strategy),
+                "snapshot": Registry().snapshot(strategy).id,
+                "exchange": loaded.config.venue.exchange,
+            }
+        )
     else:
         sys.stdout.write("The configuration is good.\n")
 

@@ -29,6 +29,7 @@ from mrmarket.trading.strategy.plugins import PluginRefusedError
 from mrmarket.trading.strategy.port import Strategy
 from mrmarket.trading.strategy.registry import Registry, UnknownStrategyError
 from mrmarket.trading.strategy.run import StrategyRun
+from mrmarket.trading.strategy.schema import StrategySchema
 from mrmarket.trading.venue.port import Venue
 
 
@@ -108,6 +109,7 @@ class RunWorkshop:
         self._on_made = on_made
         self._board = board
         self._habits = habits or RunHabits()
+        self._snapshots: dict[str, str] = {}
         self._strategies = strategies or Registry()
 
     def check(self, spec: RunSpec) -> None:
@@ -117,6 +119,7 @@ class RunWorkshop:
     async def make(self, spec: RunSpec, fence: int, guard: LeaseGuard) -> StrategyRun:
         """A run that has not begun; its history is read in a thread."""
         strategy = self._strategy(spec)
+        self._snapshots[spec.id] = await asyncio.to_thread(self._snapshot, spec)
         venue = await self._room.enter(spec, order_prefix(self._instance, spec.id))
         try:
             folds = isinstance(strategy, TakesPast)
@@ -151,7 +154,9 @@ class RunWorkshop:
 
     def view(self, spec: RunSpec, run: Hosted) -> dict[str, Any]:
         """What the run's report carries."""
-        return self._view(spec, run) if isinstance(run, StrategyRun) else {}
+        if not isinstance(run, StrategyRun) or not (view := self._view(spec, run)):
+            return {}
+        return {**view, "strategy": spec.kind, "snapshot": self._snapshots.get(spec.id, "")}
 
     async def command(self, run: Hosted, kind: str, arguments: dict[str, Any], asked_by: str) -> str:
         """What is not the host's affair: `cancel_all`, `flatten`, `halt` and `rearm`."""
@@ -170,10 +175,15 @@ class RunWorkshop:
                 return f"lifted: {', '.join(run.rearm(None if cause is None else str(cause))) or 'nothing'}"
         raise CommandRefusedError(kind, run.stream, "there is no such command")
 
+    def _snapshot(self, spec: RunSpec) -> str:
+        return self._strategies.snapshot(self._parameters(spec)).id
+
+    def _parameters(self, spec: RunSpec) -> StrategySchema:
+        return self._strategies.parameters(spec.kind, {**spec.parameters, "pair": spec.pair})
+
     def _strategy(self, spec: RunSpec) -> Strategy:
         try:
-            parameters = self._strategies.parameters(spec.kind, {**spec.parameters, "pair": spec.pair})
-            return self._strategies.make(parameters)
+            return self._strategies.make(self._parameters(spec))
         except (msgspec.ValidationError, UnknownStrategyError, PluginRefusedError) as refused:
             raise SpecificationRefusedError(spec.id, str(refused)) from None
 
