@@ -201,6 +201,28 @@ def test_too_many_retries(cabin: Cabin) -> None:
     assert cabin.board.state("r1", "v1") is RiskState.CANCEL_ONLY
 
 
+def test_retries_are_counted_by_pair(cabin: Cabin) -> None:
+    """Two runs of a pair share one count, and so does the next life of a run; another pair has its own."""
+    other = Cabin()
+    other.board, other.clock = cabin.board, cabin.clock
+    other.governor = RiskGovernor("r2", "v1", btc_usdt(), cabin.board, LIMITS)
+    for each in (cabin, other):
+        for _ in range(2):
+            each.refuse(each.order("b1"), code="insufficient")
+    assert cabin.tick() == {}
+    other.governor = RiskGovernor("r2", "v1", btc_usdt(), cabin.board, LIMITS)
+    for _ in range(3):
+        other.refuse(other.order("b1"), code="insufficient")
+    assert other.tick() == {"retries": "cancel_only"}
+    cabin.tick()
+    states = [cabin.board.state(run, "v1") for run in ("r1", "r2")]
+    assert states == [RiskState.CANCEL_ONLY, RiskState.CANCEL_ONLY]
+    ether = RiskGovernor("r3", "v1", replace(btc_usdt(), symbol="ETH/USDT"), cabin.board, LIMITS)
+    now = cabin.clock.monotonic_ns()
+    ether.tick(Glance(now, now))
+    assert cabin.board.state("r3", "v1") is RiskState.ACTIVE
+
+
 @pytest.mark.parametrize("code", ["rate_limited", "withheld"])
 def test_what_never_left_is_not_tried_again(cabin: Cabin, code: str) -> None:
     """An order that our own budget or gate kept here bothered nobody: more layers than fit are no retries."""

@@ -26,6 +26,7 @@ from mrmarket.trading.execution.risk.state import (
     run_scope,
     venue_scope,
 )
+from mrmarket.trading.execution.risk.windows import SumWindow
 
 _HOUR_NS: Final = 3_600 * NS_PER_S
 _MOST_DOUBLINGS: Final = 6
@@ -103,6 +104,7 @@ class RiskBoard:
         self._scopes: dict[str, RiskState] = {}
         self._listeners: list[Listener] = []
         self._past: dict[tuple[str, str], deque[int]] = {}
+        self._retries: dict[str, SumWindow] = {}
 
     # Who asks.
 
@@ -147,6 +149,10 @@ class RiskBoard:
                 self._listeners.remove(listener)
 
         return forget
+
+    def retries(self, pair: str, span_ns: int) -> SumWindow:
+        """Orders that were tried again on a pair: one count for all of its runs and their restarts."""
+        return self._retries.setdefault(pair, SumWindow(span_ns))
 
     # Who restricts.
 

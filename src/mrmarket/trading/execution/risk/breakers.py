@@ -128,10 +128,11 @@ class ShareBreaker:
 class CountBreaker:
     """How often something happened within a span."""
 
-    def __init__(self, span_ns: int, most: int, what: str) -> None:
+    def __init__(self, span_ns: int, most: int, what: str, window: SumWindow | None = None) -> None:
+        """`window`: one that others count into as well."""
         self._most = most
         self._what = what
-        self._window = SumWindow(span_ns)
+        self._window = SumWindow(span_ns) if window is None else window
 
     def count(self, now_ns: int) -> None:
         """It happened."""

@@ -81,7 +81,12 @@ class RiskGovernor:
         self.drawdown = DrawdownBreaker(limits.drawdown)
         self._deviation = LossBreaker(60 * _MINUTE_NS, limits.deviation)
         self._rejects = ShareBreaker(_MINUTE_NS, limits.reject_share, limits.reject_least)
-        self._retries = CountBreaker(_MINUTE_NS, limits.retries_per_minute, "retries within a minute")
+        self._retries = CountBreaker(
+            _MINUTE_NS,
+            limits.retries_per_minute,
+            f"retries of {instrument.symbol} within a minute",
+            board.retries(instrument.symbol, _MINUTE_NS),
+        )
         self._fills = CountBreaker(_MINUTE_NS, limits.fills_per_minute, "fills within a minute")
         self._slippage = SlippageBreaker(_MINUTE_NS, limits.slippage_bps)
         self._differences = DifferenceBreaker(
