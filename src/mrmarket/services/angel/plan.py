@@ -22,7 +22,7 @@ from mrmarket.services.venue_process import Endpoints
 FOLDER: Final = "angel"
 SIMULATED: Final = "simulated"
 DEAD_MAN_PATH: Final = "/sim/v1/cancelAllOrdersAfter"
-GONE_AFTER_S: Final = 15.0
+GONE_AFTER_S: Final = 4.0
 """How long the embedded exchange may be silent before it counts as gone with its instance."""
 
 
