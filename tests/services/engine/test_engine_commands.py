@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine_stage import Stage
-from mrmarket.store.operations import Command, CommandState, DesiredState, Restriction
+from mrmarket.store.operations import Command, CommandState, DesiredState, Restriction, RunSpec
 from mrmarket.trading.execution.differences import Difference, DifferenceKind
 from mrmarket.trading.execution.risk.state import RiskState
 
@@ -80,6 +80,23 @@ def test_a_halt_of_everything_binds_every_engine_until_it_is_lifted(stage: Stage
     stage.until(lambda: all(board.state("a", "venue") is RiskState.HALT for board in boards))
     assert "1 restrictions" in ask(stage, "rearm", "instance").answer
     stage.until(lambda: all(board.state("a", "venue") is RiskState.ACTIVE for board in boards))
+    assert stage.operations.restrictions() == []
+
+
+def test_a_halt_of_a_venue_binds_every_account_and_each_can_be_lifted_by_itself(stage: Stage) -> None:
+    """Facts and boards know an account by a name of its own; the owner may name it or the whole venue."""
+    spec = RunSpec(id="c", venue="venue", account="second", pair="BTC/USDT", kind="pure_market_making")
+    stage.operations.put_run(spec)
+    stage.run_for(3)
+    ask(stage, "halt", "venue:venue", reason="stop it")
+    scopes = ["venue:venue", "venue:venue-second"]
+    assert [row.scope for row in stage.operations.restrictions()] == scopes
+    boards = [engine.board for engine in stage.engines.values()]
+    stage.until(lambda: all(board.state("c", "venue-second") is RiskState.HALT for board in boards))
+    assert "1 restrictions" in ask(stage, "rearm", "venue:venue-second").answer
+    assert [row.scope for row in stage.operations.restrictions()] == ["venue:venue"]
+    ask(stage, "halt", "venue:venue-second")
+    assert "2 restrictions" in ask(stage, "rearm", "venue:venue").answer
     assert stage.operations.restrictions() == []
 
 

@@ -13,6 +13,7 @@ from mrmarket.core.clock import NS_PER_MS, Clock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.engine.ports import Hosted, Workshop
 from mrmarket.services.engine.seat import Ending, Phase, Seat
+from mrmarket.services.engine.specs import venue_name
 from mrmarket.store.errors import StaleRevisionError, StoreError
 from mrmarket.store.operations import (
     Command,
@@ -60,7 +61,7 @@ class CommandDesk:
         """Begin whatever is asked of this engine and its runs; returns without waiting for the outcome."""
         host = self._host
         held = [run for run, seat in host.seats.items() if seat.phase is Phase.HELD]
-        venues = {f"{_VENUE}{spec.venue}" for spec in host.specs.values()}
+        venues = {f"{_VENUE}{name}" for spec in host.specs.values() for name in _names(spec)}
         resting = [
             run for run in host.keeper.setbacks.barred(self._clock.monotonic_ns()) if run not in host.seats
         ]
@@ -124,7 +125,8 @@ class CommandDesk:
     async def _for_many(self, command: Command) -> str:
         """Halt and re-arm are one restriction that all engines read; the rest goes to each run."""
         if command.kind == "halt":
-            await self._call(self._operations.restrict, self._restriction(command))
+            for scope in self._scopes(command.target):
+                await self._call(self._operations.restrict, self._restriction(command, scope))
             return f"{command.target} is halted"
         if command.kind == "rearm":
             return await self._rearm(command)
@@ -133,7 +135,7 @@ class CommandDesk:
             spec.id
             for spec in self._host.specs.values()
             if spec.desired is not DesiredState.STOPPED
-            and (command.target == INSTANCE or spec.venue == venue)
+            and (command.target == INSTANCE or venue in _names(spec))
         ]
         for run in runs:
             part = msgspec.structs.replace(command, id=f"{command.id}:{run}", target=run)
@@ -143,9 +145,10 @@ class CommandDesk:
 
     async def _rearm(self, command: Command) -> str:
         cause = str(command.arguments.get("cause", ""))
+        scopes = self._scopes(command.target)
         lifted = 0
         for restriction in await self._call(self._operations.restrictions):
-            if restriction.scope == command.target and cause in ("", restriction.cause):
+            if restriction.scope in scopes and cause in ("", restriction.cause):
                 lifted += await self._call(self._operations.lift, restriction.scope, restriction.cause)
         return f"{lifted} restrictions of {command.target} lifted"
 
@@ -213,9 +216,15 @@ class CommandDesk:
     async def _latest(self, seat: Seat) -> RunSpec:
         return await self._call(self._operations.run_spec, seat.spec.id) or seat.spec
 
-    def _restriction(self, command: Command) -> Restriction:
+    def _scopes(self, target: str) -> list[str]:
+        """What a target means: each account of a venue is restricted under the name of its own."""
+        venue = target.removeprefix(_VENUE)
+        accounts = [spec for spec in self._host.specs.values() if target != INSTANCE and spec.venue == venue]
+        return sorted({target, *(f"{_VENUE}{venue_name(venue, spec.account)}" for spec in accounts)})
+
+    def _restriction(self, command: Command, scope: str) -> Restriction:
         return Restriction(
-            scope=command.target,
+            scope=scope,
             cause=str(command.arguments.get("cause") or _OWNER),
             state="halt",
             detail=str(command.arguments.get("reason", "")),
@@ -227,3 +236,8 @@ class CommandDesk:
         return await self._host.line.call(
             function, *arguments, name=f"{function.__name__} for a command {id(asyncio.current_task())}"
         )
+
+
+def _names(spec: RunSpec) -> set[str]:
+    """How the owner may name a run's venue: all accounts of it, or the one that the run trades on."""
+    return {spec.venue, venue_name(spec.venue, spec.account)}

@@ -20,6 +20,7 @@ from mrmarket.services.api.refusals import DatabaseAwayError, KeyReusedError, No
 from mrmarket.services.engine import operations_views as views
 from mrmarket.services.engine.composition import Engine
 from mrmarket.services.engine.database_line import DatabaseLine
+from mrmarket.services.engine.specs import venue_name
 from mrmarket.services.keys.errors import KeyStoreError
 from mrmarket.services.keys.key_file import FILE, read_key_file
 from mrmarket.services.telemetry.health import Health
@@ -166,7 +167,9 @@ class OperationsOffice:
     ) -> ops.CommandView:
         """Halt or re-arm everything on a venue."""
         specs = await self._ask_store(action, self._setting.operations.run_specs)
-        if venue not in {spec.venue for spec in specs}:
+        if venue not in {
+            name for spec in specs for name in (spec.venue, venue_name(spec.venue, spec.account))
+        }:
             raise NotFoundError("venue", venue)
         return await self._ask(venue_scope(venue), action, request, by)
 

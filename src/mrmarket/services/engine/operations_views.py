@@ -13,6 +13,7 @@ from mrmarket.core.clock import NS_PER_MS
 from mrmarket.services.api import operations_schema as ops
 from mrmarket.services.engine.census import HOSTS
 from mrmarket.services.engine.seat import Phase, Seat
+from mrmarket.services.engine.specs import venue_name
 from mrmarket.services.keys.key_file import KeyEntry
 from mrmarket.services.run_desk import RunLook
 from mrmarket.store.lease_row import LeaseRow
@@ -133,7 +134,9 @@ def run_view(
         restrictions: all of them.
         node: this process's engine.
     """
-    risk, why = binding(restrictions, run_scope(spec.id), venue_scope(spec.venue), INSTANCE)
+    risk, why = binding(
+        restrictions, run_scope(spec.id), venue_scope(venue_name(spec.venue, spec.account)), INSTANCE
+    )
     view = ops.RunView(
         id=spec.id,
         venue=spec.venue,
@@ -210,7 +213,8 @@ def venue_views(runs: Sequence[ops.RunView], restrictions: Sequence[Restriction]
         mine = [run for run in runs if run.venue == name and run.desired != DesiredState.STOPPED]
         streams = [run.stream_connected for run in mine if run.stream_connected is not None]
         ages = [run.book_age_ms for run in mine if run.book_age_ms is not None]
-        risk, _ = binding(restrictions, venue_scope(name), INSTANCE)
+        accounts = {venue_scope(venue_name(name, run.account)) for run in mine}
+        risk, _ = binding(restrictions, venue_scope(name), *sorted(accounts), INSTANCE)
         views.append(
             ops.VenueView(
                 name=name,
