@@ -271,7 +271,9 @@ def bad_endings(history: History) -> Iterator[str]:
     """Processes that ended in another way than by a kill of ours or in peace with a sentence."""
     for ending in history.endings:
         planned = ending.killed or (ending.crash_at and ending.status == -9)
-        if not planned and ending.status not in _ENDINGS:
+        if planned:
+            continue
+        if ending.status not in _ENDINGS:
             yield f"{ending.member} ended with {ending.status}: {ending.last_words[-600:]}"
         elif "Traceback" in ending.last_words.rpartition("--- life")[2]:
             yield f"{ending.member} showed a traceback: {ending.last_words[-1_500:]}"
