@@ -55,7 +55,9 @@ def _show(data: Path, url: str | None, store: str, *, as_json: bool) -> None:
         notes.print("no API answers here; this is what the databases say")
         _print_overview(overview)
         return
-    overview = None if url else _overview(data, store)
+    # A look creates nothing: where no books are in the folder, they are elsewhere.
+    here = bool(store) or (data / "control.db").is_file()
+    overview = _overview(data, store) if here and not url else None
     if as_json:
         answer = {"instance": now, "performance": done, "pool": pool, "url": instance.url}
         print_json({**answer, "engines": overview})
@@ -79,6 +81,8 @@ def _show(data: Path, url: str | None, store: str, *, as_json: bool) -> None:
     )
     if overview is not None:
         _print_overview(overview)
+    elif not url:
+        notes.print("its books are in PostgreSQL; give --store to see engines, restrictions and the Angel")
 
 
 def _overview(data: Path, store: str) -> Any:
