@@ -176,9 +176,12 @@ class PostgresPool:
             connection = self._idle.pop() if self._idle else None
         if connection is not None:
             return connection
+        began = time.monotonic()
         try:
             return self._connect()
         except BaseException:
+            if self._answer_s is not None and time.monotonic() - began >= _SHUN_S:
+                self._shun_until = time.monotonic() + _SHUN_S
             self._give_back(None)
             raise
 
