@@ -1,0 +1,256 @@
+"""An engine in the instance's own process, with real runs over a fake exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fake_exchange import SYMBOL, FakeExchange, FakeVenue, snapshot
+from mrmarket.core.clock import SystemClock
+from mrmarket.core.notice import Unheard
+from mrmarket.services.config_sections import Config
+from mrmarket.services.engine.composition import Engine, EngineSetting
+from mrmarket.services.engine.keeper import OnRun
+from mrmarket.services.engine.local_side import EngineEndedError, LocalSide
+from mrmarket.services.engine.section import EngineSection
+from mrmarket.services.engine.specs import main_spec, put_specs
+from mrmarket.services.engine.venue_room import LoneRoom
+from mrmarket.services.engine.workshop import RunWorkshop, SpecificationRefusedError
+from mrmarket.services.run_desk import report_view
+from mrmarket.store.errors import DatabaseDisconnectedError
+from mrmarket.store.operations import Command, CommandState, DesiredState, RunSpec
+from mrmarket.store.sqlite_operations import SqliteOperations
+from mrmarket.store.trading_store import TradingStore
+from mrmarket.trading.execution.risk.state import RiskState
+from mrmarket.trading.market.event import MarketEvent
+from mrmarket.trading.strategy.observer import RunState
+from mrmarket.trading.strategy.parameters import Parameters
+from mrmarket.trading.venue.port import AuthenticationRefusedError, StreamState, UserEvent
+
+RUN = "fake.BTCUSDT"
+PARAMETERS = msgspec.convert(
+    {"bid_spread": "0.001", "ask_spread": "0.001", "number_of_layers": 1}, Parameters
+)
+
+
+class Streams(FakeVenue):
+    """A venue whose streams can be followed again."""
+
+    async def user_events(self) -> AsyncIterator[UserEvent]:
+        """Connected, then what happens."""
+        yield StreamState(connected=True)
+        async for event in super().user_events():
+            yield event
+
+    async def market_events(self, symbol: str) -> AsyncIterator[MarketEvent]:
+        """The whole book, fresh now and then."""
+        while True:
+            yield snapshot([(5_999_950, 100_000)], [(6_000_050, 100_000)])
+            await asyncio.sleep(0.2)
+
+
+class House:
+    """Databases, an exchange, and an engine that looks often."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.wall = SystemClock()
+        self.operations = SqliteOperations.open(folder / "control.db")
+        self.log = TradingStore.open(folder / "trading.db")
+        self.exchange = FakeExchange(self.wall)
+        self.venue = Streams(self.exchange)
+        self.asked = 0
+
+    def spec(self, run: str = RUN) -> RunSpec:
+        """A run on the exchange."""
+        return main_spec(run, "fake", SYMBOL, PARAMETERS, "main")
+
+    def engine(self, on_run: OnRun) -> Engine:
+        """As an instance makes it."""
+        setting = EngineSetting(
+            node="here",
+            role="all",
+            instance="house",
+            folder=self.folder,
+            operations=self.operations,
+            log=self.log,
+            room=LoneRoom(self.venue),
+            wall=self.wall,
+            world=self.wall,
+            notices=Unheard(),
+        )
+        config = Config(engine=EngineSection(lease_s=2, renew_s=0.2, beat_s=0.1))
+        return Engine(config, setting, on_run=on_run, view=lambda _, run: report_view(run, self.wall))
+
+    def side(self, *, alone: bool = True) -> LocalSide:
+        """The trading side of an instance."""
+        return LocalSide(self.engine, RUN, self.wall, alone=alone)
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait until something is so."""
+        async with asyncio.timeout(20):
+            while not holds():  # noqa: ASYNC110 - rows in a database
+                await asyncio.sleep(0.01)
+
+    async def ask(self, kind: str, target: str = RUN, **arguments: object) -> Command:
+        """Ask the engine, and wait for its answer."""
+        self.asked += 1
+        asked = Command(
+            id=f"c{self.asked}",
+            target=target,
+            kind=kind,
+            arguments=arguments,
+            asked_by="me",
+            asked_ms=self.asked,
+        )
+        self.operations.ask(asked)
+
+        def answered() -> bool:
+            found = self.operations.command(asked.id)
+            return found is not None and found.state is not CommandState.ASKED
+
+        await self.until(answered)
+        found = self.operations.command(asked.id)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """One run is wanted."""
+    made = House(tmp_path)
+    put_specs(made.operations, [made.spec()])
+    yield made
+    made.operations.close()
+    made.log.close()
+
+
+async def test_the_main_run_is_followed_from_life_to_life(house: House) -> None:
+    """It quotes when `begin` returns; changed parameters make another life, and the screen shows that one."""
+    side = house.side()
+    with pytest.raises(RuntimeError, match="has not begun"):
+        _ = side.run
+    await side.begin()
+    first = side.run
+    await house.until(lambda: len(house.exchange.open()) == 2)
+    beat = side.heartbeat()
+    assert (beat.node, beat.role, beat.seq > 0) == ("here", "all", True)
+    assert (await house.ask("tune", bid_spread="0.002")).answer == "revision 2"
+    await house.until(lambda: side.run is not first and side.run.state is RunState.RUNNING)
+    await house.until(lambda: len(house.exchange.open()) == 2)
+    assert side.desk is not None
+    assert side.desk.run is side.run
+    await side.close(abandon=False)
+    assert house.exchange.open() == []
+    assert house.operations.beats() == []
+    assert [lease.expires_ns for lease in house.log.leases()] == [0]
+
+
+async def test_the_owner_pauses_and_resumes_the_main_run(house: House) -> None:
+    """Pausing cancels and proves; an abandoned side leaves its orders where they are."""
+    side = house.side()
+    await side.begin()
+    await house.until(lambda: len(house.exchange.open()) == 2)
+    await side.pause("enough")
+    assert (side.run.state, house.exchange.open()) == (RunState.PAUSED, [])
+    await side.resume()
+    await house.until(lambda: len(house.exchange.open()) == 2)
+    await side.close(abandon=True)
+    assert len(house.exchange.open()) == 2
+
+
+async def test_every_word_of_the_owner_is_carried_out_on_the_run(house: House) -> None:
+    """Cancel all, halt, re-arm, flatten, and what is none of them; each is answered with what came of it."""
+    side = house.side()
+    await side.begin()
+    await house.until(lambda: len(house.exchange.open()) == 2)
+    assert (await house.ask("cancel_all")).answer == "2 cancels sent, all proven closed"
+    halted = await house.ask("halt", reason="stop it")
+    assert halted.state is CommandState.DONE
+    assert side.run.risk.state is RiskState.HALT
+    assert "owner" in (await house.ask("rearm", cause="owner")).answer
+    assert (await house.ask("rearm")).answer == "lifted: nothing"
+    flattened = await house.ask("flatten")
+    assert flattened.state is CommandState.DONE
+    assert isinstance(json.loads(flattened.answer), dict)
+    refused = await house.ask("dance")
+    assert (refused.state, "no such command" in refused.answer) == (CommandState.REFUSED, True)
+    (report,) = house.operations.reports()
+    assert report.view["look"]["state"] in ("running", "paused")
+    await side.close(abandon=False)
+
+
+async def test_what_keeps_the_main_run_from_beginning_ends_the_start(house: House) -> None:
+    """Nothing is left running, and no lease is held."""
+    house.venue.read_faults.append(AuthenticationRefusedError("fake", "read", "no such key"))
+    side = house.side()
+    with pytest.raises(Exception, match="no such key"):
+        await side.begin()
+    assert side.engine.runs == []
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_the_failure_of_a_run_that_is_alone_is_the_instances(house: House, alone: bool) -> None:
+    """Beside others it is tried again; a database that restarts ends nothing at all."""
+    side = house.side(alone=alone)
+    await side.begin()
+    keeping = asyncio.create_task(side.keep())
+    first = side.run
+    first.on_fault(DatabaseDisconnectedError("here", "restarted"))
+    await house.until(lambda: side.run is not first)
+    assert not keeping.done()
+    side.run.on_fault(ValueError("broken"))
+    if alone:
+        with pytest.raises(ValueError, match="broken"):
+            await keeping
+    else:
+        await house.until(lambda: not side.engine.runs)
+        assert not keeping.done()
+        keeping.cancel()
+    await side.close(abandon=False)
+
+
+async def test_an_engine_that_ends_by_itself_is_told(house: House) -> None:
+    """The instance does not go on without anybody who trades."""
+
+    class Idle(Engine):
+        async def keep(self) -> None:
+            return
+
+    def make(on_run: OnRun) -> Engine:
+        engine = house.engine(on_run)
+        engine.__class__ = Idle
+        return engine
+
+    side = LocalSide(make, RUN, house.wall, alone=True)
+    with pytest.raises(EngineEndedError, match="here ended by itself"):
+        await side.begin()
+
+
+async def test_a_specification_that_nobody_can_run_is_refused(house: House) -> None:
+    """Its strategy is unknown, or its parameters are none; it is said which run and why."""
+    workshop = RunWorkshop(LoneRoom(house.venue), house.log, instance="house", wall=house.wall)
+    spec = house.spec()
+    with pytest.raises(SpecificationRefusedError, match="no strategy dance"):
+        workshop.check(msgspec.structs.replace(spec, kind="dance"))
+    with pytest.raises(SpecificationRefusedError, match=RUN):
+        workshop.check(msgspec.structs.replace(spec, parameters={"bid_spread": "wide"}))
+
+
+def test_specifications_outlive_restarts(house: House) -> None:
+    """What the owner wants stays, what is new is written, and what is named no longer is stopped."""
+    further = msgspec.structs.replace(house.spec("second"), account="b")
+    put_specs(house.operations, [house.spec(), further])
+    paused = house.operations.run_spec(RUN)
+    assert paused is not None
+    house.operations.put_run(msgspec.structs.replace(paused, desired=DesiredState.PAUSED, revision=2))
+    specs = {spec.id: spec for spec in put_specs(house.operations, [house.spec()])}
+    assert (specs[RUN].desired, specs[RUN].revision) == (DesiredState.PAUSED, 2)
+    assert specs["second"].desired is DesiredState.STOPPED
+    again = {spec.id: spec.desired for spec in put_specs(house.operations, [house.spec(), further])}
+    assert again == {RUN: DesiredState.PAUSED, "second": DesiredState.RUNNING}
