@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
+from typing import Final
 
 import structlog
 
@@ -13,6 +15,7 @@ from mrmarket.trading.execution.risk.state import run_scope
 
 _log = structlog.get_logger("mrmarket.engine.board")
 _Key = tuple[str, str]
+_GONE: Final = object()
 
 
 class BoardSync:
@@ -29,6 +32,7 @@ class BoardSync:
         self._outbox: dict[_Key, Restriction | None] = {}
         self._shared: frozenset[_Key] = frozenset()
         self._echo = False
+        self._writing = asyncio.Lock()
         self._forget = board.listen(self._changed)
 
     def close(self) -> None:
@@ -52,14 +56,22 @@ class BoardSync:
         Args:
             arrived: runs that were taken since the last look: their restrictions come along.
         """
-        for key, restriction in list(self._outbox.items()):
-            if restriction is None:
-                await self._line.call(self._operations.lift, *key)
-            else:
-                await self._line.call(self._operations.restrict, restriction)
-            if self._outbox.get(key) is restriction:
-                del self._outbox[key]
+        await self.write()
         self._take(await self._line.call(self._operations.restrictions), arrived)
+
+    async def write(self) -> None:
+        """Write our changes down; raises a StoreError and keeps what was not written."""
+        async with self._writing:  # one after the other, so that what is newer is written later
+            for key in list(self._outbox):
+                if key not in self._outbox:
+                    continue
+                restriction = self._outbox[key]
+                if restriction is None:
+                    await self._line.call(self._operations.lift, *key)
+                else:
+                    await self._line.call(self._operations.restrict, restriction)
+                if self._outbox.get(key, _GONE) is restriction:
+                    del self._outbox[key]
 
     def leave(self, run: str, *, lost: bool) -> None:
         """A run is here no longer: its restrictions are kept by whoever takes it.

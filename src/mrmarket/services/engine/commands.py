@@ -189,7 +189,10 @@ class CommandDesk:
         return await self._of_run(run, command)
 
     async def _of_run(self, run: Hosted, command: Command) -> str:
-        return await self._workshop.command(run, command.kind, command.arguments, command.asked_by)
+        answer = await self._workshop.command(run, command.kind, command.arguments, command.asked_by)
+        # Whoever is told that a run is halted counts on it, even if this process ends with the next step.
+        await self._host.write_restrictions()
+        return answer
 
     async def _tune(self, seat: Seat, arguments: dict[str, Any]) -> str:
         spec = await self._latest(seat)

@@ -305,6 +305,11 @@ class EngineHost:
         await self.findings.write()
         await self.commands.look()
 
+    async def write_restrictions(self) -> None:
+        """Write down what the board restricts and lifts by now; raises a StoreError."""
+        if self._board is not None:
+            await self._board.write()
+
     def _follow_specs(self) -> None:
         for run, seat in self.seats.items():
             spec = self._specs.get(run)
