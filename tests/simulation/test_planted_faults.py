@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -16,21 +16,23 @@ from mrmarket.money.ledger.chain import Record
 from mrmarket.money.payouts.delivery import Deliverer
 from mrmarket.money.payouts.port import IncomingPage, SendReport
 from mrmarket.money.pool.settlement import Settlement
+from mrmarket.services.engine.board_sync import BoardSync
 from mrmarket.services.engine.host import EngineHost
-from mrmarket.simulation.books import SimulatedLedgerStore
+from mrmarket.simulation.books import Business, SimulatedLedgerStore
 from mrmarket.simulation.checkers import Checkers
 from mrmarket.simulation.exchange import Exchange
 from mrmarket.simulation.loop import EPOCH_NS
+from mrmarket.simulation.owner import Owner
 from mrmarket.simulation.people import Person
-from mrmarket.simulation.plan import Happening, Plan, Topology, draw_plan
+from mrmarket.simulation.plan import Ask, Happening, Plan, Topology, draw_plan
 from mrmarket.simulation.rail import Rail
 from mrmarket.simulation.seed import run_seed
 from mrmarket.simulation.trading_log import MemoryTradingLog
 from mrmarket.simulation.venue import ExchangeLine
 from mrmarket.simulation.weather import FaultKind
+from mrmarket.simulation.world import World
 from mrmarket.store.event_log import LoggedFact
 from mrmarket.store.lease_row import LeaseRow
-from mrmarket.store.operations import RunSpec
 from mrmarket.trading.execution.executor import Executor
 from mrmarket.trading.venue.book_tracker import BookTracker
 from mrmarket.trading.venue.port import NewOrder, OrderReport, OrderStatus
@@ -39,7 +41,11 @@ Patch = pytest.MonkeyPatch
 
 
 def plan(
-    *happenings: Happening, rates: dict[FaultKind, float] | None = None, engines: int = 1, depositors: int = 0
+    *happenings: Happening,
+    rates: dict[FaultKind, float] | None = None,
+    engines: int = 1,
+    depositors: int = 0,
+    asks: tuple[Ask, ...] = (),
 ) -> Plan:
     """A short world in which only what is named goes wrong."""
     drawn = draw_plan(1)
@@ -53,6 +59,8 @@ def plan(
         round_s=40.0,
         storm_s=900.0,
         end_s=1_300.0,
+        asks=asks,
+        dead_man_s=0.0,
     )
 
 
@@ -208,11 +216,11 @@ def test_runs_that_nobody_takes_over(monkeypatch: Patch) -> None:
     claim = EngineHost._claim
     lives: list[EngineHost] = []
 
-    async def first_life_only(host: EngineHost, spec: RunSpec) -> None:
+    async def first_life_only(host: EngineHost, runs: Sequence[str]) -> None:
         if not lives:
             lives.append(host)
         if host is lives[0]:
-            await claim(host, spec)
+            await claim(host, runs)
 
     monkeypatch.setattr(EngineHost, "_claim", first_life_only)
     assert "heals" in found(plan(at(300, FaultKind.CRASH)))
@@ -248,3 +256,75 @@ def test_a_strange_end_of_an_engine(monkeypatch: Patch) -> None:
 
     monkeypatch.setattr(EngineHost, "_beat", fail)
     assert "engine_lives" in found(plan())
+
+
+def test_a_halt_that_is_not_kept(monkeypatch: Patch) -> None:
+    """`halted`: an engine that answers before the halt is written down, and dies with the next step."""
+
+    async def answer_first(_host: EngineHost) -> None:
+        return None
+
+    _die_after_a_halt(monkeypatch)
+    halt = Ask(200.0, "halt", target=0.0, for_s=300.0, draw=0.0)
+    assert found(plan(asks=(halt,))) == set()
+    monkeypatch.setattr(EngineHost, "write_restrictions", answer_first)
+    assert found(plan(asks=(halt,))) == {"halted"}
+
+
+def _die_after_a_halt(monkeypatch: Patch) -> None:
+    ask, worlds = Owner._until_answered, list[World]()
+    begin = World.begin
+
+    def note(world: World) -> None:
+        worlds.append(world)
+        begin(world)
+
+    async def strike(owner: Owner, kind: str, target: str) -> bool:
+        done = await ask(owner, kind, target)
+        if kind == "halt":
+            process, _ = worlds[-1].victims()[0]
+            process.kill()
+            worlds[-1].died(process)
+        return done
+
+    monkeypatch.setattr(World, "begin", note)
+    monkeypatch.setattr(Owner, "_until_answered", strike)
+
+
+def test_a_halt_that_nobody_lifts(monkeypatch: Patch) -> None:
+    """`lifted`: an engine that takes a halt away which nobody asked to be taken away."""
+    look = BoardSync.look
+
+    async def lift(sync: BoardSync, arrived: Collection[str] = ()) -> None:
+        await look(sync, arrived)
+        for row in sync._operations.restrictions():
+            sync._operations.lift(row.scope, row.cause)
+
+    monkeypatch.setattr(BoardSync, "look", lift)
+    assert "lifted" in found(plan(asks=(Ask(200.0, "halt", target=0.0, for_s=300.0, draw=0.9),)))
+
+
+def test_runs_that_do_not_end(monkeypatch: Patch) -> None:
+    """`stops`: an engine that does not follow what the owner wants of its runs."""
+    monkeypatch.setattr(EngineHost, "_follow_specs", lambda _host: None)
+    assert "stops" in found(plan())
+
+
+def test_a_strange_end_of_the_business_core(monkeypatch: Patch) -> None:
+    """`business_lives`: nothing but its database ends the business core."""
+
+    async def fail(_business: Business, _every_s: float) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Business, "keep", fail)
+    assert "business_lives" in found(plan())
+
+
+def test_an_error_that_nobody_handles(monkeypatch: Patch) -> None:
+    """`unhandled`: a callback that raises."""
+
+    async def stumble(_host: EngineHost) -> None:
+        asyncio.get_running_loop().call_soon(int, "x")
+
+    monkeypatch.setattr(EngineHost, "_beat", stumble)
+    assert "unhandled" in found(plan())

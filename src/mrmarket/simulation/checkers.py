@@ -14,12 +14,14 @@ from mrmarket.simulation.process import Process
 from mrmarket.simulation.trading_log import TradingData
 from mrmarket.simulation.venue import RECV_WINDOW_NS, ExchangeLine
 from mrmarket.store.lease_row import LeaseRow
+from mrmarket.store.operations import Restriction
 from mrmarket.trading.execution.order_id import parse_order_id
 from mrmarket.trading.venue.port import NewOrder
 
 STALE_SLACK_S: Final = 0.25
 """How long after a book has gone stale an order may still be handed over."""
-BOOK_AGE_S: Final = 10.0
+BOOK_AGE_S: Final = 45.0
+"""A book without a word for so long is stale; in production it is 10 s."""
 
 _ENOUGH: Final = 20
 
@@ -53,6 +55,10 @@ class Checkers:
     placed_ids: set[str] = field(default_factory=set)
     arrivals: Counter[str] = field(default_factory=Counter)
     tenures: dict[str, _Tenure] = field(default_factory=dict)
+    rearmed: set[str] = field(default_factory=set)
+    """Scopes in which the owner has allowed trading again."""
+    halts: dict[str, list[float]] = field(default_factory=dict)
+    """From when on nothing may be sent for a run, for each time that the owner has halted it."""
 
     def report(self, check: str, detail: str) -> None:
         """Note a violation."""
@@ -68,6 +74,25 @@ class Checkers:
             self.report("fence_rises", f"{row.name} went from {before.fence} to {row.fence}")
         self.tenures[row.name] = _Tenure(row.fence, self._now_ns(), row.owner.startswith("angel"))
 
+    def halted(self, runs: Iterable[str], *, at_once: bool) -> None:
+        """The owner was told that these runs are halted; what is for many each engine reads in time."""
+        from_s = self.time_s() + (0.0 if at_once else 2 * self.lease_ns / NS_PER_S)
+        for run in runs:
+            self.halts.setdefault(run, []).append(from_s)
+
+    def allowed(self, runs: Iterable[str]) -> None:
+        """The owner is about to take a halt back."""
+        for run in runs:
+            self.halts.pop(run, None)
+
+    def lifted(self, restriction: Restriction, by: str) -> None:
+        """A restriction was taken away."""
+        if restriction.until_ms or restriction.scope in self.rearmed or by == restriction.by == "angel":
+            return
+        self.report(
+            "lifted", f"{restriction.scope} is no longer restricted by {restriction.cause}, and nobody asked"
+        )
+
     def handed(self, line: ExchangeLine, process: Process, order: NewOrder) -> None:
         """An order is about to leave a process."""
         key = order.client_order_id
@@ -77,6 +102,8 @@ class Checkers:
         if line.guard is not None and not line.guard.is_valid:
             self.report("guard", f"{process} sends {key} although its lease may have run out")
         self._check_fence(key, line.run, f"{process} sends")
+        if any(self.time_s() > from_s for from_s in self.halts.get(line.run, ())):
+            self.report("halted", f"{process} sends {key} although the owner has halted it")
         truth = line.truth
         if not truth.is_whole:
             if self.time_s() - truth.broken_s > STALE_SLACK_S:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from mrmarket.core.clock import NS_PER_S
 from mrmarket.services.engine.host import EngineHost
 from mrmarket.services.engine.timing import EngineTiming
 from mrmarket.services.engine.workshop import RunHabits, RunWorkshop
+from mrmarket.simulation.checkers import BOOK_AGE_S
 from mrmarket.simulation.machine import Machine, ProcessClock
 from mrmarket.simulation.network import Network
 from mrmarket.simulation.operations import MemoryOperations
@@ -128,6 +130,8 @@ class EngineNode:
             findings = host.findings
             run.differences.listen(lambda difference, stands: findings.note(spec.id, difference, stands))
             room.lines[spec.id].guard = host.seats[spec.id].guard
+            tracker = run.watch.tracker
+            tracker.max_age_ns = tracker.max_silence_ns = int(BOOK_AGE_S * NS_PER_S)
 
     def _ended(self, process: Process, task: asyncio.Task[None]) -> None:
         if process.is_alive and not task.cancelled():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
 from mrmarket.simulation.disk import Disk
+from mrmarket.simulation.process import PROCESS
 from mrmarket.store.errors import StaleRevisionError
 from mrmarket.store.operations import (
     AngelAction,
@@ -32,8 +33,8 @@ class OperationsData:
     findings: list[Finding] = field(default_factory=list)
     actions: dict[str, AngelAction] = field(default_factory=dict)
     reports: dict[str, RunReport] = field(default_factory=dict)
-    lifted: list[tuple[str, str]] = field(default_factory=list)
-    """The checkers': every restriction that was taken away."""
+    on_lift: list[Callable[[Restriction, str], None]] = field(default_factory=list)
+    """The checkers': told of every restriction that was taken away, and by which process."""
 
 
 class MemoryOperations:
@@ -122,7 +123,9 @@ class MemoryOperations:
         self._disk.begin()
         known = self._data.restrictions.pop((scope, cause), None)
         if known is not None:
-            self._data.lifted.append((scope, cause))
+            process = PROCESS.get()
+            for watch in self._data.on_lift:
+                watch(known, "" if process is None else process.name)
         self._disk.committed()
         return known is not None
 

@@ -30,8 +30,11 @@ _RATES: Final[Mapping[FaultKind, tuple[float, float]]] = {
     FaultKind.RAIL_REFUSAL: (0.02, 0.2),
     FaultKind.RAIL_DELAY: (0.02, 0.2),
     FaultKind.FEED_DISORDER: (0.05, 0.3),
+    FaultKind.LOST_COMMIT: (0.0003, 0.003),
 }
 """How often a fault strikes what it can strike: the least and the most that a seed draws."""
+
+_ASKS: Final = ("halt", "pause", "cancel_all", "flatten")
 
 _HAPPENINGS: Final[Mapping[FaultKind, tuple[float, float]]] = {
     FaultKind.CRASH: (0.0, 0.0),
@@ -72,6 +75,17 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """Something the owner asks for, and takes back after a while."""
+
+    at_s: float
+    kind: str
+    target: float
+    for_s: float
+    draw: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that a seed decides beforehand."""
 
@@ -86,6 +100,9 @@ class Plan:
     """Between two rounds of the business core."""
     storm_s: float = STORM_S
     end_s: float = END_S
+    asks: tuple[Ask, ...] = ()
+    dead_man_s: float = 0.0
+    """Countdown of the exchanges' dead man's switch; 0 is none."""
 
 
 def draw_plan(seed: int) -> Plan:
@@ -105,9 +122,11 @@ def draw_plan(seed: int) -> Plan:
         topology,
         rates,
         tuple(happenings),
-        move_every_s=rng.uniform(16.0, 20.0) * topology.runs,
+        move_every_s=rng.uniform(13.0, 16.0) * topology.runs,
         lease_s=rng.choice((60.0, 120.0, 180.0)),
-        round_s=rng.uniform(90.0, 150.0),
+        round_s=rng.uniform(120.0, 200.0),
+        asks=_draw_asks(random.Random(f"owner {seed}")),  # noqa: S311 - as above
+        dead_man_s=rng.choice((0.0, 0.0, 0.0, 150.0)),
     )
 
 
@@ -131,6 +150,21 @@ def _draw_happening(rng: random.Random, kind: FaultKind) -> Happening:
         for_s=rng.uniform(shortest, longest),
         draw=rng.random(),
     )
+
+
+def _draw_asks(rng: random.Random) -> tuple[Ask, ...]:
+    wanted = rng.choice((0, 0, 1, 2, 3))
+    asks = [
+        Ask(
+            at_s=rng.uniform(120.0, STORM_S - 700.0),
+            kind=rng.choice(_ASKS),
+            target=rng.random(),
+            for_s=rng.uniform(20.0, 150.0),
+            draw=rng.random(),
+        )
+        for _ in range(wanted)
+    ]
+    return tuple(sorted(asks, key=lambda ask: ask.at_s))
 
 
 def _fits(kind: FaultKind, topology: Topology) -> bool:

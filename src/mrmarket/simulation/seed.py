@@ -115,6 +115,7 @@ def quiet() -> Iterator[None]:
     hook, enabled = sys.unraisablehook, gc.isenabled()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     gc.disable()
+    gc.freeze()  # what was there before need not be looked at afterwards
     sys.unraisablehook = lambda _unraisable: None
     try:
         with warnings.catch_warnings():
@@ -123,6 +124,7 @@ def quiet() -> Iterator[None]:
                 yield
             finally:
                 gc.collect()
+                gc.unfreeze()
     finally:
         sys.unraisablehook = hook
         if enabled:

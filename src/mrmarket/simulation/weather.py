@@ -51,6 +51,8 @@ class FaultKind(StrEnum):
     # Databases.
     DISK_FULL = "disk_full"
     DATABASE_AWAY = "database_away"
+    LOST_COMMIT = "lost_commit"
+    """The answer to a commit is lost, and the server cannot be asked what became of it."""
     # The payment rail.
     RAIL_REFUSAL = "rail_refusal"
     """A payment that was accepted comes back."""

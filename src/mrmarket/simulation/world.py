@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from mrmarket.core.clock import NS_PER_S
+from mrmarket.core.clock import NS_PER_MS, NS_PER_S
 from mrmarket.money.ledger.errors import LedgerStoppedError
 from mrmarket.services.engine.workshop import RunHabits
 from mrmarket.simulation.angel import AngelNode
@@ -22,6 +23,7 @@ from mrmarket.simulation.machine import Machine
 from mrmarket.simulation.money_checks import check_books, open_work
 from mrmarket.simulation.network import Network
 from mrmarket.simulation.operations import MemoryOperations, OperationsData
+from mrmarket.simulation.owner import Owner
 from mrmarket.simulation.people import Person
 from mrmarket.simulation.plan import Plan
 from mrmarket.simulation.process import Process
@@ -29,7 +31,7 @@ from mrmarket.simulation.rail import NAME as RAIL
 from mrmarket.simulation.rail import Rail
 from mrmarket.simulation.trading_log import MemoryTradingLog, TradingData
 from mrmarket.simulation.venue import ExchangeLine
-from mrmarket.simulation.weather import Weather
+from mrmarket.simulation.weather import FaultKind, Weather
 from mrmarket.store.errors import StoreError
 from mrmarket.store.operations import DesiredState, RunSpec
 from mrmarket.store.sql import SqliteSql
@@ -40,17 +42,20 @@ _RESTART_S: Final = (0.5, 15.0)
 _LONG_S: Final = (45.0, 200.0)
 _LONG_SHARE: Final = 0.15
 """Of restarts: somebody has to come and do it."""
-_IDLE_S: Final = 8.0
+_IDLE_S: Final = 40.0
+"""After so long an exchange says that nothing has changed; shorter than a book's greatest age."""
 _HABITS: Final = RunHabits(
     timing=Timing(
         doubt_ns=4 * NS_PER_S,
         reconcile_ns=60 * NS_PER_S,
-        tick_ns=30 * NS_PER_S,
-        maintenance_ns=15 * NS_PER_S,
+        tick_ns=40 * NS_PER_S,
+        maintenance_ns=20 * NS_PER_S,
         stop_timeout_ns=40 * NS_PER_S,
         poll_ns=NS_PER_S,
     )
 )
+_REFRESH_S: Final = 17.0
+"""For each run there is: many runs together act as often as one alone does."""
 _BASE_LOTS: Final = 100_000
 _QUOTE_UNITS: Final = 100_000 * 10**10
 _LEAVING_S: Final = 600.0
@@ -75,11 +80,12 @@ class World:
         self.checkers = Checkers(self.loop.time, int(plan.lease_s * NS_PER_S))
         self.crashes = 0
         self.trading = TradingData(fence_watchers=[self.checkers.fence_taken])
-        self.operations = OperationsData()
+        self.operations = OperationsData(on_lift=[self.checkers.lifted])
         self.loop.on_kill = self.died
         self.server = Disk("server") if plan.topology.has_server else None
         if self.server is not None:
             self.server.is_reachable = lambda process: not self.network.is_cut(process, "database")
+            self.server.forgets = lambda: self.weather.strikes(FaultKind.LOST_COMMIT)
         self.machines = [self._machine(number) for number in range(1, plan.topology.engines + 1)]
         self.exchanges = [self._exchange(number) for number in range(plan.topology.runs)]
         self.specs = [self._spec(exchange) for exchange in self.exchanges]
@@ -93,6 +99,12 @@ class World:
         self.business = self._business(self.machines[0])
         self.angel = self._angel(self._machine(0)) if plan.topology.has_angel else None
         self.people = [self._person(number) for number in range(plan.topology.depositors)]
+        self.owner = Owner(
+            self._operations(self.machines[0]),
+            self.checkers,
+            {spec.id: spec.venue for spec in self.specs},
+            lambda: self.now_ns() // NS_PER_MS,
+        )
         self._lives: list[asyncio.Task[None]] = []
         self._look_again_s = 0.0
 
@@ -128,6 +140,7 @@ class World:
             self._wait_for_move(exchange)
         for person in self.people:
             self.network.later(0.0, self._begin_life, person)
+        self.network.later(0.0, self._begin_asks)
 
     def _start(self, node: Node) -> None:
         if node.process is None or not node.process.is_alive:
@@ -160,6 +173,9 @@ class World:
     def _begin_life(self, person: Person) -> None:
         until_s = self.plan.storm_s - _LEAVING_S - (person.pace - 1.0) * _WISHES_S
         self._lives.append(self.loop.create_task(person.live(until_s, self.loop.time)))
+
+    def _begin_asks(self) -> None:
+        self._lives.append(self.loop.create_task(self.owner.live(self.plan.asks)))
 
     # The market.
 
@@ -241,17 +257,22 @@ class World:
     def _operations(self, machine: Machine) -> MemoryOperations:
         return MemoryOperations(self.operations, machine.disk)
 
-    def _line(self, exchange: Exchange, process: Process) -> ExchangeLine:
+    def _line(self, exchange: Exchange, process: Process, *, switch: bool = False) -> ExchangeLine:
         return ExchangeLine(
             exchange,
             self.network,
             process,
             skew=lambda: process.skew_ns,
             on_handed=self.checkers.handed,
+            switch=switch,
         )
 
     def _run_line(self, process: Process, spec: RunSpec) -> ExchangeLine:
-        line = self._line(next(each for each in self.exchanges if each.name == spec.venue), process)
+        line = self._line(
+            next(each for each in self.exchanges if each.name == spec.venue),
+            process,
+            switch=self.plan.dead_man_s > 0,
+        )
         line.run = spec.id
         return line
 
@@ -262,7 +283,7 @@ class World:
             self.network,
             self.plan.seed,
             self.plan.lease_s,
-            _HABITS,
+            replace(_HABITS, dead_man_s=self.plan.dead_man_s),
             self._run_line,
             self._log,
             self._operations,
@@ -328,7 +349,7 @@ class World:
                 "bid_spread": "0.00015",
                 "ask_spread": "0.00015",
                 "order_amount": "0.02",
-                "order_refresh_time": 25.0,
+                "order_refresh_time": _REFRESH_S * self.plan.topology.runs,
                 "number_of_layers": 1,
                 "order_refresh_tolerance": "0",
             },
