@@ -3,11 +3,12 @@
 Engines are processes of their own on one PostgreSQL and one simulated exchange, started as the tests start
 them. The market plays slowly and quotes stand far away: what is measured is holding runs, not trading.
 
-    python benchmarks/engines.py [--runs 200] [--accounts 20] [--engines 1 2 4] [--json]
+    python benchmarks/bench_engines.py [--runs 200] [--accounts 20] [--engines 1 2 4] [--json]
 
 For each number of engines: seconds from the first engine's start to all runs quoting; leases taken and
 seconds until shares are fair after one engine more; seconds from SIGKILL (and SIGSTOP, where an engine is
-left) of one engine to its last lease with another, and to all runs quoting; CPU of all engines per run.
+left) of one engine to its last lease with another, and to all runs quoting; CPU of all engines per run;
+the machine's load at the end, because all of this competes for its cores.
 """
 
 from __future__ import annotations
@@ -83,9 +84,11 @@ class Trial:
         floor.until(self.all_quote, _PATIENCE_S)
         figures["rebalance_s"] = round(time.monotonic() - began, 2)
         figures["rebalance_moves"] = self.fences() - before
+        figures["rebalance_ideal"] = len(floor.runs) // len(self.names)
         figures |= self.strike("kill", signal.SIGKILL, self.names[0])
         if len(self.nodes) > 1:
             figures |= self.strike("freeze", signal.SIGSTOP, self.names[1])
+        figures["load"] = round(os.getloadavg()[0], 1)
         return figures
 
     def is_fair(self) -> bool:
@@ -105,12 +108,17 @@ class Trial:
         """Take an engine away; how long its runs are gone."""
         floor = self.floor
         gone = self.nodes.pop(name)
+        orphans = sum(node == gone for node, _ in floor.holders().values())
         began = time.monotonic()
         floor.signal(name, number)
         floor.until(lambda: gone not in floor.nodes(), _PATIENCE_S)
         held_s = time.monotonic() - began
         floor.until(self.all_quote, _PATIENCE_S)
-        return {f"{word}_held_s": round(held_s, 2), f"{word}_quoting_s": round(time.monotonic() - began, 2)}
+        return {
+            f"{word}_runs": orphans,
+            f"{word}_held_s": round(held_s, 2),
+            f"{word}_quoting_s": round(time.monotonic() - began, 2),
+        }
 
 
 def main() -> None:
