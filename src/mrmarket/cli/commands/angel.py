@@ -241,13 +241,18 @@ def _dry_run(plan: AngelPlan, address: StoreAddress, *, as_json: bool) -> int:
 
 
 def _drill_run(plan: AngelPlan, address: StoreAddress, run_id: str, *, as_json: bool) -> int:
+    import sys
+
     import msgspec
+    import structlog
 
     from mrmarket.core.clock import SystemClock
     from mrmarket.core.ids import uuid7
     from mrmarket.services.angel.composition import assemble
     from mrmarket.services.angel.drill import DrillRefusedError, DrillReport, drill_run
 
+    # What the Angel's parts say on the way must not stand between the lines of the answer.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     clock = SystemClock()
     gentle = msgspec.structs.replace(plan.settings, fail_safe="cancel_all", recovery="automatic")
 
