@@ -34,6 +34,9 @@ _RATES: Final[Mapping[FaultKind, tuple[float, float]]] = {
 }
 """How often a fault strikes what it can strike: the least and the most that a seed draws."""
 
+_LAST_CRASH_S: Final = 500.0
+"""So long before the storm ends: a quiet process takes a while to come to the step at which it dies."""
+
 _ASKS: Final = ("halt", "pause", "cancel_all", "flatten")
 
 _HAPPENINGS: Final[Mapping[FaultKind, tuple[float, float]]] = {
@@ -114,7 +117,8 @@ def draw_plan(seed: int) -> Plan:
     kinds = [kind for kind in _HAPPENINGS if kind not in off and _fits(kind, topology)]
     wanted = rng.choices(kinds, k=rng.randint(2, 9)) if kinds else []
     # One engine dies in any case, whatever is switched off.
-    crash = replace(_draw_happening(rng, FaultKind.CRASH), target=0.0)
+    crash = _draw_happening(rng, FaultKind.CRASH)
+    crash = replace(crash, target=0.0, at_s=min(crash.at_s, STORM_S - _LAST_CRASH_S))
     drawn = [crash, *(_draw_happening(rng, kind) for kind in wanted)]
     happenings = sorted(drawn, key=lambda happening: happening.at_s)
     return Plan(
