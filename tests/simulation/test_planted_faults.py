@@ -61,6 +61,7 @@ def plan(
         end_s=1_300.0,
         asks=asks,
         dead_man_s=0.0,
+        least_actions=0,
     )
 
 

@@ -34,6 +34,7 @@ _RATES: Final[Mapping[FaultKind, tuple[float, float]]] = {
 }
 """How often a fault strikes what it can strike: the least and the most that a seed draws."""
 
+_LEAST_ACTIONS: Final = 300
 _LAST_CRASH_S: Final = 500.0
 """So long before the storm ends: a quiet process takes a while to come to the step at which it dies."""
 
@@ -104,6 +105,8 @@ class Plan:
     storm_s: float = STORM_S
     end_s: float = END_S
     asks: tuple[Ask, ...] = ()
+    least_actions: int = 0
+    """It lives on until so many orders were placed and cancelled."""
     dead_man_s: float = 0.0
     """Countdown of the exchanges' dead man's switch; 0 is none."""
 
@@ -126,9 +129,10 @@ def draw_plan(seed: int) -> Plan:
         topology,
         rates,
         tuple(happenings),
-        move_every_s=rng.uniform(13.0, 16.0) * topology.runs,
+        move_every_s=rng.uniform(14.0, 17.0) * topology.runs,
         lease_s=rng.choice((60.0, 120.0, 180.0)),
         round_s=rng.uniform(120.0, 200.0),
+        least_actions=_LEAST_ACTIONS,
         asks=_draw_asks(random.Random(f"owner {seed}")),  # noqa: S311 - as above
         dead_man_s=rng.choice((0.0, 0.0, 0.0, 150.0)),
     )

@@ -20,6 +20,8 @@ from mrmarket.simulation.world import World
 
 _WORK_BOUND_S: Final = 400.0
 """Within this after the last fault every run quotes again."""
+_LONGER_S: Final = 1_800.0
+"""A seed that has not done enough, because its owner halted it for long, goes on for so long at most."""
 _STOP_BOUND_S: Final = 200.0
 _MONEY_BOUND_S: Final = 1_800.0
 """Within this after the last fault nobody's money is on its way: the longest pause between two looks at a
@@ -72,6 +74,7 @@ def rest(world: World, storm: Storm) -> None:
     if not loop.run_until(plan.storm_s + _MONEY_BOUND_S, done=world.is_settled):
         checkers.report("payouts_end", f"money is on its way {_MONEY_BOUND_S:.0f} s after the last fault")
     loop.run_until(plan.end_s)
+    loop.run_until(plan.end_s + _LONGER_S, done=world.has_done_enough)
     world.stop_runs()
     if not loop.run_until(loop.time() + _STOP_BOUND_S, done=world.is_stopped):
         checkers.report("stops", f"not every run has ended {_STOP_BOUND_S:.0f} s after it was asked to")

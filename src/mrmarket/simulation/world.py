@@ -54,7 +54,7 @@ _HABITS: Final = RunHabits(
         poll_ns=NS_PER_S,
     )
 )
-_REFRESH_S: Final = 17.0
+_REFRESH_S: Final = 19.0
 """For each run there is: many runs together act as often as one alone does."""
 _BASE_LOTS: Final = 100_000
 _QUOTE_UNITS: Final = 100_000 * 10**10
@@ -207,6 +207,10 @@ class World:
             if run.state.value == "running" and not run.pulled
         ]
         return sorted(running) == sorted(spec.id for spec in self.specs)
+
+    def has_done_enough(self) -> bool:
+        """Whether there was enough to say anything."""
+        return sum(exchange.counts.actions for exchange in self.exchanges) >= self.plan.least_actions
 
     def owned(self) -> list[str]:
         """Every order that some living run knows as open."""
