@@ -155,8 +155,8 @@ class Keeper:
     async def _clear(self, spec: RunSpec, run: Hosted) -> None:
         try:
             await self._workshop.clear(spec, run)
-        except MrMarketError as error:
-            _log.warning("what a run used was not closed cleanly", run=spec.id, error=str(error))
+        except Exception as error:  # noqa: BLE001 - the lease must be given back whatever this ends with
+            _log.warning("what a run used was not closed cleanly", run=spec.id, exc_info=error)
 
     def _set_back(self, seat: Seat, failure: Exception) -> None:
         self.failures += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from typing import Any, Final
 
@@ -42,6 +43,8 @@ class OrderLines:
         self._fence = fence
         self._per_s = per_s
         self._waiting: deque[Fact] = deque()
+        self._writing = threading.Lock()
+        """The last lines are written while the thread that writes now and then may be at work."""
 
     def take(self, fact: Fact) -> None:
         """Remember a fact."""
@@ -54,6 +57,10 @@ class OrderLines:
 
     def write(self, passed_s: float) -> int:
         """Log what has come in `passed_s` seconds; returns the number of lines."""
+        with self._writing:
+            return self._write(passed_s)
+
+    def _write(self, passed_s: float) -> int:
         room, left_out, lines = int(self._per_s * passed_s), 0, 0
         for _ in range(len(self._waiting)):
             fact = self._waiting.popleft()
