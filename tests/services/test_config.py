@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mrmarket.services.config import ConfigError, LoadedConfig, load_config
+from mrmarket.trading.strategy.parameters import Parameters
 
 
 def write(folder: Path, text: str) -> Path:
@@ -38,7 +39,9 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_default(tmp_p
 def test_numbers_are_read_exactly(tmp_path: Path) -> None:
     """0.1 is a tenth, not the nearest binary fraction."""
     loaded = load_config(write(tmp_path, "[strategy]\nbid_spread = 0.1\n"), {})
-    assert loaded.config.strategy.bid_spread == Decimal("0.1")
+    strategy = loaded.config.strategy
+    assert isinstance(strategy, Parameters)
+    assert strategy.bid_spread == Decimal("0.1")
 
 
 def test_faults_are_switched_on_in_the_file(tmp_path: Path) -> None:
