@@ -274,6 +274,32 @@ async def test_a_cut_user_stream_comes_back(place: Place) -> None:
         await stream.until(lambda seen: any(isinstance(e, OrderReport) for e in seen))
 
 
+async def test_an_account_can_be_followed_again_whatever_had_just_come_in(place: Place) -> None:
+    """Whoever leaves at the moment of an event leaves no subscription behind, which nobody would confirm."""
+    await place.start()
+    venue = await place.adapter()
+    for _ in range(3):
+        connected = asyncio.Event()
+
+        async def follow(connected: asyncio.Event = connected) -> None:
+            async for event in venue.user_events():
+                if isinstance(event, StreamState) and event.connected:
+                    connected.set()
+
+        following = asyncio.create_task(follow())
+        async with asyncio.timeout(5):
+            await connected.wait()
+        following.cancel()
+        # What ccxt waits for comes now, and is read while the follower leaves.
+        client = venue._client()
+        for connection in list(client.clients.values()):
+            connection.resolve(client.orders, "orders")
+        await asyncio.gather(following, return_exceptions=True)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert client.clients == {}
+
+
 @pytest.mark.parametrize("kind", [FaultKind.TIMEOUT_AFTER, FaultKind.SERVER_ERROR_AFTER])
 async def test_an_order_without_an_answer_is_unknown_and_may_live(place: Place, kind: FaultKind) -> None:
     """The effect came and the answer did not: the outcome is unknown, and a query finds the order."""

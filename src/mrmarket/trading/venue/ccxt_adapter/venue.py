@@ -323,10 +323,13 @@ class CcxtVenue:
                 while True:
                     yield await feed.queue.get()
         finally:
-            del self._feeds[symbol]
             task.cancel()
-            if all(other.connection is not feed.connection for other in self._feeds.values()):
-                feed.leave()
+            try:
+                await asyncio.gather(task, return_exceptions=True)
+            finally:
+                del self._feeds[symbol]
+                if all(other.connection is not feed.connection for other in self._feeds.values()):
+                    feed.leave()
 
     async def user_events(self) -> AsyncGenerator[UserEvent, None]:
         """Our orders, fills and balances as they change. One follower at a time.
@@ -347,9 +350,13 @@ class CcxtVenue:
                 while True:
                     yield await account.queue.get()
         finally:
-            self._account = None
             task.cancel()
-            account.leave()
+            try:
+                # Until it has ended it may subscribe anew, on a connection that nobody would leave.
+                await asyncio.gather(task, return_exceptions=True)
+            finally:
+                self._account = None
+                account.leave()
 
     def _check_listed(self, symbols: tuple[str, ...]) -> None:
         known = set(self._known)
