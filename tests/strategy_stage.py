@@ -103,7 +103,7 @@ class Stage:
             },
         )
 
-    async def until(self, condition: Callable[[], bool], *, within_s: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], bool], *, within_s: float = 30.0) -> None:
         """Wait until something is so; whatever changes is told through the diary or a tick."""
         async with asyncio.timeout(within_s):
             while not condition():
