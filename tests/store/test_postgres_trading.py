@@ -19,6 +19,7 @@ from mrmarket.store.errors import (
     DuplicateIntentError,
     LeaseHeldError,
     StaleFenceError,
+    StoreError,
 )
 from mrmarket.store.postgres import connect
 from mrmarket.store.postgres_pool import PostgresPool
@@ -139,14 +140,21 @@ def test_a_killed_connection_is_made_again(
 def test_a_log_survives_a_crash_of_the_server(
     postgres_server: PostgresServer, store: PostgresTradingStore
 ) -> None:
-    """A writer that appends while the server crashes and restarts loses nothing and repeats nothing."""
+    """A writer that appends while the server crashes and restarts loses nothing and repeats nothing.
+
+    Where the server takes longer than the writer's patience, the append that was under way is refused:
+    it may be there or not, and what was acknowledged before it is there.
+    """
     store.acquire_lease(STREAM, "a", HOUR_NS, 0)
     appended: list[int] = []
     half_way = threading.Event()
 
     def append() -> None:
         for number in range(60):
-            appended.extend(row.seq for row in store.append_facts(STREAM, [mark(number)]))
+            try:
+                appended.extend(row.seq for row in store.append_facts(STREAM, [mark(number)]))
+            except StoreError:
+                return
             if number == 20:
                 half_way.set()
 
@@ -155,8 +163,11 @@ def test_a_log_survives_a_crash_of_the_server(
     half_way.wait()
     postgres_server.restart()
     writer.join()
-    assert appended == list(range(1, 61))
-    assert [row.at_ns for row in store.read_facts(STREAM, 0, 100)] == list(range(60))
+    assert len(appended) > 20
+    assert appended == list(range(1, len(appended) + 1))
+    kept = [row.at_ns for row in store.read_facts(STREAM, 0, 100)]
+    assert kept == list(range(len(kept)))
+    assert len(appended) <= len(kept) <= min(60, len(appended) + 1)
     assert store.lease(STREAM) is not None
     assert store.verify_log().ok
 
