@@ -87,8 +87,8 @@ bench: setup ## measure, print a table, write benchmarks/latest.json
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 lock: .venv/.synced ## renew the lock files from pyproject.toml (names, versions and hashes only)
-	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra lab --extra postgres pyproject.toml -o requirements.lock
-	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra lab --extra postgres --group dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra lab --extra postgres --extra cluster pyproject.toml -o requirements.lock
+	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra lab --extra postgres --extra cluster --group dev pyproject.toml -o requirements-dev.lock
 
 openapi: setup ## write web/openapi.json from the API's types
 	$(BIN)/mrmarket openapi > web/openapi.json
