@@ -13,6 +13,7 @@ import msgspec
 from mrmarket.core.clock import SystemClock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.core.ids import uuid7
+from mrmarket.core.whole_file import make_whole, replace_whole
 from mrmarket.services.store_address import StoreAddress
 from mrmarket.store.errors import Place
 
@@ -153,14 +154,13 @@ class DataDirectory:
         """This instance's own name, made once; it stays with the folder, and our order ids carry it."""
         file = self.root / "instance.id"
         if not file.exists():
-            file.write_text(str(uuid7(SystemClock())), encoding="ascii")
+            # Never an empty one: it would stay so, and every order of ours would go by no name.
+            make_whole(file, str(uuid7(SystemClock())).encode("ascii"))
         return file.read_text(encoding="ascii").strip()
 
     def announce(self, url: str) -> None:
         """Write down where this instance can be reached, for `mrmarket status`."""
-        draft = self._whereabouts.with_suffix(".new")
-        draft.write_bytes(msgspec.json.encode(Whereabouts(url, os.getpid())))
-        draft.replace(self._whereabouts)
+        replace_whole(self._whereabouts, msgspec.json.encode(Whereabouts(url, os.getpid())))
 
     def whereabouts(self) -> Whereabouts | None:
         """Where the instance that holds this folder said it is; None if nobody said anything readable."""

@@ -12,9 +12,12 @@ from typing import IO, Final
 import msgspec
 
 from mrmarket.core.errors import MrMarketError
+from mrmarket.core.whole_file import replace_whole
 from mrmarket.services.angel.plan import FOLDER
 
 _PATIENCE_S: Final = 20.0
+_GLANCE_S: Final = 0.25
+"""Whoever only looks whether the folder is held holds it for a moment."""
 _LOOK_S: Final = 0.05
 
 
@@ -56,7 +59,7 @@ class AngelFolder:
         lock = (self.path / "angel.lock").open("ab")
         asked = False
         try:
-            async with asyncio.timeout(_PATIENCE_S if take_over else 0):
+            async with asyncio.timeout(_PATIENCE_S if take_over else _GLANCE_S):
                 while not _try_lock(lock):
                     holder = self.holder()
                     if take_over and holder and not asked:
@@ -69,7 +72,7 @@ class AngelFolder:
             lock.close()
             raise
         self._lock = lock
-        (self.path / "holder.json").write_bytes(msgspec.json.encode(Holder(os.getpid())))
+        replace_whole(self.path / "holder.json", msgspec.json.encode(Holder(os.getpid())))
 
     def holder(self) -> int:
         """The process that holds it, or held it last; 0 if nobody knows."""

@@ -34,6 +34,8 @@ _SHOWN_ACTIONS: Final = 40
 _FRESH_NS: Final = NS_PER_S // 2
 _ANSWER_S: Final = 3.0
 _DRILL_S: Final = 25.0
+_NOTE_S: Final = 1.0
+"""Halting waits no longer for its note to be on the disk."""
 _log = structlog.get_logger("mrmarket.audit")
 
 DryRunner = Callable[[], Awaitable[ops.DryRunView]]
@@ -185,6 +187,9 @@ class OperationsOffice:
             return await self._ask(INSTANCE, "halt", request, by)
         except DatabaseAwayError as away:
             return self._unrecorded("halt", request, by, f"everything here is halted; {away.why}")
+        finally:
+            # Whoever is answered may count on it also after a crash; a disk that hangs keeps nobody waiting.
+            await engine.switch.settle(_NOTE_S)
 
     async def rearm(self, request: ops.OperationRequest, by: str) -> ops.CommandView:
         """Lift the kill switch, then what is written down."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -257,3 +258,18 @@ def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     assert not file.exists()
     with pytest.raises(FileNotFoundError):
         file.write("why")
+
+
+def test_a_full_disk_still_halts(tmp_path: Path) -> None:
+    """Where there is no room for the reason, the name alone is made, and a restart finds it."""
+    file = HaltFile(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        file.write("no room for words")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    board, heir = house(file)
+    assert heir.look()
+    assert board.explain("r", "v") == "halt: the kill switch was pulled"
+    assert [path.name for path in tmp_path.iterdir()] == [HALT_FILE]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from mrmarket.core.clock import NS_PER_MS, NS_PER_S
+from mrmarket.core.whole_file import make_whole
 from mrmarket.trading.execution.risk.board import RiskBoard
 from mrmarket.trading.execution.risk.state import INSTANCE, Cause
 
@@ -68,9 +69,12 @@ class HaltFile:
             return file.read(4 * _LONGEST_REASON).decode("utf-8", "replace").strip()[:_LONGEST_REASON]
 
     def write(self, reason: str) -> None:
-        """Make it; a second wish leaves the first reason."""
-        with suppress(FileExistsError), self.path.open("x", encoding="utf-8") as file:
-            file.write(reason + "\n")
+        """Make it, whole and durably; a second wish leaves the first reason."""
+        try:
+            make_whole(self.path, f"{reason}\n".encode())
+        except OSError:
+            # A full disk may have room for a name where it has none for a reason; the name halts.
+            self.path.touch()
 
     def remove(self) -> None:
         """Delete it, if it is there."""
@@ -127,10 +131,10 @@ class KillSwitch:
             lambda done: None if done.cancelled() else self._kept(reason, done.result())
         )
 
-    async def settle(self) -> None:
-        """Wait until the note of the last pull is written, or could not be."""
+    async def settle(self, patience_s: float | None = None) -> None:
+        """Wait until the note of the last pull is written, or could not be; no longer than `patience_s`."""
         if self._writing is not None:
-            await asyncio.wait({self._writing})
+            await asyncio.wait({self._writing}, timeout=patience_s)
 
     def lift(self) -> None:
         """Remove the note and allow trading again; other restrictions stay."""
