@@ -97,6 +97,24 @@ async def test_a_caller_who_gives_up_has_asked_all_the_same(writer: LedgerWriter
     assert sum(store.batches) == 2
 
 
+async def test_a_task_that_ends_while_its_work_waits_takes_nothing_along(writer: LedgerWriter) -> None:
+    """The work is done, and the writer goes on answering everybody else."""
+    done: list[str] = []
+    busy = threading.Event()
+    first = writer.perform(lambda _: busy.wait(60))
+    waiting = asyncio.ensure_future(asyncio.wrap_future(writer.perform(lambda _: done.append("given up"))))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    busy.set()
+    last = writer.perform(lambda _: done.append("last"))
+    async with asyncio.timeout(60):
+        await asyncio.wrap_future(first)
+        await asyncio.wrap_future(last)
+    assert done == ["given up", "last"]
+
+
 def test_a_unit_of_work_returns_and_raises(writer: LedgerWriter) -> None:
     """Its result or its error reaches the thread that asked."""
 

@@ -57,13 +57,16 @@ class LedgerWriter:
 
     def submit(self, group: Group) -> Future[Answer]:
         """Post a group from a thread; the future has what `post` would return or raise."""
-        future: Future[Answer] = Future()
+        future: Future[Answer] = _promise()
         self._put(_Request(group, future, None))
         return future
 
     def perform(self, work: Callable[[Draft], T]) -> Future[T]:
-        """Carry out a unit of work in the writer's transaction, all or nothing."""
-        future: Future[T] = Future()
+        """Carry out a unit of work in the writer's transaction, all or nothing.
+
+        Whoever stops waiting takes nothing back: the future cannot be cancelled.
+        """
+        future: Future[T] = _promise()
         self._put(_Request(work, future, None))
         return future
 
@@ -122,6 +125,17 @@ class LedgerWriter:
             # One wake-up a loop and a drain: waking it for every caller would cost more than the posting.
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_resolve, answers)
+
+
+def _promise() -> Future[Any]:
+    """A future that nobody can cancel: the answer to it is what has happened.
+
+    A task that waits for it by `asyncio.wrap_future` and ends would cancel it otherwise, and the writer's
+    thread would end with an answer that nobody may have.
+    """
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    return future
 
 
 def _resolve(answers: list[tuple[asyncio.Future[Any], Outcome]]) -> None:
