@@ -1,0 +1,1 @@
+"""The laboratory: recorded markets against the strategies that trade live."""
