@@ -11,7 +11,15 @@ from typing import Any, Final
 
 from mrmarket.core.errors import MrMarketError
 from mrmarket.trading.venue.simulated import book_arrays, kernel, session
-from mrmarket.trading.venue.simulated.book_arrays import BookSide, Ints, Levels, Market, list_column
+from mrmarket.trading.venue.simulated.book_arrays import (
+    BookSide,
+    Bundle,
+    Columns,
+    Ints,
+    Levels,
+    Market,
+    list_column,
+)
 from mrmarket.trading.venue.simulated.session import Reports, Requests, Rows
 
 
@@ -28,7 +36,7 @@ class CompilerMissingError(MrMarketError):
 class Kernel:
     """The kernel's entry points in one of both forms, and the columns that fit it."""
 
-    column: Callable[[int], Ints]
+    column: Columns
     set_level: Callable[[BookSide, int, int, Ints], None]
     set_top: Callable[[Levels, int, int], None]
     visible: Callable[[BookSide, int], int]
@@ -43,6 +51,7 @@ class Kernel:
     withdraw: Callable[[Market, bool, int, int], int]
     schedule: Callable[[Requests, int, int, int, bool, int, int, int], bool]
     play: Callable[[Market, Rows, int, int, Requests, Reports, int], int]
+    arrive: Callable[[Market, Requests, Reports, int, int], bool]
 
 
 def open_gap(column: Ints, at: int, count: int) -> None:
@@ -78,9 +87,53 @@ def load_kernel(*, compiled: bool = False) -> Kernel:
     return _compile() if compiled else _collect(list_column, {**vars(kernel), **vars(session)})
 
 
-def _collect(column: Callable[[int], Ints], functions: dict[str, Any]) -> Kernel:
+def _collect(column: Columns, functions: dict[str, Any]) -> Kernel:
     names = [field.name for field in fields(Kernel) if field.name != "column"]
     return Kernel(column=column, **{name: functions[name] for name in names})
+
+
+class _ArrayColumns:
+    """int64 arrays; a bundle is one block of memory.
+
+    A tuple of arrays costs seven arguments and a reference count for each array at every call, a
+    block one pointer. Its lengths are part of its type: another capacity is compiled anew.
+    """
+
+    __slots__ = ("_numpy",)
+
+    def __init__(self, numpy: ModuleType) -> None:
+        self._numpy = numpy
+
+    def __call__(self, length: int) -> Ints:
+        """A column of zeros."""
+        column: Ints = self._numpy.zeros(length, dtype=self._numpy.int64)
+        return column
+
+    def bundle(self, parts: Bundle) -> Bundle:
+        """A record with the same names, filled with what was given."""
+        block = self._numpy.zeros(1, dtype=self._layout(parts))[0]
+        self._fill(block, parts)
+        record: Bundle = block
+        return record
+
+    def _layout(self, parts: tuple[Any, ...]) -> object:
+        columns = [
+            (name, self._layout(part)) if isinstance(part, tuple) else (name, self._numpy.int64, (len(part),))
+            for name, part in zip(_names(parts), parts, strict=True)
+        ]
+        return self._numpy.dtype((self._numpy.record, self._numpy.dtype(columns, align=True)))
+
+    def _fill(self, block: Any, parts: tuple[Any, ...]) -> None:
+        for name, part in zip(_names(parts), parts, strict=True):
+            if isinstance(part, tuple):
+                self._fill(block[name], part)
+            else:
+                block[name][:] = part
+
+
+def _names(parts: tuple[Any, ...]) -> tuple[str, ...]:
+    names: tuple[str, ...] = type(parts)._fields  # type: ignore[attr-defined]  # bundles are named tuples
+    return names
 
 
 def _compile() -> Kernel:
@@ -89,10 +142,6 @@ def _compile() -> Kernel:
         import numpy as np  # noqa: PLC0415 - the same
     except ImportError as error:
         raise CompilerMissingError(str(error)) from error
-
-    def column(length: int) -> Ints:
-        return np.zeros(length, dtype=np.int64)  # type: ignore[return-value]  # used like a list, see Ints
-
     # Each function is made anew over one namespace in which the names of its callees are the
     # compiled ones; the originals stay what they are.
     namespace: dict[str, Any] = {}
@@ -111,9 +160,14 @@ def _compile() -> Kernel:
         copy.__module__ = function.__module__
         copy.__qualname__ = f"{name}_{digest[:12]}"
         namespace[name] = copy
+    entries = {field.name for field in fields(Kernel)}
     for name in functions:
-        namespace[name] = numba.njit(cache=True)(namespace[name])
-    return _collect(column, namespace)
+        # Who is only called by compiled code needs no way in from Python, which takes long to compile.
+        inner = name not in entries
+        namespace[name] = numba.njit(cache=True, no_cpython_wrapper=inner, no_cfunc_wrapper=True)(
+            namespace[name]
+        )
+    return _collect(_ArrayColumns(np), namespace)
 
 
 def _functions(module: ModuleType) -> dict[str, FunctionType]:
