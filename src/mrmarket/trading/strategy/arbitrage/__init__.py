@@ -1,0 +1,1 @@
+"""Arbitrage: across exchanges, around a triangle, between spot and perpetual; pure cores and a live run."""
