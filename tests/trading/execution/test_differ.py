@@ -28,7 +28,7 @@ OLD = 10 * NS_PER_S
 def quote(slot: str, price: int, size: int = 100, **more: object) -> Quote:
     """A wanted quote; the slot's letter says its side."""
     side = Side.BUY if slot[0] == "b" else Side.SELL
-    return replace(Quote(slot, side, price, size), **more)  # type: ignore[arg-type]  # fields by name
+    return Quote(slot, side, price, size, **more)  # type: ignore[arg-type]  # by name
 
 
 def live(
@@ -94,7 +94,7 @@ def test_an_empty_market_gets_every_quote() -> None:
             live("b1", 100_000, age_ns=600 * NS_PER_S),
             "it reached its greatest age",
         ),
-        (replace(quote("b1", 100_001), side=Side.SELL), live("b1", 100_000), "the slot changed its side"),
+        (Quote("b1", Side.SELL, 100_001, 100), live("b1", 100_000), "the slot changed its side"),
         (None, live("b1", 100_000, age_ns=0), "not wanted"),
         (quote("b1", 99_000), live("b1", 100_000, stage=OrderStage.SENT), None),
         (quote("b1", 99_000), live("b1", 100_000, cancel_doubted=True), None),

@@ -26,6 +26,12 @@ class Account:
         self._locked: dict[str, Decimal] = {}
         self._heard: dict[str, int] = {}
         self._reports = 0
+        self._base_total = Decimal(0)
+        self._quote_total = Decimal(0)
+        self.revision = 0
+        """Rises with every change."""
+        self.is_known = False
+        """Whether both assets were reported."""
 
     @property
     def mark(self) -> int:
@@ -33,19 +39,14 @@ class Account:
         return self._reports
 
     @property
-    def is_known(self) -> bool:
-        """Whether both assets were reported."""
-        return {self._instrument.base, self._instrument.quote} <= self._free.keys()
-
-    @property
     def base_total(self) -> Decimal:
         """Free and locked base."""
-        return self._total(self._instrument.base)
+        return self._base_total
 
     @property
     def quote_total(self) -> Decimal:
         """Free and locked quote."""
-        return self._total(self._instrument.quote)
+        return self._quote_total
 
     def observe(self, report: BalanceReport) -> bool:
         """Take a report in; say whether anything changed."""
@@ -55,6 +56,8 @@ class Account:
         self._locked[report.asset] = locked
         self._reports += 1
         self._heard[report.asset] = self._reports
+        if changed:
+            self._changed()
         return changed
 
     def observe_all(self, reports: Iterable[BalanceReport], since: int | None = None) -> None:
@@ -68,8 +71,10 @@ class Account:
         named = {**dict.fromkeys(pair, (Decimal(0), Decimal(0))), **named}
         for asset in newer & self._free.keys():
             named[asset] = (self._free[asset], self._locked[asset])
-        self._free = {asset: free for asset, (free, _) in named.items()}
-        self._locked = {asset: locked for asset, (_, locked) in named.items()}
+        if named != {asset: (free, self._locked[asset]) for asset, free in self._free.items()}:
+            self._free = {asset: free for asset, (free, _) in named.items()}
+            self._locked = {asset: locked for asset, (_, locked) in named.items()}
+            self._changed()
 
     def reported(self) -> list[tuple[str, Decimal, Decimal]]:
         """(asset, free, locked) of every asset the venue named, by name."""
@@ -100,6 +105,13 @@ class Account:
             open_orders=count,
             open_notional=(grains_reserved + grains_offered) * instrument.grain,
         )
+
+    def _changed(self) -> None:
+        """Everything that is read at every decision is worked out here, once for each change."""
+        base, quote = self._instrument.base, self._instrument.quote
+        self.revision += 1
+        self.is_known = base in self._free and quote in self._free
+        self._base_total, self._quote_total = self._total(base), self._total(quote)
 
     def _total(self, asset: str) -> Decimal:
         return self._free.get(asset, Decimal(0)) + self._locked.get(asset, Decimal(0))

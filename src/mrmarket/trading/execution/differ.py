@@ -52,6 +52,8 @@ class Plan:
     placements: tuple[Quote, ...] = ()
     waiting: tuple[tuple[str, str], ...] = ()
     """(slot, reason) of wanted quotes that cannot be placed yet."""
+    rests_ns: int = 0
+    """For so long (by the strategy's clock) time alone makes nothing due; 0 while anything is under way."""
 
     def __bool__(self) -> bool:
         return bool(self.cancels or self.placements)
@@ -68,6 +70,7 @@ class Allowance:
 
 
 _ALL: Final = Allowance()
+_FOR_GOOD_NS: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +101,26 @@ def plan(
     """
     cancels = _cancels(targets, live, rules)[: allowance.cancels]
     if targets.hold:
-        return Plan(tuple(cancels))
+        return Plan(tuple(cancels), rests_ns=0 if cancels else _rest_ns(targets, live, rules))
     placements, waiting = _placements(targets, live, now_ns, allowance)
-    return Plan(tuple(cancels), tuple(placements), tuple(waiting))
+    if cancels or placements or waiting:
+        return Plan(tuple(cancels), tuple(placements), tuple(waiting))
+    return Plan(rests_ns=_rest_ns(targets, live, rules))
+
+
+def _rest_ns(targets: TargetQuotes, live: Sequence[LiveOrder], rules: RefreshRules) -> int:
+    """Until the first order comes to an age at which it gives way; every live one fits by now."""
+    sticky = {quote.slot for quote in targets.quotes if quote.sticky}
+    rest_ns = _FOR_GOOD_NS
+    for each in live:
+        order = each.order
+        if not order.is_resting or order.is_doubted or order.cancel_attempts:
+            return 0
+        if not targets.hold:
+            young = each.age_ns < rules.refresh_ns and order.slot not in sticky
+            due_ns = min(rules.refresh_ns, rules.max_age_ns) if young else rules.max_age_ns
+            rest_ns = min(rest_ns, due_ns - each.age_ns)
+    return max(0, rest_ns)
 
 
 def _cancels(targets: TargetQuotes, live: Sequence[LiveOrder], rules: RefreshRules) -> list[Cancellation]:

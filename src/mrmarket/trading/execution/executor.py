@@ -11,7 +11,7 @@ from mrmarket.core import crash
 from mrmarket.core.clock import NS_PER_S, Clock
 from mrmarket.trading.execution.account import Account
 from mrmarket.trading.execution.desk import DeskListener, OrderDesk
-from mrmarket.trading.execution.differ import Allowance, Plan, RefreshRules, plan
+from mrmarket.trading.execution.differ import Allowance, LiveOrder, Plan, RefreshRules, plan
 from mrmarket.trading.execution.fact_writer import FactWriter
 from mrmarket.trading.execution.latency import LatencyHistogram
 from mrmarket.trading.execution.lease_guard import LeaseGuard
@@ -144,10 +144,10 @@ class Executor:
         histogram = self.latency if by_book else self.follow_up
         now_ns = self._wall.now_ns()
         self._pulled = top is None
-        live = self._desk.table.live()
+        table = self._desk.table
+        live = table.live()
         if self._gate is not None:
-            short = self._desk.table.short_of_fills()
-            targets = self._gate.allowed(targets, [each.order for each in live], short, top)
+            targets = self._gate.allowed(targets, table.open(), table.short_of_fills(), top)
         # A fill that is not yet on the disk is not yet known to the strategy, so its wishes are out of date.
         may_place = (
             top is not None
@@ -155,9 +155,9 @@ class Executor:
             and now_ns >= self.paused_until_ns
             and self.may_send
         )
-        allowance = Allowance(
-            placements=self._room() if may_place else 0, blocked_until_ns=self._blocked_until_ns
-        )
+        # Nothing is asked of the budget while every wanted slot is taken.
+        room = self._room() if may_place and len(targets.quotes) > self._filled(targets, live) else 0
+        allowance = Allowance(placements=room, blocked_until_ns=self._blocked_until_ns)
         todo = plan(targets, live, self._rules, now_ns, allowance)
         self.cancel_all([cancellation.order for cancellation in todo.cancels])
         if not todo.placements or top is None:
@@ -349,6 +349,11 @@ class Executor:
             and Capability.CANCEL_ALL in self._venue.capabilities
             and isinstance(self._venue, CancelsAll)
         )
+
+    @staticmethod
+    def _filled(targets: TargetQuotes, live: Sequence[LiveOrder]) -> int:
+        taken = {each.order.slot for each in live}
+        return sum(quote.slot in taken for quote in targets.quotes)
 
     def _room(self) -> int:
         """How many orders the rate budget would let go now; the others wait for a later decision.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mrmarket.core.clock import Clock
+from mrmarket.core.side import Side
 from mrmarket.trading.execution.differ import LiveOrder
 from mrmarket.trading.execution.order import Order
 
@@ -20,6 +21,8 @@ class OrderTable:
         self._world = world
         self._closed_kept = closed_kept
         self._open: dict[str, Order] = {}
+        self._listed: list[Order] | None = None
+        self._two_sided: bool | None = None
         self._closed: OrderedDict[str, Order] = OrderedDict()
         self._by_venue_id: dict[str, str] = {}
         self._placed_ns: dict[str, int] = {}
@@ -32,6 +35,7 @@ class OrderTable:
     def put(self, order: Order, *, age_ns: int = 0) -> None:
         """Take over what is now known of an order; `age_ns` counts for a new one only."""
         key = order.client_order_id
+        self._listed = self._two_sided = None
         if order.venue_order_id:
             self._by_venue_id[order.venue_order_id] = key
         if order.missing_lots:
@@ -58,8 +62,19 @@ class OrderTable:
         return self._open.get(key) or self._closed.get(key)
 
     def open(self) -> Sequence[Order]:
-        """Orders that stand at the venue or might, oldest first."""
-        return list(self._open.values())
+        """Orders that stand at the venue or might, oldest first; the same list until one of them changes."""
+        listed = self._listed
+        if listed is None:
+            listed = self._listed = list(self._open.values())
+        return listed
+
+    @property
+    def rests_on_both_sides(self) -> bool:
+        """Whether a buy and a sell are known to stand in the book."""
+        if self._two_sided is None:
+            sides = {order.side for order in self._open.values() if order.is_resting}
+            self._two_sided = len(sides) == len(Side)
+        return self._two_sided
 
     def live(self) -> list[LiveOrder]:
         """The same with their ages."""

@@ -44,6 +44,10 @@ class MarketWatch:
         """Best ask of others."""
         self._instrument = instrument
         self._world = world
+        self._own: Sequence[Order] | None = None
+        """The orders that were last left out, and their lots by price."""
+        self._own_bids: Mapping[int, int] = {}
+        self._own_asks: Mapping[int, int] = {}
 
     def apply(self, event: MarketEvent, own: Sequence[Order]) -> bool:
         """Take an event in; say whether the best bid or ask of others changed."""
@@ -61,14 +65,20 @@ class MarketWatch:
         return applied and self.refresh(own)
 
     def refresh(self, own: Sequence[Order]) -> bool:
-        """Look at the book again after an order of ours changed; say whether the top changed."""
+        """Look at the book again after an order of ours changed; say whether the top changed.
+
+        A list of orders that is the same object as the last one is taken to hold the same orders.
+        """
         book = self.tracker.book
         bid, ask = book.best_bid, book.best_ask
-        if own:
-            if bid is not None and (lots := _lots_by_price(own, Side.BUY)):
-                bid = _best_of_others(bid, lots, book.bids(len(lots) + 1) if bid[0] in lots else ())
-            if ask is not None and (lots := _lots_by_price(own, Side.SELL)):
-                ask = _best_of_others(ask, lots, book.asks(len(lots) + 1) if ask[0] in lots else ())
+        if own is not self._own:
+            self._own = own
+            self._own_bids, self._own_asks = _lots_by_price(own, Side.BUY), _lots_by_price(own, Side.SELL)
+        bids, asks = self._own_bids, self._own_asks
+        if bid is not None and bid[0] in bids:
+            bid = _best_of_others(bids, book.bids(len(bids) + 1))
+        if ask is not None and ask[0] in asks:
+            ask = _best_of_others(asks, book.asks(len(asks) + 1))
         if bid == self.bid and ask == self.ask:
             return False
         moved = _price(bid) != _price(self.bid) or _price(ask) != _price(self.ask)
@@ -124,9 +134,7 @@ def _lots_by_price(own: Iterable[Order], side: Side) -> Mapping[int, int]:
     return lots
 
 
-def _best_of_others(best: Level, own: Mapping[int, int], levels: Iterable[Level]) -> Level | None:
-    if best[0] not in own:
-        return best
+def _best_of_others(own: Mapping[int, int], levels: Iterable[Level]) -> Level | None:
     for price, size in levels:
         if size > own.get(price, 0):
             return price, size - own.get(price, 0)

@@ -57,6 +57,16 @@ class Observations:
             return "the balances are not known yet"
         return "" if self._priced else "the first price is not written down yet"
 
+    @property
+    def is_due(self) -> bool:
+        """Whether a tick may have anything to do."""
+        now_ns = self._wall.monotonic_ns()
+        return (
+            self._marked_ns is None
+            or now_ns - self._marked_ns >= self._mark_every_ns
+            or now_ns - self._balances_ns >= self._balances_every_ns
+        )
+
     def tick(self, top: MarketTop | None, account: Account, *, stale: bool) -> None:
         """Write down what is due; a stale book marks nothing."""
         now_ns = self._wall.monotonic_ns()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
@@ -16,6 +16,9 @@ from mrmarket.trading.execution.targets import TargetQuotes
 from mrmarket.trading.market.estimators.intensity import Intensity
 from mrmarket.trading.market.event import Level
 from mrmarket.trading.venue.port import OrderKind
+
+NEVER_NS: Final = 2**63 - 1
+"""A time that does not come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +104,16 @@ class Strategy(Protocol):
 
     def on_past_fill(self, side: Side, price_ticks: int, size_lots: int) -> None:
         """A fill of an earlier life, in order, before the first decision."""
+        ...
+
+
+@runtime_checkable
+class Steady(Protocol):
+    """A strategy that says for how long time alone changes nothing; any other is asked at every tick."""
+
+    def steady_until_ns(self, view: MarketView) -> int:
+        """Until when (by the view's clock) it would give the answer that it has just given to this view.
+
+        As long as bid, ask, account and fills stay what they are; `NEVER_NS` where time has no say.
+        """
         ...

@@ -1,14 +1,15 @@
 """Pure market making: layers of quotes around a reference price, each of which says how it came about.
 
 `quotes` is a pure function of what is seen, the parameters and a small state. Prices are computed in
-exact decimals and rounded away from the market: bids down, asks up.
+exact integers and rounded away from the market: bids down, asks up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from decimal import ROUND_DOWN, Decimal
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from mrmarket.core.clock import NS_PER_S
@@ -17,61 +18,46 @@ from mrmarket.core.side import Side
 from mrmarket.trading.execution.desk import OwnFill
 from mrmarket.trading.execution.differ import RefreshRules
 from mrmarket.trading.execution.order import Order
-from mrmarket.trading.execution.targets import Quote, TargetQuotes, Term
+from mrmarket.trading.execution.targets import NO_QUOTES, Quote, TargetQuotes
 from mrmarket.trading.strategy.estimates import Estimate
+from mrmarket.trading.strategy.lattice import MILLI, PARTS, Lattice, Layer, Ratio, nearest
+from mrmarket.trading.strategy.layer_story import Reference, hanging_story, layer_story
 from mrmarket.trading.strategy.parameters import Parameters, PriceSource
-from mrmarket.trading.strategy.port import MarketView
+from mrmarket.trading.strategy.port import NEVER_NS, MarketView
 from mrmarket.trading.strategy.state import HangingOrder, PureMarketMakingState
 from mrmarket.trading.venue.port import OrderKind
 
 __all__ = ["Parameters", "PureMarketMaking", "quotes"]
 
 _TICK_DIGITS: Final = Decimal("0.001")
-_MODEL_DIGITS: Final = Decimal("0.00000001")
-_ONE: Final = Decimal(1)
-_BPS: Final = Decimal(10_000)
+_SIDES: Final = (Side.BUY, Side.SELL)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reference:
-    """The price that quotes are placed around, and how it came about."""
-
-    price: Decimal
-    skewed: Decimal
-    """After imbalance and inventory."""
-    delta: Decimal
-    """Inventory against target, -1 to 1 at the ends of the range."""
-    terms: tuple[Term, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    number: int
-    side: Side
-    spread: Decimal
-    amount: Decimal
-
-
-def quotes(view: MarketView, parameters: Parameters, state: PureMarketMakingState) -> TargetQuotes:
-    """What should stand in the market now."""
-    reference = _reference(view, parameters, state)
-    paused = {side: _pause(side, reference, view, parameters, state) for side in Side}
+def quotes(
+    view: MarketView,
+    parameters: Parameters,
+    state: PureMarketMakingState,
+    lattice: Lattice | None = None,
+) -> TargetQuotes:
+    """What should stand in the market now; `lattice` is the parameters on the view's instrument."""
+    lattice = lattice or Lattice(parameters, view.instrument)
+    reference = _reference(view, lattice, state)
+    paused = {side: _pause(side, reference, lattice, state) for side in _SIDES}
     notes = [f"{side.value}s pause: {reason}" for side, reason in paused.items() if reason]
-    widening, widening_terms = _widening(view, parameters)
     skip = state.filled_balance if parameters.ping_pong_enabled else 0
     wanted: list[Quote] = []
-    for layer in _layers(parameters):
-        ahead = skip * layer.side.sign
-        if paused[layer.side] or layer.number <= ahead:
+    for layer in lattice.layers:
+        if paused[layer.side] or layer.number <= skip * layer.sign:
             continue
-        quote = _quote(view, parameters, state, reference, layer, widening, widening_terms)
+        quote = _quote(lattice, state, reference, layer)
         if isinstance(quote, str):
             notes.append(quote)
         else:
             wanted.append(quote)
     if skip:
         notes.append(f"{'buys' if skip > 0 else 'sells'} wait for the other side (ping-pong)")
-    wanted.extend(_hanging(view, parameters, state, reference))
+    if state.hanging:
+        wanted.extend(_hanging(parameters, state, reference))
     hold = parameters.filled_order_delay > 0 and view.now_ns < state.quiet_until_ns
     if hold:
         notes.append("nothing new is placed for a while after a fill")
@@ -88,6 +74,11 @@ class PureMarketMaking:
         self.state = PureMarketMakingState()
         needs_table = parameters.price_source is PriceSource.MICROPRICE
         self.estimates = frozenset({Estimate.MICROPRICE}) if needs_table else frozenset[Estimate]()
+        self._lattice: Lattice | None = None
+        self._seen: tuple[object, ...] = ()
+        """What the last answer was given to."""
+        self._seen_state = self.state
+        self._targets = NO_QUOTES
 
     @property
     def symbol(self) -> str:
@@ -114,15 +105,32 @@ class PureMarketMaking:
         return self.parameters.inventory_target_ratio
 
     def quotes(self, view: MarketView) -> TargetQuotes:
-        """What should stand now."""
+        """What should stand now; the very same answer while nothing has changed that counts."""
+        lattice = self._lattice
+        if lattice is None or lattice.instrument is not view.instrument:
+            lattice = self._lattice = Lattice(self.parameters, view.instrument)
         if self.parameters.moving_price_band_enabled:
-            reference, _ = _source(view, self.parameters, self.state)
-            self.state = self.state.with_band(
-                reference, view.now_ns, int(self.parameters.price_band_refresh_time * NS_PER_S)
-            )
+            milli, _ = _source(view, lattice, self.state)
+            self.state = self.state.with_band(_price(milli, lattice), view.now_ns, lattice.band_ns)
         if self.state.hanging:
-            self.state = self.state.without_hanging(_too_far(view, self.parameters, self.state))
-        return quotes(view, self.parameters, self.state)
+            self.state = self.state.without_hanging(_too_far(view, lattice, self.state))
+        seen = self._inputs(view, lattice)
+        if seen != self._seen or self.state is not self._seen_state:
+            self._targets = quotes(view, self.parameters, self.state, lattice)
+            self._seen, self._seen_state = seen, self.state
+        return self._targets
+
+    def steady_until_ns(self, view: MarketView) -> int:
+        """Until when its answer to the same market and account stays the same."""
+        parameters, state = self.parameters, self.state
+        if parameters.price_source is PriceSource.LAST_PRICE:
+            return view.now_ns
+        until_ns = NEVER_NS
+        if parameters.filled_order_delay > 0 and view.now_ns < state.quiet_until_ns:
+            until_ns = state.quiet_until_ns
+        if parameters.moving_price_band_enabled and self._lattice is not None:
+            until_ns = min(until_ns, state.band_taken_ns + self._lattice.band_ns)
+        return until_ns
 
     def on_fill(self, own: OwnFill, now_ns: int, live: Sequence[Order]) -> None:
         """Remember the fill, start the pause, and let the other side's order hang where that is wanted."""
@@ -146,213 +154,207 @@ class PureMarketMaking:
         """Take a fill of an earlier life into the last price and the inventory's cost."""
         self.state = self.state.with_fill(side, price_ticks, size_lots, completed=False)
 
+    def _inputs(self, view: MarketView, lattice: Lattice) -> tuple[object, ...]:
+        """Everything in a view that an answer depends on."""
+        parameters = self.parameters
+        return (
+            view.bid if lattice.sizes_matter else view.bid[0],
+            view.ask if lattice.sizes_matter else view.ask[0],
+            view.base,
+            view.quote,
+            view.last_trade_ticks if parameters.price_source is PriceSource.LAST_PRICE else None,
+            view.micro_offset_ticks,
+            view.sigma if parameters.sigma_multiplier else None,
+            view.markout if parameters.toxicity_multiplier else None,
+            parameters.filled_order_delay > 0 and view.now_ns < self.state.quiet_until_ns,
+        )
 
-def _source(view: MarketView, parameters: Parameters, state: PureMarketMakingState) -> tuple[Decimal, str]:
-    tick = view.instrument.tick_size
-    source = parameters.price_source
-    ticks: int | Decimal | None = None
+
+def _source(view: MarketView, lattice: Lattice, state: PureMarketMakingState) -> tuple[int, str]:
+    """(the price in thousandths of a tick, what it is called)."""
+    source = lattice.parameters.price_source
+    bid, ask = view.bid[0], view.ask[0]
+    middle = (bid + ask) * (MILLI // 2)
+    if source is PriceSource.MID_PRICE:
+        return middle, "mid price"
     name = source.value.lower().replace("_", " ")
+    ticks: int | None = None
     if source is PriceSource.BEST_BID:
-        ticks = view.bid[0]
+        ticks = bid
     elif source is PriceSource.BEST_ASK:
-        ticks = view.ask[0]
+        ticks = ask
     elif source is PriceSource.MICROPRICE:
-        (bid, bid_lots), (ask, ask_lots) = view.bid, view.ask
-        if view.micro_offset_ticks is None:
-            ticks = _rounded(Decimal(bid * ask_lots + ask * bid_lots) / (bid_lots + ask_lots))
-            name = "weighted mid (the microprice is not fitted yet)"
-        else:
-            ticks = _rounded(Decimal(bid + ask) / 2 + Decimal(view.micro_offset_ticks))
+        return _microprice(view, name)
     elif source is PriceSource.LAST_PRICE:
         ticks = view.last_trade_ticks
     elif source is PriceSource.OWN_LAST:
         ticks = state.last_fill_ticks
-    elif source is PriceSource.INVENTORY_COST and state.held_lots:
-        ticks = _rounded(Decimal(state.held_cost_grains) / state.held_lots)
+    elif state.held_lots:
+        # What is left is the inventory's cost.
+        return nearest(state.held_cost_grains * MILLI, state.held_lots), name
     if ticks is not None:
-        return ticks * tick, name
-    if source is PriceSource.MID_PRICE:
-        return view.mid, name
-    return view.mid, f"mid price (there is no {name} yet)"
+        return ticks * MILLI, name
+    return middle, f"mid price (there is no {name} yet)"
 
 
-def _rounded(ticks: Decimal) -> Decimal:
-    """To a thousandth of a tick, so that what is shown is what is used."""
-    return ticks.quantize(_TICK_DIGITS)
+def _microprice(view: MarketView, name: str) -> tuple[int, str]:
+    (bid, bid_lots), (ask, ask_lots) = view.bid, view.ask
+    if view.micro_offset_ticks is None:
+        milli = nearest((bid * ask_lots + ask * bid_lots) * MILLI, bid_lots + ask_lots)
+        return milli, "weighted mid (the microprice is not fitted yet)"
+    ticks = (Decimal(bid + ask) / 2 + Decimal(view.micro_offset_ticks)).quantize(_TICK_DIGITS)
+    return int(ticks * MILLI), name
 
 
-def _reference(view: MarketView, parameters: Parameters, state: PureMarketMakingState) -> _Reference:
-    price, name = _source(view, parameters, state)
-    terms = [Term("reference", price, "quote"), Term("price source", name)]
-    tick = view.instrument.tick_size
-    skewed = price
+def _price(milli: int, lattice: Lattice) -> Decimal:
+    """Quote per base."""
+    return Decimal(milli).scaleb(-3) * lattice.instrument.tick_size
+
+
+def _reference(view: MarketView, lattice: Lattice, state: PureMarketMakingState) -> Reference:
+    parameters = lattice.parameters
+    milli, name = _source(view, lattice, state)
+    imbalance: int | None = None
     if parameters.imbalance_weight:
-        bid_lots, ask_lots = view.bid[1], view.ask[1]
-        lean = Decimal(bid_lots - ask_lots) / (bid_lots + ask_lots)
-        half_market_spread = Decimal(view.ask[0] - view.bid[0]) / 2
-        shift = _rounded(lean * half_market_spread * parameters.imbalance_weight) * tick
-        skewed += shift
-        terms.append(Term("imbalance", shift, "quote"))
-    delta = Decimal(0)
-    share = view.base_share
-    if share is not None:
-        delta = (share - parameters.inventory_target_ratio) / parameters.inventory_range
-        delta = max(-_ONE, min(_ONE, delta)).quantize(_MODEL_DIGITS)
+        (bid, bid_lots), (ask, ask_lots) = view.bid, view.ask
+        weight, per = lattice.imbalance_weight
+        imbalance = nearest(
+            (bid_lots - ask_lots) * (ask - bid) * weight * MILLI, (bid_lots + ask_lots) * 2 * per
+        )
+    delta = _delta(view, lattice)
+    skew: int | None = None
     if parameters.inventory_price_skew:
-        shift = _rounded(-delta * parameters.inventory_price_skew * price / tick) * tick
-        skewed += shift
-        terms.append(Term("inventory skew", shift, "quote"))
-    return _Reference(price, skewed, delta, tuple(terms))
+        share, per = lattice.price_skew
+        skew = nearest(-(delta or 0) * share * milli, PARTS * per)
+    return Reference(
+        view,
+        lattice,
+        milli,
+        name,
+        milli + (imbalance or 0) + (skew or 0),
+        imbalance,
+        skew,
+        delta,
+        _part(view.sigma, lattice.sigma_multiplier),
+        _part(view.markout, lattice.toxicity_multiplier),
+    )
 
 
-def _widening(view: MarketView, parameters: Parameters) -> tuple[Decimal, tuple[Term, ...]]:
-    total = Decimal(0)
-    terms: list[Term] = []
-    for name, value, multiplier in (
-        ("volatility", view.sigma, parameters.sigma_multiplier),
-        ("toxicity", view.markout, parameters.toxicity_multiplier),
-    ):
-        if multiplier and value is not None:
-            part = (Decimal(max(value, 0.0)) * multiplier).quantize(_MODEL_DIGITS)
-            total += part
-            terms.append(Term(name, part * _BPS, "bps"))
-    return total, tuple(terms)
+def _delta(view: MarketView, lattice: Lattice) -> int | None:
+    """Inventory against target in `PARTS`, ±1 at the ends of the range; None for an empty account."""
+    base, base_per = view.base.as_integer_ratio()
+    quote, quote_per = view.quote.as_integer_ratio()
+    tick, tick_per = lattice.tick
+    held = base * quote_per * (view.bid[0] + view.ask[0]) * tick
+    worth = held + quote * base_per * 2 * tick_per
+    if not worth:
+        return None
+    target, target_per = lattice.inventory_target
+    span, span_per = lattice.inventory_range
+    delta = nearest(
+        (held * target_per - target * worth) * span_per * PARTS,
+        worth * target_per * span,
+    )
+    return max(-PARTS, min(PARTS, delta))
 
 
-def _pause(
-    side: Side,
-    reference: _Reference,
-    view: MarketView,
-    parameters: Parameters,
-    state: PureMarketMakingState,
-) -> str:
-    price, buys = reference.price, side is Side.BUY
-    limit = parameters.ceiling_price if buys else parameters.floor_price
-    if limit is not None and (price - limit) * side.sign > 0:
-        return f"the price is {'above the ceiling' if buys else 'below the floor'} {limit:f}"
+def _part(value: float | None, multiplier: Ratio) -> int | None:
+    """A measured fraction times its weight, in `PARTS`; None where there is none."""
+    factor, per = multiplier
+    if not factor or value is None:
+        return None
+    if value <= 0.0:
+        return 0
+    measured, measured_per = value.as_integer_ratio()
+    return nearest(measured * factor * PARTS, measured_per * per)
+
+
+def _pause(side: Side, reference: Reference, lattice: Lattice, state: PureMarketMakingState) -> str:
+    parameters, buys, sign = lattice.parameters, side is Side.BUY, side.sign
+    limit = lattice.ceiling if buys else lattice.floor
+    if limit is not None and (reference.milli * limit[1] - limit[0]) * sign > 0:
+        edge = parameters.ceiling_price if buys else parameters.floor_price
+        return f"the price is {'above the ceiling' if buys else 'below the floor'} {edge:f}"
     if parameters.moving_price_band_enabled and state.band_reference is not None:
         share = parameters.price_band_ceiling if buys else parameters.price_band_floor
-        edge = state.band_reference * (1 + share * side.sign)
-        if (price - edge) * side.sign > 0:
+        edge = state.band_reference * (1 + share * sign)
+        if (_price(reference.milli, lattice) - edge) * sign > 0:
             return f"the price has left the band at {format_decimal(edge)}"
-    pivot = parameters.inventory_pivot
-    if pivot is not None and reference.delta * side.sign >= pivot:
-        return f"the inventory has passed its pivot ({format_decimal(reference.delta)} of the range)"
-    if parameters.inventory_skew_enabled and view.base_share is not None and reference.delta * side.sign >= 1:
+    delta = reference.delta
+    if delta is None:
+        delta = 0
+    pivot = lattice.pivot_parts
+    if pivot is not None and delta * sign >= pivot:
+        told = format_decimal(Decimal(delta).scaleb(-8))
+        return f"the inventory has passed its pivot ({told} of the range)"
+    if parameters.inventory_skew_enabled and reference.delta is not None and delta * sign >= PARTS:
         return "the inventory is at the end of its range"
     return ""
 
 
-def _layers(parameters: Parameters) -> Iterator[_Layer]:
-    if parameters.order_override:
-        numbers = {Side.BUY: 0, Side.SELL: 0}
-        for override in parameters.order_override:
-            numbers[override.side] += 1
-            yield _Layer(numbers[override.side], override.side, override.spread, override.amount)
-        return
-    for number in range(1, parameters.number_of_layers + 1):
-        amount = parameters.layer_amount(number)
-        yield _Layer(number, Side.BUY, parameters.bid_spread * number, amount)
-        yield _Layer(number, Side.SELL, parameters.ask_spread * number, amount)
-
-
-def _quote(
-    view: MarketView,
-    parameters: Parameters,
-    state: PureMarketMakingState,
-    reference: _Reference,
-    layer: _Layer,
-    widening: Decimal,
-    widening_terms: tuple[Term, ...],
-) -> Quote | str:
-    instrument, side = view.instrument, layer.side
-    slot = state.slot(side, layer.number)
-    half, clamps = _half_spread(parameters, layer.spread, widening)
-    ticks = _ticks(reference.skewed * (1 - half * side.sign), instrument.tick_size, side)
-    if parameters.post_only:
-        limit = view.ask[0] - 1 if side is Side.BUY else view.bid[0] + 1
-        if (ticks - limit) * side.sign > 0:
-            clamps = (*clamps, Term("kept off the other side", instrument.price(limit), "quote"))
-            ticks = limit
+def _quote(lattice: Lattice, state: PureMarketMakingState, reference: Reference, layer: Layer) -> Quote | str:
+    side, sign, one = layer.side, layer.sign, lattice.one
+    slot = state.slot(side, layer.number) if state.generations else layer.slot
+    half, clamp = _half_spread(lattice, layer.spread, reference.widening)
+    ticks = _ticks(reference.skewed * (one - half * sign), one * MILLI, side)
+    kept_off: int | None = None
+    if lattice.parameters.post_only:
+        limit = reference.view.ask[0] - 1 if sign > 0 else reference.view.bid[0] + 1
+        if (ticks - limit) * sign > 0:
+            ticks = kept_off = limit
     if ticks <= 0:
         return f"{slot} has no positive price"
-    amount = layer.amount
-    if parameters.inventory_skew_enabled:
-        amount *= 1 - reference.delta * side.sign
-    lots = int((amount / instrument.lot_size).to_integral_value(ROUND_DOWN))
-    if lots < instrument.min_lots or instrument.notional(ticks, lots) < instrument.min_notional:
-        return f"{slot} is smaller than {instrument.venue} takes"
-    terms = (
-        *reference.terms,
-        Term("half spread", layer.spread * _BPS, "bps"),
-        *widening_terms,
-        *clamps,
-        Term("maker fee", instrument.maker_fee * _BPS, "bps"),
-        *_size_terms(layer.amount, amount, parameters),
-        Term("price", instrument.price(ticks), "quote"),
-    )
-    away = "below" if side is Side.BUY else "above"
-    bps = format_decimal(half * _BPS)
-    why = f"layer {layer.number}: {bps} bps {away} {format_decimal(reference.skewed)}"
-    return Quote(slot, side, ticks, lots, terms, why, worst_ticks=_worst(view, parameters, reference, side))
+    wanted, per = layer.lots
+    delta = reference.delta
+    if delta and lattice.parameters.inventory_skew_enabled:
+        lots = wanted * (PARTS - delta * sign) // (per * PARTS)
+    else:
+        lots = wanted // per
+    if lots < lattice.instrument.min_lots or ticks * lots < lattice.least_grains:
+        return f"{slot} is smaller than {lattice.instrument.venue} takes"
+    worst = None
+    if lattice.minimum:
+        worst = _ticks(reference.skewed * (one - lattice.minimum * sign), one * MILLI, side.opposite)
+    story = partial(layer_story, reference, layer, half, clamp, kept_off, ticks)
+    return Quote(slot, side, ticks, lots, worst_ticks=worst, explain=story)
 
 
-def _half_spread(
-    parameters: Parameters, spread: Decimal, widening: Decimal
-) -> tuple[Decimal, tuple[Term, ...]]:
-    half = spread + widening
-    highest = parameters.maximum_spread
+def _half_spread(lattice: Lattice, spread: int, widening: int) -> tuple[int, str]:
+    """(parts of one, what it was clamped to)."""
+    half = spread + widening * lattice.one // PARTS
+    highest = lattice.maximum
     if highest is not None and half > highest and widening:
-        half = max(spread, highest)
-        return half, (Term("clamped to the maximum spread", half * _BPS, "bps"),)
-    if half < parameters.minimum_spread:
-        half = parameters.minimum_spread
-        return half, (Term("clamped to the minimum spread", half * _BPS, "bps"),)
-    return half, ()
+        return max(spread, highest), "maximum"
+    if half < lattice.minimum:
+        return lattice.minimum, "minimum"
+    return half, ""
 
 
-def _size_terms(wanted: Decimal, amount: Decimal, parameters: Parameters) -> tuple[Term, ...]:
-    if not parameters.inventory_skew_enabled or not wanted:
-        return ()
-    return (Term("size for the inventory", (amount / wanted).quantize(_MODEL_DIGITS)),)
-
-
-def _worst(view: MarketView, parameters: Parameters, reference: _Reference, side: Side) -> int | None:
-    if not parameters.minimum_spread:
-        return None
-    limit = reference.skewed * (1 - parameters.minimum_spread * side.sign)
-    return _ticks(limit, view.instrument.tick_size, side.opposite)
-
-
-def _ticks(price: Decimal, tick: Decimal, side: Side) -> int:
+def _ticks(numerator: int, denominator: int, side: Side) -> int:
     """Down to the grid for a buy, up for a sell."""
-    whole, rest = divmod(price, tick)
-    return int(whole) + (1 if rest > 0 and side is Side.SELL else 0)
+    return numerator // denominator if side is Side.BUY else -(-numerator // denominator)
 
 
-def _hanging(
-    view: MarketView, parameters: Parameters, state: PureMarketMakingState, reference: _Reference
-) -> Iterator[Quote]:
-    far = set(_too_far(view, parameters, state))
+def _hanging(parameters: Parameters, state: PureMarketMakingState, reference: Reference) -> Iterator[Quote]:
+    price = _price(reference.milli, reference.lattice)
     for order in state.hanging:
-        if order.slot not in far:
-            price = view.instrument.price(order.price_ticks)
+        if not _is_too_far(order, parameters, price, reference.lattice):
             yield Quote(
                 order.slot,
                 order.side,
                 order.price_ticks,
                 order.size_lots,
-                (*reference.terms, Term("price", price, "quote")),
-                "hangs since the other side of its layer was filled",
                 sticky=True,
+                explain=partial(hanging_story, reference, order.price_ticks),
             )
 
 
-def _too_far(view: MarketView, parameters: Parameters, state: PureMarketMakingState) -> list[str]:
-    price, _ = _source(view, parameters, state)
-    return [order.slot for order in state.hanging if _is_too_far(order, view, parameters, price)]
+def _too_far(view: MarketView, lattice: Lattice, state: PureMarketMakingState) -> list[str]:
+    milli, _ = _source(view, lattice, state)
+    price = _price(milli, lattice)
+    return [order.slot for order in state.hanging if _is_too_far(order, lattice.parameters, price, lattice)]
 
 
-def _is_too_far(order: HangingOrder, view: MarketView, parameters: Parameters, price: Decimal) -> bool:
-    distance = abs(order.price_ticks * view.instrument.tick_size - price)
+def _is_too_far(order: HangingOrder, parameters: Parameters, price: Decimal, lattice: Lattice) -> bool:
+    distance = abs(lattice.instrument.price(order.price_ticks) - price)
     return distance > price * parameters.hanging_orders_cancel_spread

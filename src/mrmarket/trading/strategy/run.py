@@ -10,11 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from mrmarket.core.clock import NS_PER_S, Clock
-from mrmarket.core.events import (
-    Fact,
-    RunStateChanged,
-)
-from mrmarket.core.side import Side
+from mrmarket.core.events import Fact, RunStateChanged
 from mrmarket.trading.execution.assembly import assemble
 from mrmarket.trading.execution.desk import OwnFill
 from mrmarket.trading.execution.journal import OrderJournal
@@ -29,6 +25,7 @@ from mrmarket.trading.execution.risk.pretrade import RiskLimits
 from mrmarket.trading.execution.risk.state import Cause, RiskState, run_scope
 from mrmarket.trading.execution.targets import NO_QUOTES, TargetQuotes
 from mrmarket.trading.execution.timing import Timing
+from mrmarket.trading.strategy.cadence import Cadence
 from mrmarket.trading.strategy.controls import OwnerControls
 from mrmarket.trading.strategy.errors import RunNotReadyError, StreamEndedError
 from mrmarket.trading.strategy.estimates import wanted_by
@@ -44,13 +41,7 @@ from mrmarket.trading.strategy.sweep import Sweep
 from mrmarket.trading.strategy.totals import RunTotals
 from mrmarket.trading.strategy.upkeep import Upkeep
 from mrmarket.trading.strategy.uptime import QuoteUptime
-from mrmarket.trading.venue.port import (
-    FillReport,
-    OrderReport,
-    StreamState,
-    UserEvent,
-    Venue,
-)
+from mrmarket.trading.venue.port import FillReport, OrderReport, StreamState, UserEvent, Venue
 
 _FILLS_KEPT: Final = 1_000
 
@@ -189,6 +180,7 @@ class StrategyRun(RunReadings):
         self._cause_ns: int | None = None
         self._by_book = False
         self._quoting = False
+        self._cadence = Cadence(strategy, self.account, lambda: self.risk.state, world)
         self._observations = Observations(
             self.instrument,
             venue.name,
@@ -397,6 +389,8 @@ class StrategyRun(RunReadings):
 
     def _wake(self, *, by_book: bool = False) -> None:
         """Decide once what is at hand has been taken in: events that came together make one decision."""
+        if not by_book:
+            self._cadence.happened()
         if self._cause_ns is None and self._quoting:
             self._cause_ns = self._wall.monotonic_ns()
             self._by_book = by_book
@@ -416,13 +410,16 @@ class StrategyRun(RunReadings):
         reason = self._reason_to_pull()
         view = None if reason else self.watch.view(self.account)
         targets = TargetQuotes(reason=reason) if view is None else self.strategy.quotes(view)
-        self._executor.apply(targets, self.watch.top if view else None, cause_ns, by_book=self._by_book)
+        if targets is self.targets and self._cadence.rests:
+            return
+        top = self.watch.top if view else None
+        self._cadence.decided(view, self._executor.apply(targets, top, cause_ns, by_book=self._by_book))
         if reason != self._pulled:
             self._pulled = reason
             if self.state is RunState.RUNNING:
                 self._set_state(RunState.RUNNING, reason)
-        if targets != self.targets:
-            self.targets = targets
+        before, self.targets = self.targets, targets
+        if targets != before:
             self.observer.on_quotes(targets)
 
     def _reason_to_pull(self) -> str:
@@ -443,22 +440,24 @@ class StrategyRun(RunReadings):
         stale = self.watch.tracker.stale
         if stale is not None:
             return f"the book is stale ({stale.value})"
-        if self.watch.top is None:
+        if self.watch.double_mid_ticks is None:
             return "nobody else quotes both sides"
         return self._observations.wanting(self.account)
 
     # Beside the hot path.
 
     def _tick(self) -> None:
-        sides = {order.side for order in self._table.open() if order.is_resting}
         self.uptime.observe(
             self._wall.monotonic_ns(),
-            quoting=len(sides) == len(Side),
+            quoting=self._table.rests_on_both_sides,
             running=self.state is RunState.RUNNING,
         )
         self.risk.tick()
-        self._observations.tick(self.watch.top, self.account, stale=self.watch.tracker.stale is not None)
-        self._wake()
+        if self._observations.is_due:
+            stale = self.watch.tracker.stale is not None
+            self._observations.tick(self.watch.top, self.account, stale=stale)
+        if not self._cadence.rests or self._reason_to_pull() != self._pulled:
+            self._wake()
 
     def set_paused(self, reason: str) -> None:
         """Stay without quotes, and say why (its controls do)."""

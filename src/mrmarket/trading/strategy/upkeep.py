@@ -40,6 +40,7 @@ class Upkeep:
         self._on_ended = on_ended
         self._tasks: list[asyncio.Task[None]] = []
         self._maintenance: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def maintains(self) -> bool:
@@ -55,7 +56,9 @@ class Upkeep:
 
     def spawn_ticks(self, beat: Callable[[], None]) -> None:
         """Call `beat` at every tick: time alone can make an order due, a block end, or a book stale."""
-        self.spawn(self._tick(beat), "ticks")
+        # A timer and no task: hundreds of runs tick twenty times a second.
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._tick_s, self._tick, loop, beat)
 
     def begin_maintenance(self) -> None:
         """Compare with the venue now and then, from now on."""
@@ -95,16 +98,21 @@ class Upkeep:
     async def end(self) -> None:
         """Cancel every task and wait for them."""
         self._maintenance = None
+        if self._timer is not None:
+            self._timer.cancel()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
 
-    async def _tick(self, beat: Callable[[], None]) -> None:
-        while True:
-            await asyncio.sleep(self._tick_s)
+    def _tick(self, loop: asyncio.AbstractEventLoop, beat: Callable[[], None]) -> None:
+        self._timer = loop.call_later(self._tick_s, self._tick, loop, beat)
+        try:
             beat()
+        except Exception as error:  # noqa: BLE001 - a tick that fails must stop its run, not vanish in the loop
+            self._timer.cancel()
+            self._on_ended(f"{self._stream} ticks", error)
 
     async def _maintain(self) -> None:
         while True:

@@ -116,7 +116,7 @@ def test_the_check_holds_the_line_itself() -> None:
     assert check.refusal(ASK, OrderKind.POST_ONLY, TOP, replace(RICH)) is None
     assert [
         check.refusal(quote, OrderKind.POST_ONLY, TOP, replace(RICH)) is None
-        for quote in (BID, ASK2, replace(ASK2, size_lots=500), replace(ASK2, size_lots=500))
+        for quote in (BID, ASK2, ASK2.resized(500), ASK2.resized(500))
     ] == [False, False, True, False]
     assert check.counts == {"risk_state": 3}
     bare = RiskGate(btc_usdt(), lambda: RiskState.REDUCE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
@@ -86,14 +85,14 @@ class RiskGate:
             quote = wanted.pop(order.slot, None)
             might_fill = order.remaining_lots + order.missing_lots
             if quote is not None and might_fill <= room:
-                kept[order.slot] = replace(quote, size_lots=min(quote.size_lots, max(room, 1)))
+                kept[order.slot] = quote.resized(min(quote.size_lots, max(room, 1)))
             room -= might_fill
         self.context.room = (side, max(room, 0))
         for quote in wanted.values():
             lots = min(quote.size_lots, room)
             if lots < self._instrument.min_lots or self._is_dust(quote, lots):
                 continue
-            kept[quote.slot] = replace(quote, size_lots=lots)
+            kept[quote.slot] = quote.resized(lots)
             room -= lots
         # In the strategy's order: what it names first is placed first.
         quotes = tuple(kept[quote.slot] for quote in targets.quotes if quote.slot in kept)
