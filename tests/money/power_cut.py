@@ -131,6 +131,11 @@ class RecordedConnection:
         """Whether a transaction is open."""
         return self._connection.in_transaction
 
+    @property
+    def total_changes(self) -> int:
+        """Rows changed since it was opened."""
+        return self._connection.total_changes()
+
     def execute(self, statement: str, values: tuple[Any, ...] = ()) -> apsw.Cursor:
         """Run a statement."""
         return self._connection.execute(statement, values)

@@ -96,6 +96,8 @@ class SqliteStore:
 
     def find_all(self, keys: Sequence[str]) -> Mapping[str, Record]:
         """The committed records of those keys that have one, asked for in one statement."""
+        if not keys:
+            return {}
         known = self._sql.rows(_FIND_ALL, msgspec.json.encode(keys).decode())
         return {record.key: record for record in archive.records_of(self._sql, known)} if known else {}
 
@@ -139,9 +141,11 @@ class SqliteStore:
         connection = self._connection
         plain, others = rows.transfer_rows(records)
         try:
-            connection.executemany(_INSERT_GROUP, map(rows.group_row, records))
+            if records:  # units of work often write to tables of their own alone
+                connection.executemany(_INSERT_GROUP, map(rows.group_row, records))
             reach("ledger.groups_written")
-            connection.executemany(_INSERT_PLAIN, plain)
+            if plain:
+                connection.executemany(_INSERT_PLAIN, plain)
             if others:
                 connection.executemany(_INSERT_TRANSFER, others)
                 connection.executemany(_INSERT_HOLD, rows.hold_rows(records))
@@ -153,7 +157,8 @@ class SqliteStore:
             ):
                 if opened:
                     connection.executemany(statement, opened)
-            self._write_balances(balances)
+            if balances:
+                self._write_balances(balances)
             reach("ledger.balances_written")
             connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -179,15 +184,10 @@ class SqliteStore:
     def _write_balances(self, balances: Mapping[Holding, int]) -> None:
         changed = [(str(units), *holding) for holding, units in balances.items()]
         # An upsert checks every limit and reference twice; most holdings are there already.
-        before = self._total_changes()
+        before = self._connection.total_changes
         self._connection.executemany(_UPDATE_BALANCE, changed)
-        if self._total_changes() - before < len(changed):
+        if self._connection.total_changes - before < len(changed):
             self._connection.executemany(_UPSERT_BALANCE, changed)
-
-    def _total_changes(self) -> int:
-        """Rows that this connection has changed so far."""
-        (total,) = self._connection.execute("SELECT total_changes()").fetchone()
-        return int(total)
 
     def _require_transaction(self) -> None:
         # When the disk is full SQLite may end a transaction by itself; what follows would then be
