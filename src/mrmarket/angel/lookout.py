@@ -20,12 +20,13 @@ Say = Callable[[str, str, str, bool], None]
 
 
 class _Reading:
-    """One source: asked again as soon as it has answered, never twice at once."""
+    """One source: asked again once it has answered and it is time, never twice at once."""
 
     def __init__(self, source: HeartbeatSource, now_ns: int) -> None:
         self.source = source
         self.answered_ns: int | None = None
-        self.asked_from_ns = now_ns
+        self.next_ns = now_ns
+        """Asked again from here on."""
         self.failing = False
         self.seen: set[str] = set()
         """Nodes that it has ever shown."""
@@ -50,6 +51,8 @@ class Lookout:
         self._say = say
         now_ns = clock.monotonic_ns()
         self._readings = [_Reading(source, now_ns) for source in sources]
+        # An intervention looks many times a poll; what the sources say is not asked for as often.
+        self._pause_ns = settings.poll_ns * 3 // 4
         self._stale_ns = max(NS_PER_S, _STALE_POLLS * settings.poll_ns)
 
     @property
@@ -69,7 +72,8 @@ class Lookout:
             self._say("own_gap", "", "the Angel itself stood still; it looks for one more interval", False)
         for reading in self._readings:
             self._take_in(reading, now_ns)
-            if reading.task is None:
+            if reading.task is None and now_ns >= reading.next_ns:
+                reading.next_ns = now_ns + self._pause_ns
                 reading.task = asyncio.ensure_future(self._ask(reading.source))
         self._forgive_the_unseen(now_ns)
         return self.monitor.missing(now_ns)

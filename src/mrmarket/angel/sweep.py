@@ -26,6 +26,8 @@ class Pace:
     """Sweeping begins although the leases are not ours yet."""
     reseize_ns: int = NS_PER_S
     """Between attempts at leases that could not be had."""
+    step_ns: int = 50 * NS_PER_MS
+    """Between two looks at what is due in an intervention."""
     poll_ns: int = 250 * NS_PER_MS
     """Between two polls of a venue that is being proven."""
     vigil_ns: int = 2 * NS_PER_S

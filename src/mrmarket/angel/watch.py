@@ -27,7 +27,6 @@ from mrmarket.store.errors import StoreError
 from mrmarket.store.operations import Beat
 from mrmarket.trading.venue.port import Capability
 
-_STEP_S: Final = 0.05
 _BEAT_S: Final = 1.0
 _STORE_S: Final = 5.0
 _REFRESHES: Final = 3
@@ -81,6 +80,7 @@ class Angel:
         self.settings = settings
         self.faults = 0
         """Faults of our own that were caught."""
+        self._step_s = min(pace.step_ns / NS_PER_S, settings.poll_s)
         self._operations = operations
         self._diary = diary
         self._clock = clock
@@ -158,8 +158,7 @@ class Angel:
                 self._close_the_book()
                 if self.current is None and self._is_over():
                     break
-                busy = self.current is not None
-                await self._pause(min(_STEP_S, self.settings.poll_s) if busy else self.settings.poll_s)
+                await self._pause(self.settings.poll_s if self.current is None else self._step_s)
         finally:
             await self.leave()
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from mrmarket.angel.charge import Charge
 from mrmarket.angel.diary import Diary, Journal
 from mrmarket.angel.settings import AngelSection
 from mrmarket.angel.watch import Angel
+from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.notice import Unheard
 from mrmarket.services.angel.sources import OperationsBeats
 from mrmarket.simulation.engine import INSTANCE
@@ -25,6 +26,8 @@ from mrmarket.trading.execution.order_id import order_prefix
 _TAG_END = 7
 """`mm` and five characters say which instance an order is of."""
 _RECV_WINDOW_MS = 2_000
+_STEP_NS = NS_PER_S // 4
+_POLL_NS = NS_PER_S
 
 
 @dataclass(slots=True)
@@ -83,7 +86,7 @@ class AngelNode:
                 run_prefix=lambda run: order_prefix(INSTANCE, run),
             ),
             settings,
-            settings.pace(_RECV_WINDOW_MS),
+            replace(settings.pace(_RECV_WINDOW_MS), step_ns=_STEP_NS, poll_ns=_POLL_NS),
             [OperationsBeats(operations)],
             self.new_log(self.machine),
             operations,
