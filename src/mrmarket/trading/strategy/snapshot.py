@@ -6,6 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def snapshot_of(
             "name": kind.name,
             "version": kind.version,
             "source": source,
-            "code": _digest(_ours() if is_ours else _modules(kind)),
+            "code": _our_digest() if is_ours else _digest(_modules(kind)),
             "parameters": plain,
         },
         order="deterministic",
@@ -53,9 +54,11 @@ def snapshot_of(
     return Snapshot(hashlib.sha256(text).hexdigest(), text.decode())
 
 
-def _ours() -> list[Path]:
+@lru_cache(maxsize=1)
+def _our_digest() -> str:
+    # Once a process: what was imported runs on, whatever becomes of the files.
     folders = [Path(__file__).parent, *map(Path, estimators.__path__)]
-    return sorted(file for folder in folders for file in folder.rglob("*.py"))
+    return _digest(sorted(file for folder in folders for file in folder.rglob("*.py")))
 
 
 def _modules(kind: StrategyKind) -> list[Path]:
