@@ -18,6 +18,7 @@ from mrmarket.trading.venue.simulated.kernel import LIMIT, MARKET, POST_ONLY
 from mrmarket.trading.venue.simulated.session import (
     CANCEL,
     PLACE,
+    Reports,
     Rows,
     new_reports,
     new_requests,
@@ -58,7 +59,8 @@ def quote_session(
             stop += 1
         assert kernel.play(market, rows, row, stop, requests, reports, 1_000_000) == stop
         row = stop
-    columns = [[int(value) for value in column[: reports.rows[0]]] for column in reports[:7]]
+    written = int(reports.rows[0])
+    columns = [[int(value) for value in getattr(reports, name)[:written]] for name in Reports._fields[:7]]
     return columns, number
 
 

@@ -48,7 +48,7 @@ def ahead(side: BookSide) -> list[int]:
 def levels(side: BookSide) -> list[tuple[int, int]]:
     """(key, lots) of the levels that hold something, ascending."""
     return sorted(
-        (key, lots) for key, lots in zip(side.levels.slot_key, side.levels.size, strict=True) if key and lots
+        (key, lots) for key, lots in zip(side.levels.slot_key, side.levels.lots, strict=True) if key and lots
     )
 
 

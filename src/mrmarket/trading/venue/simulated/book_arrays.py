@@ -9,12 +9,13 @@ their keys sum to 0 or more.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 Ints = list[int]
 """A column: `list[int]`, or an int64 array that is used in the same way."""
+
+Bundle = TypeVar("Bundle", bound=tuple[Any, ...])
 
 MODEL: Final = 0
 """Index into `Market.settings`: a QueueModel."""
@@ -66,7 +67,7 @@ class Levels(NamedTuple):
     """[rows of `key` in use, slots in use, 1 if there are prices below the first row of `key`]."""
     slot_key: Ints
     """Open addressing with linear probing; 0 is a free slot. The length is a power of two."""
-    size: Ints
+    lots: Ints
     """Lots of history, by slot; 0 where the level was removed."""
     eaten: Ints
     """Lots of it that clients took since history last refreshed the level, by slot."""
@@ -124,13 +125,38 @@ class Market(NamedTuple):
     """[model, exponent in thousandths]."""
 
 
-def list_column(length: int) -> Ints:
-    """A column of zeros for the uncompiled kernel."""
-    return [0] * length
+class Columns(Protocol):
+    """Makes the columns that one form of the kernel works on."""
+
+    def __call__(self, length: int) -> Ints:
+        """A column of zeros."""
+        ...
+
+    def bundle(self, parts: Bundle) -> Bundle:
+        """Named columns (and bundles of them) as what is handed to the kernel; read by the same names."""
+        ...
+
+
+class ListColumns:
+    """Lists for the uncompiled kernel; a bundle is the named tuple itself."""
+
+    __slots__ = ()
+
+    def __call__(self, length: int) -> Ints:
+        """A column of zeros."""
+        return [0] * length
+
+    def bundle(self, parts: Bundle) -> Bundle:
+        """What was given."""
+        return parts
+
+
+list_column: Final = ListColumns()
+"""The columns of the uncompiled kernel."""
 
 
 def new_market(
-    column: Callable[[int], Ints] = list_column,
+    column: Columns = list_column,
     *,
     model: QueueModel = QueueModel.RISK_AVERSE,
     exponent_milli: int = 2_000,
@@ -145,7 +171,7 @@ def new_market(
             key=column(2 * level_capacity),
             held=column(3),
             slot_key=column(slots),
-            size=column(slots),
+            lots=column(slots),
             eaten=column(slots),
             spare_key=column(slots),
             spare_size=column(slots),
@@ -177,4 +203,4 @@ def new_market(
     settings = column(2)
     settings[MODEL] = int(model)
     settings[EXPONENT_MILLI] = exponent_milli
-    return Market(side(), side(), fills, settings)
+    return column.bundle(Market(side(), side(), fills, settings))

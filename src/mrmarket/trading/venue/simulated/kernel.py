@@ -105,7 +105,7 @@ def slot_of(levels: Levels, key: int) -> int:
 def level_left(levels: Levels, key: int) -> int:
     """Lots of history still to be had at a level."""
     slot = slot_of(levels, key)
-    return max(0, levels.size[slot] - levels.eaten[slot]) if levels.slot_key[slot] == key else 0
+    return max(0, levels.lots[slot] - levels.eaten[slot]) if levels.slot_key[slot] == key else 0
 
 
 def visible(side: BookSide, key: int) -> int:
@@ -158,7 +158,7 @@ def requeue(queue: Queue, key: int, before: int, after: int, settings: Ints) -> 
 
 def rebuild(levels: Levels) -> None:
     """Make room in the table by dropping what holds nothing, and of too many levels the farthest."""
-    keys, sizes, eaten = levels.slot_key, levels.size, levels.eaten
+    keys, sizes, eaten = levels.slot_key, levels.lots, levels.eaten
     live = 0
     for slot in range(len(keys)):
         if keys[slot] != 0 and sizes[slot] > 0:
@@ -187,7 +187,7 @@ def rebuild(levels: Levels) -> None:
 
 def deepen(levels: Levels, rows: int) -> None:
     """Put the best prices that hold something in order anew, so many of them at most."""
-    keys, sizes, near, held = levels.slot_key, levels.size, levels.key, levels.held
+    keys, sizes, near, held = levels.slot_key, levels.lots, levels.key, levels.held
     count = 0
     left_out = 0
     for slot in range(len(keys)):
@@ -215,7 +215,7 @@ def settle_best(levels: Levels) -> None:
     """The best price is one that holds something, and is known as long as there is one."""
     near, held = levels.key, levels.held
     count = held[0]
-    while count > 0 and levels.size[slot_of(levels, near[count - 1])] == 0:
+    while count > 0 and levels.lots[slot_of(levels, near[count - 1])] == 0:
         count -= 1
     held[0] = count
     if held[2] == 1 and count < FEW:
@@ -267,10 +267,10 @@ def put_level(levels: Levels, key: int, lots: int) -> int:
             rebuild(levels)
             slot = slot_of(levels, key)
         levels.slot_key[slot] = key
-        levels.size[slot] = 0
+        levels.lots[slot] = 0
         levels.held[1] += 1
-    before = levels.size[slot]
-    levels.size[slot] = lots
+    before = levels.lots[slot]
+    levels.lots[slot] = lots
     levels.eaten[slot] = 0
     if before == 0 and lots > 0:
         rank(levels, key)
@@ -305,9 +305,9 @@ def set_top(levels: Levels, key: int, lots: int) -> None:
     """
     near, held = levels.key, levels.held
     while held[0] > 0 and near[held[0] - 1] > key:
-        levels.size[slot_of(levels, near[held[0] - 1])] = 0
+        levels.lots[slot_of(levels, near[held[0] - 1])] = 0
         settle_best(levels)
-    if held[0] > 0 and near[held[0] - 1] == key and levels.size[slot_of(levels, key)] == lots:
+    if held[0] > 0 and near[held[0] - 1] == key and levels.lots[slot_of(levels, key)] == lots:
         return
     put_level(levels, key, lots)
 
@@ -335,7 +335,7 @@ def meet(queue: Queue, levels: Levels, fills: Fills, own_buys: bool) -> None:
         if queue.key[order] + levels.key[at] < 0:
             return
         slot = slot_of(levels, levels.key[at])
-        lots = min(queue.open[order], levels.size[slot] - levels.eaten[slot])
+        lots = min(queue.open[order], levels.lots[slot] - levels.eaten[slot])
         if lots <= 0:
             at -= 1
             if at < 0:

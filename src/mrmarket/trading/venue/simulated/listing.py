@@ -251,7 +251,7 @@ class Listing:
 
 def _best_first(levels: Levels, *, eaten: bool = True) -> Iterator[tuple[int, int]]:
     """(key, lots) of history's levels, best first; what clients took is left out unless told otherwise."""
-    near, keys, sizes = levels.key, levels.slot_key, levels.size
+    near, keys, sizes = levels.key, levels.slot_key, levels.lots
     mask = len(keys) - 1
     for row in range(int(levels.held[0]) - 1, -1, -1):
         key = near[row]

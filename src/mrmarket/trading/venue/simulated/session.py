@@ -7,13 +7,14 @@ kernel it runs on lists as it is, and compiled on int64 arrays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.venue.simulated.book_arrays import (
     FILL,
     HISTORY,
+    Columns,
     Fills,
     Ints,
     Levels,
@@ -100,9 +101,9 @@ class Reports(NamedTuple):
     """[how many]."""
 
 
-def new_requests(column: Callable[[int], Ints] = list_column, capacity: int = 4_096) -> Requests:
+def new_requests(column: Columns = list_column, capacity: int = 4_096) -> Requests:
     """An empty queue."""
-    return Requests(
+    parts = Requests(
         due_ns=column(capacity),
         action=column(capacity),
         kind=column(capacity),
@@ -112,12 +113,13 @@ def new_requests(column: Callable[[int], Ints] = list_column, capacity: int = 4_
         order_id=column(capacity),
         span=column(2),
     )
+    return column.bundle(parts)
 
 
-def new_reports(market: Market, column: Callable[[int], Ints] = list_column) -> Reports:
+def new_reports(market: Market, column: Columns = list_column) -> Reports:
     """An empty buffer with room for at least two of the largest answers of that market."""
     capacity = 2 * (2 * len(market.fills.kind) + 2)
-    return Reports(
+    parts = Reports(
         at_ns=column(capacity),
         visible_ns=column(capacity),
         kind=column(capacity),
@@ -127,11 +129,10 @@ def new_reports(market: Market, column: Callable[[int], Ints] = list_column) -> 
         maker=column(capacity),
         rows=column(1),
     )
+    return column.bundle(parts)
 
 
-def to_rows(
-    events: Iterable[MarketEvent], column: Callable[[int], Ints] = list_column, *, tops: bool = True
-) -> Rows:
+def to_rows(events: Iterable[MarketEvent], column: Columns = list_column, *, tops: bool = True) -> Rows:
     """Spread events over rows, by the exchange's time where known.
 
     Without `tops` best bids and asks are left out, as in a feed of updates and trades alone; the
@@ -333,14 +334,14 @@ def play(  # noqa: C901, PLR0912 - the common row is worked off in line, see bel
     bids, asks = market.bids.levels, market.asks.levels
     bid_slots, bid_sizes, bid_eaten, bid_best, bid_levels = (
         bids.slot_key,
-        bids.size,
+        bids.lots,
         bids.eaten,
         bids.key,
         bids.held,
     )
     ask_slots, ask_sizes, ask_eaten, ask_best, ask_levels = (
         asks.slot_key,
-        asks.size,
+        asks.lots,
         asks.eaten,
         asks.key,
         asks.held,
