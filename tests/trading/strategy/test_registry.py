@@ -87,14 +87,24 @@ def test_ours_are_all_there_and_each_can_be_made() -> None:
         "twap",
         "dca",
         "triple_barrier",
+        "cross_exchange_arbitrage",
     ]
     assert bad == []
     for each in good:
         for template in ("", *each.kind.templates):
             parameters = registry.parameters(each.kind.name, {}, template=template, strict=True)
             assert kind_of(parameters) == each.kind.name
-            made = registry.make(parameters)
+            made = registry.make(parameters) if each.kind.venues == 1 else registry.make_cross(parameters)
             assert (made.name, made.symbol) == (each.kind.name, "BTC/USDT")
+
+
+def test_a_strategy_is_made_for_its_number_of_venues() -> None:
+    """One that trades between two is refused where one is offered, and the other way round."""
+    registry = Registry(plugins=lambda: ())
+    with pytest.raises(VenueCountError, match="trades on two venues"):
+        registry.make(registry.parameters("cross_exchange_arbitrage", {}))
+    with pytest.raises(VenueCountError, match="trades on one venue"):
+        registry.make_cross(registry.parameters("grid", {}))
 
 
 def test_a_table_wins_over_the_template_and_that_over_the_default() -> None:
@@ -115,7 +125,7 @@ def test_a_name_that_is_not_there_is_refused_with_a_hint() -> None:
     registry = Registry(plugins=offering(ODD))
     with pytest.raises(UnknownStrategyError, match="did you mean glft"):
         registry.find("gltf")
-    with pytest.raises(UnknownStrategyError, match="triple_barrier, odd"):
+    with pytest.raises(UnknownStrategyError, match="cross_exchange_arbitrage, odd"):
         registry.find("zzz")
 
 

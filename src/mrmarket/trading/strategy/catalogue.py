@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any, Final
 
+from mrmarket.trading.strategy.arbitrage.cross_exchange import CrossExchangeArbitrage
+from mrmarket.trading.strategy.arbitrage.parameters import CrossExchangeParameters
 from mrmarket.trading.strategy.kind import StrategyKind, Template
 from mrmarket.trading.strategy.models.as_normalised import AsNormalisedParameters, as_normalised
 from mrmarket.trading.strategy.models.avellaneda_stoikov import (
@@ -158,6 +160,14 @@ BUILT_IN: Final = (
         summary="Enters one position and closes it at a profit, at a loss, or after a time.",
         schema=TripleBarrierParameters,
         make=TripleBarrier,
+    ),
+    StrategyKind(
+        name="cross_exchange_arbitrage",
+        version="1",
+        summary="Buys on one exchange and sells on another when that pays more than every fee.",
+        schema=CrossExchangeParameters,
+        make=CrossExchangeArbitrage,
+        venues=2,
     ),
 )
 """In the order in which they are shown."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from mrmarket.trading.strategy.cross_port import CrossStrategy
 from mrmarket.trading.strategy.port import Strategy
 from mrmarket.trading.strategy.schema import StrategySchema
 
@@ -31,6 +32,8 @@ class StrategyKind:
     summary: str
     """One line for people."""
     schema: type[StrategySchema]
-    make: Callable[[Any], Strategy]
+    make: Callable[[Any], Strategy | CrossStrategy]
     """Gets an instance of the schema. Called for each run, and once with the defaults beforehand."""
     templates: Mapping[str, Template] = field(default_factory=lambda: MappingProxyType({}))
+    venues: int = 1
+    """1: it makes a `Strategy` that quotes on one venue; 2: a `CrossStrategy` that trades between two."""

@@ -13,13 +13,22 @@ import msgspec
 from mrmarket import __version__
 from mrmarket.core.errors import MrMarketError
 from mrmarket.trading.strategy.catalogue import BUILT_IN
+from mrmarket.trading.strategy.cross_port import CrossStrategy
 from mrmarket.trading.strategy.kind import StrategyKind
 from mrmarket.trading.strategy.plugins import STRATEGIES_GROUP, Offer, PluginRefusedError, offers
 from mrmarket.trading.strategy.port import Strategy
 from mrmarket.trading.strategy.schema import StrategyParameters, StrategySchema, kind_of
 from mrmarket.trading.strategy.snapshot import Snapshot, snapshot_of
 
-__all__ = ["Listed", "Refused", "Registry", "StrategyKind", "UnknownStrategyError", "UnknownTemplateError"]
+__all__ = [
+    "Listed",
+    "Refused",
+    "Registry",
+    "StrategyKind",
+    "UnknownStrategyError",
+    "UnknownTemplateError",
+    "VenueCountError",
+]
 
 OURS: Final = f"mrmarket {__version__}"
 _MEMBERS: Final = (
@@ -32,6 +41,7 @@ _MEMBERS: Final = (
     "on_fill",
     "on_past_fill",
 )
+_CROSS_MEMBERS: Final = ("name", "symbol", "leg_rules", "depth_levels", "decide")
 
 
 class UnknownStrategyError(MrMarketError):
@@ -58,6 +68,18 @@ class UnknownTemplateError(MrMarketError):
         self.known = tuple(known)
         have = f"known are {', '.join(self.known)}" if self.known else "it has none"
         super().__init__(f"{strategy} has no template {name}; {have}")
+
+
+class VenueCountError(MrMarketError):
+    """A strategy was asked to trade on another number of venues than it is made for."""
+
+    code = "venue_count"
+
+    def __init__(self, name: str, needed: int) -> None:
+        self.name = name
+        self.needed = needed
+        what = "two venues; run it where there are two" if needed > 1 else "one venue; run it on one"
+        super().__init__(f"{name} trades on {what}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +176,26 @@ class Registry:
 
         Raises:
             PluginRefusedError: a plug-in's factory raised, or gave something that is no strategy.
+            VenueCountError: it trades between venues; see `make_cross`.
         """
         listed = self.find(kind_of(parameters))
-        return _made(listed.kind, listed.source, parameters)
+        if listed.kind.venues != 1:
+            raise VenueCountError(listed.kind.name, listed.kind.venues)
+        strategy: Strategy = _made(listed.kind, listed.source, parameters)
+        return strategy
+
+    def make_cross(self, parameters: StrategyParameters) -> CrossStrategy:
+        """A strategy on two venues that has seen nothing yet.
+
+        Raises:
+            PluginRefusedError: as `make`.
+            VenueCountError: it quotes on one venue.
+        """
+        listed = self.find(kind_of(parameters))
+        if listed.kind.venues == 1:
+            raise VenueCountError(listed.kind.name, 1)
+        strategy: CrossStrategy = _made(listed.kind, listed.source, parameters)
+        return strategy
 
     def snapshot(self, parameters: StrategyParameters) -> Snapshot:
         """What is run, pinned: name, versions, code and every parameter, and the hash of all of it."""
@@ -190,18 +229,21 @@ def _problem(kind: StrategyKind) -> str:
         return "its schema does not derive from StrategySchema"
     if schema.__struct_config__.tag != kind.name:
         return f"the tag of its schema is {schema.__struct_config__.tag}, not {kind.name}"
+    if kind.venues not in (1, 2):
+        return f"it asks for {kind.venues} venues, where 1 or 2 are offered"
     return "" if callable(make) else "its `make` cannot be called"
 
 
-def _made(kind: StrategyKind, source: str, parameters: StrategyParameters) -> Strategy:
+def _made(kind: StrategyKind, source: str, parameters: StrategyParameters) -> Any:
     try:
-        strategy: Strategy = kind.make(parameters)
+        strategy = kind.make(parameters)
     except MrMarketError:
         raise
     except Exception as error:
         words = f"it could not be made: {type(error).__name__}: {error}"
         raise PluginRefusedError(kind.name, source, words) from error
-    missing = [member for member in _MEMBERS if not hasattr(strategy, member)]
+    wanted = _MEMBERS if kind.venues == 1 else _CROSS_MEMBERS
+    missing = [member for member in wanted if not hasattr(strategy, member)]
     if missing:
         raise PluginRefusedError(kind.name, source, f"its strategy lacks {', '.join(missing)}")
     return strategy
