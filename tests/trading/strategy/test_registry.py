@@ -17,7 +17,12 @@ from mrmarket.trading.strategy.catalogue import BUILT_IN
 from mrmarket.trading.strategy.description import described
 from mrmarket.trading.strategy.kind import StrategyKind
 from mrmarket.trading.strategy.plugins import Offer, PluginRefusedError
-from mrmarket.trading.strategy.registry import Registry, UnknownStrategyError, UnknownTemplateError
+from mrmarket.trading.strategy.registry import (
+    Registry,
+    UnknownStrategyError,
+    UnknownTemplateError,
+    VenueCountError,
+)
 from mrmarket.trading.strategy.schema import StrategySchema, kind_of
 
 PURE = BUILT_IN[0]

@@ -1,8 +1,8 @@
 """How much to buy on one book and sell on another: a walk along both, exact with fees. Pure integers.
 
-Bought and sold units differ where the buyer's fee is taken in base: of a bought unit `(d - n) / d` arrive for a
-fee of `n / d`. So the walk counts in shares, `d - n` to a bought unit and `d` to a sold one: a level of A units
-on offer holds `A * (d - n)` of them, one of B units bid `B * d`, and nothing is rounded before the end.
+Bought and sold units differ where the buyer's fee is taken in base: of a bought unit `(d - n) / d` arrive for
+a fee of `n / d`. So the walk counts in shares, `d - n` to a bought unit and `d` to a sold one: a level of A
+units on offer holds `A * (d - n)` of them, one of B units bid `B * d`; nothing is rounded before the end.
 """
 
 from __future__ import annotations
