@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from fake_exchange import SYMBOL, FakeExchange, FakeVenue, snapshot
-from mrmarket.core.clock import SystemClock
+from mrmarket.core.clock import NS_PER_S, SystemClock
 from mrmarket.core.notice import Unheard
 from mrmarket.services.config_sections import Config
 from mrmarket.services.engine.composition import Engine, EngineSetting
@@ -162,6 +163,21 @@ async def test_the_owner_pauses_and_resumes_the_main_run(house: House) -> None:
     await house.until(lambda: len(house.exchange.open()) == 2)
     await side.close(abandon=True)
     assert len(house.exchange.open()) == 2
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_was_taken_away_is_waited_for_before_closing(house: House, known: bool) -> None:
+    """The lease went to an Angel a moment ago, noticed or not: its orders are cancelled by the next life."""
+    side = house.side()
+    await side.begin()
+    await house.until(lambda: len(house.exchange.open()) == 2)
+    with closing(TradingStore.open(house.folder / "trading.db")) as elsewhere:
+        elsewhere.seize_lease(RUN, "angel", NS_PER_S, house.wall.now_ns())
+    if known:
+        await house.until(lambda: not side.engine.runs)
+    await side.close(abandon=False)
+    assert house.exchange.open() == []
+    assert side.run.live_orders == []
 
 
 async def test_every_word_of_the_owner_is_carried_out_on_the_run(house: House) -> None:

@@ -170,7 +170,7 @@ class EngineHost:
         await self._open_board()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._repeat(self._beat, self.timing.beat_s), name=f"{self.node} beat")
-            group.create_task(self._repeat(self._renew, self.timing.renew_s), name=f"{self.node} renew")
+            group.create_task(self._repeat(self.renew, self.timing.renew_s), name=f"{self.node} renew")
             group.create_task(
                 self._repeat(self.look, self.timing.look_s, self._look_now), name=f"{self.node} look"
             )
@@ -185,7 +185,7 @@ class EngineHost:
         self._closing = True
         over = asyncio.Event()
         beating = asyncio.ensure_future(self._beat_until(over))
-        renewing = asyncio.ensure_future(self._repeat(self._renew, self.timing.renew_s))
+        renewing = asyncio.ensure_future(self._repeat(self.renew, self.timing.renew_s))
         try:
             for seat in self.seats.values():
                 seat.ask(Ending.HAND_OVER, "the engine ends")
@@ -261,14 +261,24 @@ class EngineHost:
             except TimeoutError:
                 continue
 
-    async def _renew(self) -> None:
+    async def renew(self, call: str = "") -> None:
+        """Renew every lease now; runs whose lease somebody else has taken are dropped.
+
+        Args:
+            call: a name of its own, for whoever asks while a renewal is under way.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
         names = sorted(self.seats)
         if not names:
             return
         fences = {name: self.seats[name].fence for name in names}
         asked_ns = self._clock.monotonic_ns()
         gone = set(
-            await self.line.call(self._leases.renew_leases, names, self.timing.lease_ns, self._clock.now_ns())
+            await self.line.call(
+                self._leases.renew_leases, names, self.timing.lease_ns, self._clock.now_ns(), name=call
+            )
         )
         for name in names:
             seat = self.seats.get(name)

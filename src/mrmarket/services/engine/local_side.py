@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
+
+import structlog
 
 from mrmarket.core.clock import NS_PER_MS, Clock
 from mrmarket.core.errors import MrMarketError
@@ -13,13 +16,20 @@ from mrmarket.services.engine.composition import Engine
 from mrmarket.services.engine.keeper import OnRun
 from mrmarket.services.engine.ports import Hosted
 from mrmarket.services.run_desk import LocalDesk
-from mrmarket.store.errors import DatabaseBusyError, DatabaseDisconnectedError, StaleFenceError
+from mrmarket.store.errors import DatabaseBusyError, DatabaseDisconnectedError, StaleFenceError, StoreError
 from mrmarket.store.operations import RunSpec
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.run import StrategyRun
 
 _PASSING: Final = (DatabaseDisconnectedError, DatabaseBusyError)
 """What a run is tried again after: a database that restarts ends no instance."""
+
+
+_REGAIN_S: Final = 30.0
+"""Longer than an Angel holds a lease that it has seized from an engine which lives."""
+_LOOK_S: Final = 0.05
+
+_log = structlog.get_logger("mrmarket.engine")
 
 
 class EngineEndedError(MrMarketError):
@@ -105,11 +115,40 @@ class LocalSide:
             await run.pause(reason)
 
     async def close(self, *, abandon: bool) -> None:
-        """Set every run down, or drop it where nobody is there to cancel anything."""
+        """Set every run down, or drop it where nobody is there to cancel anything.
+
+        A main run whose lease was lost a moment ago, to an Angel for instance, has left orders behind that
+        only its next life cancels: that is waited for, in bounded time.
+        """
+        if not abandon:
+            await self._regain()
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
         await self.engine.close(abandon=abandon)
+
+    async def _regain(self) -> None:
+        """Wait until the main run is held again, if orders of a life that is over may still stand."""
+        if self._keeping is None:
+            return
+        with suppress(StoreError):  # nobody can be asked: then what is known has to do
+            await self.engine.host.renew("before closing")
+        if not self._has_left_orders():
+            return
+        _log.warning("the main run was taken from this engine; waiting for it, to cancel its orders")
+        since_s = asyncio.get_running_loop().time()
+        while self._has_left_orders() and not self._keeping.done():
+            if asyncio.get_running_loop().time() - since_s >= _REGAIN_S:
+                _log.warning("the main run did not come back; whoever has it now has its orders, too")
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    def _has_left_orders(self) -> bool:
+        """Whether the screen's run is one that was dropped, or is being dropped, with orders of its own."""
+        seat = self.engine.host.seats.get(self._main)
+        if self.desk is None or (seat is not None and seat.run is self.desk.run and seat.ending is None):
+            return False
+        return bool(self.desk.run.live_orders)
 
     def _held(self) -> Hosted | None:
         return self.engine.held(self._main)
