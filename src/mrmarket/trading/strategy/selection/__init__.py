@@ -1,0 +1,1 @@
+"""Choosing between strategies by what they earn: scores, the switching machine, the capital allocator."""
