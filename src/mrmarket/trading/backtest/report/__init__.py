@@ -1,0 +1,1 @@
+"""Reports: what a backtest found, for people."""
