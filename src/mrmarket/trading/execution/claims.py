@@ -28,6 +28,11 @@ class Claims:
         self._waiting: dict[str, dict[str, FillReport]] = {}
         self._settled: dict[str, None] = {}
 
+    @property
+    def are_settled(self) -> bool:
+        """Whether nobody has to be asked."""
+        return not self._waiting
+
     def know(self, trade_ids: Iterable[str]) -> None:
         """Trades that need no question: they are in the event log, or not ours."""
         self._settled.update(dict.fromkeys(trade_ids))

@@ -50,6 +50,11 @@ class Comparison:
         self._timing = timing
         self._missing_since_ns: dict[str, int] = {}
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether no trade waits for its order, and no order of a difference for its trades."""
+        return self.claims.are_settled and not self._differences.of_kind(DifferenceKind.FILL_MISSING)
+
     async def orders(self) -> tuple[int, set[str]]:
         """Match the venue's open orders with ours; returns how many strays it lists, and which of ours."""
         asked_ns = self._wall.now_ns()

@@ -23,6 +23,7 @@ class OrderTable:
         self._open: dict[str, Order] = {}
         self._listed: list[Order] | None = None
         self._two_sided: bool | None = None
+        self._calm: bool | None = None
         self._closed: OrderedDict[str, Order] = OrderedDict()
         self._by_venue_id: dict[str, str] = {}
         self._placed_ns: dict[str, int] = {}
@@ -35,7 +36,7 @@ class OrderTable:
     def put(self, order: Order, *, age_ns: int = 0) -> None:
         """Take over what is now known of an order; `age_ns` counts for a new one only."""
         key = order.client_order_id
-        self._listed = self._two_sided = None
+        self._listed = self._two_sided = self._calm = None
         if order.venue_order_id:
             self._by_venue_id[order.venue_order_id] = key
         if order.missing_lots:
@@ -83,6 +84,15 @@ class OrderTable:
             LiveOrder(order, now_ns - self._placed_ns[key], now_ns - self._cancelled_ns.get(key, 0))
             for key, order in self._open.items()
         ]
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether every order is known to stand in the book, in no doubt, and every fill of it is known."""
+        if self._calm is None:
+            self._calm = not self._short and all(
+                order.is_resting and not order.is_doubted for order in self._open.values()
+            )
+        return self._calm
 
     def recently_closed(self) -> Iterable[Order]:
         """Closed orders that are still remembered, newest first."""

@@ -68,14 +68,11 @@ class MarketEstimates:
         """A and k; None until a minute was seen."""
         self.table: MicropriceTable | None = None
         """None until enough updates were seen."""
+        self.is_needed = bool(wanted)
+        """Whether anything is measured at all."""
         self._fit: Generator[None, None, MicropriceTable] | None = None
         self._next_table_ns = 0
         self._next_arrivals_ns = 0
-
-    @property
-    def is_needed(self) -> bool:
-        """Whether anything is measured at all."""
-        return not (self._arrivals is None and self._micro is None and self._flow is None)
 
     def on_touch(self, now_ns: int, bid: Level, ask: Level) -> None:
         """The best bid or ask of others changed."""

@@ -29,6 +29,7 @@ from mrmarket.trading.venue.rate_budget import KeepsBudget
 
 _FAIR_HALF_LIFE_NS: Final = 5 * NS_PER_S
 _LOOK_NS: Final = NS_PER_S // 5
+_DEPTH_NS: Final = NS_PER_S
 _DEPTH_LEVELS: Final = 10
 
 Index = Callable[[], Decimal | None]
@@ -84,6 +85,11 @@ class RunRisk:
         self._seen: tuple[StaleReason | None, bool, bool] | None = None
         """(why the book is stale, whether the clock is trusted, whether there is a ban) at the last tick."""
         self._looked_ns = 0
+        self._depth_ns: int | None = None
+        """When the book's depth was last added up."""
+        self._valued: tuple[int, int, int] | None = None
+        """What the last equity was made of: mid, fills, cash."""
+        self._equity = Decimal(0)
         self._forget: Callable[[], None] | None = None
 
     @property
@@ -204,9 +210,10 @@ class RunRisk:
         context.budget_share = share
         if double_mid is not None:
             context.fair_double_ticks = self._follow(double_mid, wall_ns)
-            context.depth_lots = self._depth(watch)
+            if self._depth_ns is None or wall_ns - self._depth_ns >= _DEPTH_NS:
+                self._depth_ns, context.depth_lots = wall_ns, self._depth(watch)
         mid = None if double_mid is None else double_mid * self._instrument.tick_size / 2
-        equity = None if mid is None else self._totals.pnl_quote(mid)
+        equity = None if mid is None or double_mid is None else self._worth(double_mid, mid)
         if self.capital is None and mid is not None and execution.account.is_known:
             self.capital = execution.account.base_total * mid + execution.account.quote_total
         self.governor.tick(
@@ -224,6 +231,13 @@ class RunRisk:
             )
         )
         self.board.tick()
+
+    def _worth(self, double_mid: int, mid: Decimal) -> Decimal:
+        """Profit at this mid; worked out anew only where it is another mid, or after a fill."""
+        valued = (double_mid, self._totals.fills, self._totals.cash_grains)
+        if valued != self._valued:
+            self._valued, self._equity = valued, self._totals.pnl_quote(mid)
+        return self._equity
 
     def _is_banned(self, until_ns: int) -> bool:
         """Also a ban that came and went between two ticks."""

@@ -117,7 +117,8 @@ class Upkeep:
     async def _maintain(self) -> None:
         while True:
             await asyncio.sleep(self._maintenance_s)
-            await self._reconciler.maintain()
+            if not self._reconciler.is_idle:
+                await self._reconciler.maintain()
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():

@@ -102,6 +102,7 @@ class RiskGovernor:
         self._decided: dict[str, int] = {}
         self._doubted: set[str] = set()
         self._held_back: set[str] = set()
+        self._looks = tuple(self._list_looks())
 
     @property
     def unknown(self) -> int:
@@ -160,8 +161,11 @@ class RiskGovernor:
 
     def tick(self, glance: Glance) -> None:
         """Look at everything; restrict, and let go."""
-        for look in self._looks(glance):
-            self._guarded(look)
+        for look in self._looks:
+            try:
+                look(glance)
+            except Exception as error:  # noqa: BLE001 - as in `_guarded`, without a call more for each look
+                self._faulty(error)
 
     def on_change(self, change: RiskChange) -> None:
         """After a re-arm by the owner, count anew: what was seen before has been dealt with."""
@@ -195,31 +199,32 @@ class RiskGovernor:
 
     # Within.
 
-    def _looks(self, glance: Glance) -> Iterator[Callable[[], None]]:
-        world_ns, wall_ns, limits = glance.world_ns, glance.wall_ns, self._limits
-        if glance.equity is not None and glance.capital is not None:
-            yield lambda: self._value(glance)
-        yield lambda: self._set(Cause.REJECT_RATE, self._rejects.reading(world_ns))
-        yield lambda: self._set(Cause.RETRIES, self._retries.reading(world_ns))
-        yield lambda: self._set(Cause.FILL_RATE, self._fills.reading(world_ns))
-        yield lambda: self._set(Cause.SLIPPAGE, self._slippage.reading(world_ns))
-        yield lambda: self._judge_differences(wall_ns)
-        unknown = self.unknown
-        yield lambda: self._set(
-            Cause.UNKNOWN_ORDERS,
-            f"{unknown} orders in doubt, at most {limits.unknown_orders}"
-            if unknown > limits.unknown_orders
-            else None,
-        )
-        yield lambda: self._lasting(Cause.BOOK_STALE, self._stale, wall_ns, glance.stale)
-        yield lambda: self._lasting(Cause.INDEX_GAP, self._index, wall_ns, self._gap(glance))
-        share = glance.budget_share
-        short = f"{share:.0%} of the requests left" if share < limits.budget_share else ""
-        yield lambda: self._lasting(Cause.RATE_BUDGET, self._budget, wall_ns, short, venue=True)
+    def _list_looks(self) -> Iterator[Callable[[Glance], None]]:
+        """Made once: a process may hold hundreds of runs, each of which looks five times a second."""
+        yield self._value
+        yield lambda at: self._set(Cause.REJECT_RATE, self._rejects.reading(at.world_ns))
+        yield lambda at: self._set(Cause.RETRIES, self._retries.reading(at.world_ns))
+        yield lambda at: self._set(Cause.FILL_RATE, self._fills.reading(at.world_ns))
+        yield lambda at: self._set(Cause.SLIPPAGE, self._slippage.reading(at.world_ns))
+        yield lambda at: self._judge_differences(at.wall_ns)
+        yield self._look_at_doubts
+        yield lambda at: self._lasting(Cause.BOOK_STALE, self._stale, at.wall_ns, at.stale)
+        yield lambda at: self._lasting(Cause.INDEX_GAP, self._index, at.wall_ns, self._gap(at))
+        yield self._look_at_venue
+
+    def _look_at_doubts(self, glance: Glance) -> None:  # noqa: ARG002 - a look is given what there is to see
+        most = self._limits.unknown_orders
+        told = f"{self.unknown} orders in doubt, at most {most}" if self.unknown > most else None
+        self._set(Cause.UNKNOWN_ORDERS, told)
+
+    def _look_at_venue(self, glance: Glance) -> None:
+        share, wall_ns = glance.budget_share, glance.wall_ns
+        short = f"{share:.0%} of the requests left" if share < self._limits.budget_share else ""
+        self._lasting(Cause.RATE_BUDGET, self._budget, wall_ns, short, venue=True)
         apart = "" if glance.clock_trusted else "more than 1 s apart, even corrected"
-        yield lambda: self._lasting(Cause.CLOCK_OFFSET, self._clock, wall_ns, apart, venue=True)
+        self._lasting(Cause.CLOCK_OFFSET, self._clock, wall_ns, apart, venue=True)
         if glance.banned:
-            yield lambda: self._set(Cause.VENUE_BANNED, "it answered 418", venue=True)
+            self._set(Cause.VENUE_BANNED, "it answered 418", venue=True)
 
     def _value(self, glance: Glance) -> None:
         equity, capital = glance.equity, glance.capital
@@ -295,5 +300,8 @@ class RiskGovernor:
         try:
             look()
         except Exception as error:  # noqa: BLE001 - a breaker that cannot tell must stop its run, and nobody else's
-            self.faults += 1
-            self._board.halt(self._scope, Cause.BREAKER_FAULT, self._run, f"{type(error).__name__}: {error}")
+            self._faulty(error)
+
+    def _faulty(self, error: Exception) -> None:
+        self.faults += 1
+        self._board.halt(self._scope, Cause.BREAKER_FAULT, self._run, f"{type(error).__name__}: {error}")

@@ -37,6 +37,8 @@ class Position:
         self._anchor_lots: int | None = None
         self._seen_lots = 0
         self._moved_ns = 0
+        self._tied: tuple[int, int] | None = None
+        """(the account's revision, the fold) that were last tied together."""
 
     def tick(self, now_ns: int, *, settled: bool) -> None:
         """Tie the fold to the account while nothing is on its way; `settled`: no fill is awaited."""
@@ -46,7 +48,9 @@ class Position:
         if self._account.is_known and (
             self._anchor_lots is None or (settled and now_ns - self._moved_ns >= _QUIET_NS)
         ):
-            self._anchor_lots = self._held_lots() - folded
+            tied = (self._account.revision, folded)
+            if tied != self._tied:
+                self._tied, self._anchor_lots = tied, self._held_lots() - folded
 
     def gap_lots(self, top: MarketTop) -> int:
         """Positive: more base than wanted. Rounded towards the target."""
