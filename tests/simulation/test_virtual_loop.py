@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import Coroutine
 from typing import Any
@@ -204,6 +205,28 @@ def test_what_nobody_handles_is_kept() -> None:
     process.run(loop.call_later, 1, fail)
     loop.run_until(2)
     assert [type(fault["exception"]) for fault in loop.faults] == [ZeroDivisionError]
+
+
+@pytest.mark.parametrize("steps", [None, 2])
+def test_who_dies_as_its_task_fails_leaves_no_fault(steps: int | None) -> None:
+    """Nobody is left to ask for the error: neither of a dead process nor of one that dies at that very step."""
+    loop, process = new_loop(), new_process()
+    seen: list[BaseException | None] = []
+
+    async def fail() -> None:
+        if steps is None:
+            process.kill()
+        raise ValueError
+
+    process.steps_left = steps
+    task = begin(loop, fail(), process)
+    process.run(task.add_done_callback, lambda done: seen.append(done.exception()))
+    del task
+    loop.run_until(1.0)
+    gc.collect()
+    assert not process.is_alive
+    assert seen == []
+    assert loop.faults == []
 
 
 def test_the_dead_are_served_nothing() -> None:

@@ -30,25 +30,30 @@ _DISK_S: Final = (0.0002, 0.004)
 class VirtualHandle:
     """One callback that is to run, in the context and on behalf of the process that asked for it."""
 
-    __slots__ = ("args", "callback", "context", "is_cancelled", "process", "when_s")
+    __slots__ = ("args", "callback", "context", "process")
 
-    def __init__(
-        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context, when_s: float
-    ) -> None:
-        self.callback = callback
+    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: Context) -> None:
+        self.callback: Callable[..., object] | None = callback
+        """None once it was cancelled."""
         self.args = args
         self.context = context
         self.process: Process | None = context.get(PROCESS)
-        self.when_s = when_s
-        self.is_cancelled = False
 
     def cancel(self) -> None:
         """It shall not run."""
-        self.is_cancelled = True
+        self.callback = None
+        self.args = ()
 
     def cancelled(self) -> bool:
         """Whether it was cancelled."""
-        return self.is_cancelled
+        return self.callback is None
+
+
+class VirtualTimer(VirtualHandle):
+    """A callback that is to run at a time."""
+
+    __slots__ = ("when_s",)
+    when_s: float
 
     def when(self) -> float:
         """Virtual time at which it is due; seconds."""
@@ -72,7 +77,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Told of a process that died in the middle of one of its callbacks."""
         self._now_s = 0.0
         self._ready: deque[VirtualHandle] = deque()
-        self._heap: list[tuple[float, int, VirtualHandle]] = []
+        self._heap: list[tuple[float, int, VirtualTimer]] = []
         self._order = 0
         self._rng = rng
         self._jitter_s = [rng.uniform(0.0, _LONGEST_STEP_S) for _ in range(_JITTERS)]
@@ -107,7 +112,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         ready, heap, jitter, pop = self._ready, self._heap, self._jitter_s, heapq.heappop
         while True:
             while heap and heap[0][0] <= self._now_s:
-                ready.append(pop(heap)[2])
+                due = pop(heap)[2]
+                if due.callback is not None:
+                    ready.append(due)
             if not ready:
                 if done is not None and done():
                     return True
@@ -117,12 +124,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 self._now_s = heap[0][0]
                 continue
             handle = ready.popleft()
-            process = handle.process
-            if handle.is_cancelled or (process is not None and not self._may_run(process, handle)):
+            callback = handle.callback
+            if callback is None:
                 continue
-            self.steps += 1
+            process = handle.process
+            if (
+                process is not None
+                and (not process.is_alive or process.is_frozen or process.steps_left is not None)
+                and not self._may_run(process, handle)
+            ):
+                continue
+            self.steps = steps = self.steps + 1
             try:
-                handle.context.run(handle.callback, *handle.args)
+                handle.context.run(callback, *handle.args)
             except KilledError:
                 pass
             except Exception as error:
@@ -132,10 +146,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if process is not None and process.died_inside:
                 process.died_inside = False
                 self._tell(process)
-            self._now_s += jitter[self.steps % _JITTERS]
+            self._now_s += jitter[steps % _JITTERS]
 
     def _may_run(self, process: Process, handle: VirtualHandle) -> bool:
         if not process.is_alive:
+            _excuse(handle)
             return False
         if process.is_frozen:
             self._frozen.setdefault(process, []).append(handle)
@@ -144,6 +159,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             process.steps_left -= 1
             if process.steps_left <= 0:
                 process.kill()
+                _excuse(handle)
                 self._tell(process)
                 return False
         return True
@@ -163,7 +179,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> events.Handle:
         """Run a callback next."""
-        handle = VirtualHandle(callback, args, copy_context() if context is None else context, self._now_s)
+        handle = VirtualHandle(callback, args, copy_context() if context is None else context)
         self._ready.append(handle)
         return handle  # type: ignore[return-value] # has what asyncio asks of a handle
 
@@ -181,8 +197,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> events.TimerHandle:
         """Run a callback after virtual seconds."""
-        when_s = self._now_s + delay
-        handle = VirtualHandle(callback, args, copy_context() if context is None else context, when_s)
+        handle = VirtualTimer(callback, args, copy_context() if context is None else context)
+        handle.when_s = when_s = self._now_s + delay
         self._order += 1
         heapq.heappush(self._heap, (when_s, self._order, handle))
         return handle  # type: ignore[return-value] # has what asyncio asks of a timer
@@ -195,7 +211,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> events.TimerHandle:
         """Run a callback at a virtual time."""
-        handle = VirtualHandle(callback, args, copy_context() if context is None else context, when)
+        handle = VirtualTimer(callback, args, copy_context() if context is None else context)
+        handle.when_s = when
         self._order += 1
         heapq.heappush(self._heap, (when, self._order, handle))
         return handle  # type: ignore[return-value] # has what asyncio asks of a timer
@@ -265,3 +282,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """The same."""
         self.call_exception_handler(context)
+
+
+def _excuse(handle: VirtualHandle) -> None:
+    """Whoever waited for a task died as it failed: that nobody asks for its error any more is no fault."""
+    for each in handle.args:
+        if isinstance(each, asyncio.Future) and each.done() and not each.cancelled():
+            each.exception()
