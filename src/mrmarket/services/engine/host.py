@@ -19,7 +19,7 @@ from mrmarket.services.engine.database_line import DatabaseLine
 from mrmarket.services.engine.findings import FindingDesk
 from mrmarket.services.engine.keeper import Keeper, OnRun
 from mrmarket.services.engine.placement import Moves, plan_moves
-from mrmarket.services.engine.ports import Hosted, LeaseStore, Workshop
+from mrmarket.services.engine.ports import Hosted, LeaseLine, LeaseStore, Workshop
 from mrmarket.services.engine.seat import Ending, Phase, Seat
 from mrmarket.services.engine.timing import EngineTiming
 from mrmarket.services.engine.twin import EngineNameTakenError, TwinWatch
@@ -294,10 +294,8 @@ class EngineHost:
 
     async def look(self) -> None:
         """One look at specifications, leases and engines: set down, claim, carry out commands."""
-        known = await self.line.call(self._operations.run_specs)
+        known, beats, leases = await self.line.call(self._read)
         specs = {spec.id: spec for spec in known if self._serves(spec)}
-        beats = await self.line.call(self._operations.beats)
-        leases = await self.line.call(self._leases.leases)
         self._yield_to_elder(beats)
         self._specs = specs
         for spec in specs.values():
@@ -314,6 +312,10 @@ class EngineHost:
             await self._board.look(arrived)
         await self.findings.write()
         await self.commands.look()
+
+    def _read(self) -> tuple[list[RunSpec], list[Beat], Sequence[LeaseLine]]:
+        """What a look is at, in this order, in one go: a thread for each would cost more than the reading."""
+        return self._operations.run_specs(), self._operations.beats(), self._leases.leases()
 
     async def write_restrictions(self) -> None:
         """Write down what the board restricts and lifts by now; raises a StoreError."""

@@ -58,6 +58,8 @@ def plan_moves(
         at_once: most others that may be between two engines at the same time.
     """
     live = {*nodes, me}
+    if live == {me} and all(node == me for node in holders.values()):
+        return Moves()
     held = Counter(dict.fromkeys(live, 0))
     held.update(node for node in holders.values() if node in live)
     free = sorted(run for run, node in holders.items() if not node)
