@@ -209,7 +209,7 @@ def test_what_nobody_handles_is_kept() -> None:
 
 @pytest.mark.parametrize("steps", [None, 2])
 def test_who_dies_as_its_task_fails_leaves_no_fault(steps: int | None) -> None:
-    """Nobody is left to ask for the error: neither of a dead process nor of one that dies at that very step."""
+    """Nobody is left to ask for the error, whether the process is dead or dies at that very step."""
     loop, process = new_loop(), new_process()
     seen: list[BaseException | None] = []
 
