@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mrmarket.store.control_database import ControlDatabase
     from mrmarket.store.errors import Place
     from mrmarket.store.operations import OperationsStore
+    from mrmarket.store.selection_log import SelectionLog
     from mrmarket.store.sql import Sql, SqlReader
     from mrmarket.store.trading_port import TradingLog
 
@@ -166,6 +167,16 @@ class StoreAddress:
         from mrmarket.store.sqlite_operations import SqliteOperations  # noqa: PLC0415 - the same
 
         return SqliteOperations.open(self._path(CONTROL_SCHEMA))
+
+    def open_selection(self) -> SelectionLog:
+        """What choosing between strategies remembers, created or upgraded if need be. Raises a StoreError."""
+        if self.is_postgres:
+            from mrmarket.store.postgres_operations import open_postgres_selection  # noqa: PLC0415 - an extra
+
+            return open_postgres_selection(self.url)
+        from mrmarket.store.sqlite_operations import open_sqlite_selection  # noqa: PLC0415 - the same
+
+        return open_sqlite_selection(self._path(CONTROL_SCHEMA))
 
     def open_control(self) -> ControlDatabase:
         """Sessions and credentials, created or upgraded if need be. Raises a StoreError."""

@@ -6,6 +6,7 @@ from typing import Final, Self
 
 from mrmarket.store.migration import CONTROL_SCHEMA, prepare_postgres
 from mrmarket.store.postgres_pool import PooledStatements, PostgresPool
+from mrmarket.store.selection_log import SelectionLog
 from mrmarket.store.sql_operations import SqlOperations
 
 CONTROL: Final = "control"
@@ -29,3 +30,10 @@ class PostgresOperations(SqlOperations):
                 PostgresPool(address, schema, size=3, patience_s=_PATIENCE_S, answer_s=_ANSWER_S)
             )
         )
+
+
+def open_postgres_selection(address: str, schema: str = CONTROL) -> SelectionLog:
+    """What choosing between strategies remembers. Raises a StoreError as `PostgresOperations.open`."""
+    prepare_postgres(address, CONTROL_SCHEMA, schema)
+    pool = PostgresPool(address, schema, size=1, patience_s=_PATIENCE_S, answer_s=_ANSWER_S)
+    return SelectionLog(PooledStatements(pool))

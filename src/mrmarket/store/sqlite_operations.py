@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from mrmarket.store.migration import CONTROL_SCHEMA, prepare
+from mrmarket.store.selection_log import SelectionLog
 from mrmarket.store.sql_operations import SqlOperations
 from mrmarket.store.sqlite import connect, store_error
 
@@ -52,3 +53,9 @@ class SqliteOperations(SqlOperations):
         """Open `control.db`, created or upgraded if need be. Raises a StoreError if it cannot be used."""
         prepare(path, CONTROL_SCHEMA)
         return cls(SqliteStatements(path))
+
+
+def open_sqlite_selection(path: Path) -> SelectionLog:
+    """What choosing between strategies remembers. Raises a StoreError as `SqliteOperations.open`."""
+    prepare(path, CONTROL_SCHEMA)
+    return SelectionLog(SqliteStatements(path))

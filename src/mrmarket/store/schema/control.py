@@ -166,3 +166,26 @@ RUN_REPORTS: Final = Table(
     sqlite_with_rowid=False,
 )
 """What the engine that holds a run last said of it."""
+
+SELECTION_NOTES: Final = Table(
+    "selection_notes",
+    CONTROL,
+    shape.text("name", primary_key=True),
+    shape.text("payload"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Where the choice between strategies stands, and the thresholds in force; JSON."""
+
+SELECTION_LOG: Final = Table(
+    "selection_log",
+    CONTROL,
+    shape.text("kind", primary_key=True),
+    shape.whole("at_ms", primary_key=True),
+    shape.whole("number", primary_key=True),
+    shape.text("payload"),
+    CheckConstraint("kind IN ('decision', 'scores')", name="selection_log_kind"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Decisions and scores as they were, oldest pruned; `number` tells apart what bears one time."""

@@ -1,0 +1,53 @@
+"""What choosing between strategies remembers, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mrmarket.services.store_address import StoreAddress
+from mrmarket.store.postgres_operations import open_postgres_selection
+from mrmarket.store.selection_log import SelectionLog
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SelectionLog]:
+    """An empty log."""
+    opened = (
+        StoreAddress(tmp_path).open_selection()
+        if request.param == "sqlite"
+        else open_postgres_selection(request.getfixturevalue("server_address"))
+    )
+    yield opened
+    opened.close()
+
+
+def test_a_note_is_the_last_that_was_written(log: SelectionLog) -> None:
+    """Nothing, then one, then the other."""
+    assert log.note("state") is None
+    log.put("state", "one")
+    log.put("state", "two")
+    assert (log.note("state"), log.note("thresholds")) == ("two", None)
+
+
+def test_rows_come_by_pages_and_in_order(log: SelectionLog) -> None:
+    """Newest first page by page, also those of one millisecond; oldest first from a time on."""
+    for number, at_ms in enumerate((5, 7, 7, 9)):
+        log.append("decision", at_ms, str(number))
+    log.append("scores", 6, "other")
+    page = log.newest("decision", 2)
+    rest = log.newest("decision", 5, before=page[-1][:2])
+    assert [row.payload for row in (*page, *rest)] == ["3", "2", "1", "0"]
+    assert [row.payload for row in log.since("decision", 7, 2)] == ["2", "3"]
+
+
+def test_old_rows_are_forgotten(log: SelectionLog) -> None:
+    """Only those of the kind, only those before the time."""
+    log.append("decision", 5, "old")
+    log.append("decision", 6, "new")
+    log.append("scores", 5, "other")
+    assert log.prune("decision", 6) == 1
+    assert [row.payload for row in log.newest("decision", 9)] == ["new"]
+    assert [row.payload for row in log.newest("scores", 9)] == ["other"]
