@@ -48,10 +48,12 @@ check: setup ## style, types, walls, and what a security linter finds
 test-web: setup ## the page's own checks
 	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run check && PATH="$(CURDIR)/$(BIN):$$PATH" npm test
 
-# Coverage is counted with compiling off, so that every line of the kernel is seen.
+# Coverage is counted with compiling off, so that every line of the kernel is seen. Tests that start processes or
+# browsers, or live on the wall clock, have the machine to themselves: beside others they show how busy it is.
 test-python: setup ## the test suite with coverage, then the compiled kernel
 	rm -f .coverage .coverage.*
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile -m "not compiled"
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -n 2 --dist loadfile -m "not compiled and not processes"
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -m "processes and not compiled" --durations=15
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --fail-under=85
 	$(BIN)/python -m coverage report --include='src/mrmarket/trading/*,src/mrmarket/money/*' --fail-under=90 --format=total

@@ -85,7 +85,7 @@ class Member:
         if self._process is not None and self._process.poll() is None:
             self._killed = True
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._bury()
         self._due_s = time.monotonic() + away_s
 
@@ -114,7 +114,7 @@ class Member:
         if self._process is None and time.monotonic() >= self._due_s:
             self.start()
 
-    def interrupt(self, timeout_s: float = 60.0) -> int:
+    def interrupt(self, timeout_s: float = 90.0) -> int:
         """Ctrl-C, and its exit status."""
         assert self._process is not None, f"{self.name} is down"
         self._process.send_signal(signal.SIGINT)
@@ -126,7 +126,7 @@ class Member:
         """Leave nothing behind."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
         self._process = None
 
     def last_words(self) -> str:

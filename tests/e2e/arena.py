@@ -55,8 +55,8 @@ class Arena:
         assert running is not None
         fills = running.remote.performance().fills
         self.venue.break_things(rules, seed)
-        wait_until(lambda: min(self.venue.struck()) >= times, 40)
-        wait_until(lambda: running.remote.performance().fills > fills, 40)
+        wait_until(lambda: min(self.venue.struck()) >= times, seen=self.venue.struck)
+        wait_until(lambda: running.remote.performance().fills > fills)
         self.venue.break_things([])
 
     def square(self) -> list[Fact]:

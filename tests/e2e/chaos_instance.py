@@ -18,12 +18,12 @@ from urllib.error import HTTPError, URLError
 import msgspec
 import psutil
 
-from e2e.running import START_S, command
+from e2e.running import END_S, START_S, command
 from mrmarket.core.crash import VARIABLE
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.rail.faults import RailFaults
 
-_ANSWER_S = 10.0
+_ANSWER_S = 30.0
 
 
 class GoneError(Exception):
@@ -129,7 +129,7 @@ class ChaosInstance:
     def require_planned_end(self, crash_at: str) -> None:
         """Whether it ended as planned: by the kill, or by itself because its rail was killed."""
         assert self.process is not None
-        status = self.process.wait(60)
+        status = self.process.wait(END_S)
         if crash_at.startswith("rail."):
             assert status > 0, f"exit status {status}"
             assert "payment rail" in self.last_words(), self.last_words()
@@ -141,13 +141,13 @@ class ChaosInstance:
         """Ctrl-C, and its exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
+        return self.process.wait(END_S)
 
     def kill(self) -> None:
         """`kill -9`, if it still lives."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(END_S)
 
     def kill_everything(self) -> None:
         """`kill -9` for the instance, its exchange and its rail at once, as when a machine goes down."""
@@ -155,8 +155,8 @@ class ChaosInstance:
         children = psutil.Process(self.process.pid).children(recursive=True)
         for process in (*children, psutil.Process(self.process.pid)):
             process.kill()
-        psutil.wait_procs(children, timeout=10)
-        self.process.wait(10)
+        psutil.wait_procs(children, timeout=END_S)
+        self.process.wait(END_S)
 
     def last_words(self) -> str:
         """The end of what it has said."""

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from psycopg.conninfo import conninfo_to_dict
 
 from e2e.loopback_venue import LoopbackVenue
-from e2e.running import RunningInstance, command, start_instance, wait_until
+from e2e.running import END_S, START_S, RunningInstance, command, start_instance, wait_until
 from mrmarket.services.engine.specs import venue_name
 from mrmarket.store.operations import RunSpec
 from mrmarket.store.postgres_operations import PostgresOperations
@@ -123,7 +123,7 @@ class EngineFloor:
         )
         self.engines[name] = process
         file = self.folder / name / "instance.id"
-        wait_until(lambda: process.poll() is not None or self._beats(file), 60)
+        wait_until(lambda: process.poll() is not None or self._beats(file), START_S)
         assert process.poll() is None, (self.folder / f"{name}.log").read_text()
         return file.read_text()
 
@@ -170,10 +170,10 @@ class EngineFloor:
             and holders.get(report.run) == (report.node, report.fence)
         }
 
-    def until(self, holds: Callable[[], bool], limit_s: float = 60.0) -> float:
-        """Seconds until something holds."""
+    def until(self, holds: Callable[[], bool], limit_s: float = START_S) -> float:
+        """Seconds until something holds; tells who holds what if it never does."""
         began = time.monotonic()
-        wait_until(holds, limit_s)
+        wait_until(holds, limit_s, seen=lambda: (self.holders(), self.operations.reports()))
         return time.monotonic() - began
 
     def venue_of(self, account: str) -> str:
@@ -187,7 +187,7 @@ class EngineFloor:
                 process.send_signal(signal.SIGCONT)
                 process.send_signal(signal.SIGINT)
         for process in self.engines.values():
-            process.wait(60)
+            process.wait(END_S)
 
     def end(self) -> None:
         """Leave no process behind."""
@@ -196,7 +196,7 @@ class EngineFloor:
         for process in self.engines.values():
             if process.poll() is None:
                 process.kill()
-            process.wait(10)
+            process.wait(END_S)
             if process.stdout is not None:
                 process.stdout.close()
         self.venue.end()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from e2e.running import command, read_json
+from e2e.running import END_S, command, read_json
 from mrmarket.trading.venue.front.signature import sign
 
 Rule = dict[str, Any]
@@ -36,7 +36,7 @@ class LoopbackVenue:
         request = urllib.request.Request(  # noqa: S310 - a loopback address of ours
             url, body, {"Content-Type": "application/json"}, method="POST"
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
             assert answer.status == 200
 
     def struck(self) -> list[int]:
@@ -103,7 +103,7 @@ class LoopbackVenue:
     def end(self) -> None:
         """Terminate it and wait."""
         self.process.terminate()
-        self.process.wait(15)
+        self.process.wait(END_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
 

@@ -37,7 +37,7 @@ class Person:
             return refused.code, json.load(refused)["code"]
         raise AssertionError(f"{path} was not refused")
 
-    def until(self, path: str, holds: Callable[[Any], object], timeout_s: float = 60.0) -> Any:
+    def until(self, path: str, holds: Callable[[Any], object], timeout_s: float = 180.0) -> Any:
         """Look again and again until what is there holds."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -56,7 +56,7 @@ class Person:
         request = urllib.request.Request(  # noqa: S310 - a loopback address, see above
             f"{self._url}/api/v1/{path}", data=content, headers=headers, method=method
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the same
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the same
             if cookie := answer.headers.get("set-cookie"):
                 self._cookie = cookie.partition(";")[0]
             return json.load(answer)

@@ -23,7 +23,11 @@ from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.remote import RemoteInstance
 from mrmarket.store.trading_store import TradingStore
 
-START_S = 60.0
+START_S = 180.0
+END_S = 90.0
+HOLDS_S = 90.0
+"""Limits for a machine that has other work to do: three times what was seen on a loaded one. They say nothing
+of how fast anything is."""
 OWNER_PASSWORD = "correct horse battery staple"
 
 
@@ -53,15 +57,29 @@ class RunningInstance:
             capture_output=True,
         )
 
-    def interrupt(self, timeout_s: float = 30) -> int:
-        """Ctrl-C, and wait for its exit status."""
+    def interrupt(self, timeout_s: float = END_S) -> int:
+        """Ctrl-C, and wait for its exit status; its last words are printed where that is not 0."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout_s)
+        try:
+            status = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            print(f"it did not end in {timeout_s} s:\n{self.last_words()}")  # noqa: T201 - shown with the failure
+            raise
+        if status != 0:
+            print(f"it ended with status {status}:\n{self.last_words()}")  # noqa: T201 - the same
+        return status
+
+    def last_words(self) -> str:
+        """The end of what it has said and logged."""
+        said = self.data.parent / f"{self.data.name}.log"
+        logged = self.data / "mrmarket.log"
+        there = [file for file in (said, logged) if file.exists()]
+        return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-3000:]}" for file in there)
 
     def kill(self) -> None:
         """`kill -9`."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(END_S)
 
 
 def owner_cookie(url: str) -> tuple[str, str]:
@@ -72,7 +90,7 @@ def owner_cookie(url: str) -> tuple[str, str]:
         data=json.dumps({"password": OWNER_PASSWORD}).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - checked above
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - checked above
         name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
     return name, value
 
@@ -81,7 +99,7 @@ def read_json(url: str, headers: dict[str, str], method: str = "GET") -> Any:
     """One request to a loopback address, as JSON."""
     assert url.startswith("http://127.0.0.1:")
     request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310 - checked above
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - checked above
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - checked above
         return json.load(answer)
 
 
@@ -108,16 +126,31 @@ def start_instance(data: Path, *arguments: str) -> RunningInstance:
         time.sleep(0.05)
     log = (data.parent / f"{data.name}.log").read_text()
     process.kill()
-    process.wait(10)
+    process.wait(END_S)
     raise AssertionError(f"the instance did not start:\n{log[-2000:]}")
 
 
-def wait_until(holds: Callable[[], object], timeout_s: float = 30.0) -> None:
-    """Poll a condition; fail loudly if it never holds."""
+def wait_until(
+    holds: Callable[[], object], timeout_s: float = HOLDS_S, *, seen: Callable[[], object] | None = None
+) -> None:
+    """Poll a condition; fail loudly if it never holds.
+
+    Args:
+        holds: what is waited for.
+        timeout_s: for how long.
+        seen: what to tell when it never holds; left out: the last answer of `holds`.
+    """
     deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline, "the condition never held"
+    while not (last := holds()):
+        if time.monotonic() >= deadline:
+            told = last if seen is None else seen()
+            raise AssertionError(f"the condition did not hold within {timeout_s:.0f} s; seen: {told!r}")
         time.sleep(0.1)
+
+
+def wait_for(read: Callable[[], object], wanted: object, timeout_s: float = HOLDS_S) -> None:
+    """Poll until what is read is what is wanted; tells what was there instead if it never is."""
+    wait_until(lambda: read() == wanted, timeout_s, seen=read)
 
 
 def reconcile(data: Path) -> list[ReconciliationLine]:

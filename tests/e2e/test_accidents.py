@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,8 +16,8 @@ import pytest
 
 from e2e.arena import SPEED, Arena
 from e2e.loopback_venue import start_venue
-from e2e.running import RunningInstance, start_instance, wait_until
-from e2e.squaring import facts_of
+from e2e.running import END_S, RunningInstance, command, start_instance, wait_until
+from e2e.squaring import facts_of, unsettled_orders
 from mrmarket.core.events import Filled
 from mrmarket.services.audit import verify_money
 
@@ -79,7 +80,7 @@ def test_a_disk_that_fills_up_pulls_the_quotes_and_ends_it(arena: Arena, tmp_pat
         running = arena.start()
         wait_until(lambda: running.remote.performance().fills > 0)
         filler = fill_up(disk)
-        assert running.process.wait(30) == 4
+        assert running.process.wait(END_S) == 4
         assert arena.venue.open_orders() == []
         (line,) = last_words(arena.data)
         assert line.startswith("error: ")
@@ -108,6 +109,38 @@ def test_who_loses_the_lease_falls_silent_until_nobody_else_has_it(arena: Arena)
     with closing(sqlite3.connect(arena.data / "trading.db")) as database:
         assert database.execute("SELECT count(*) FROM events WHERE epoch = ?", (taken,)).fetchone() == (0,)
     arena.square()
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+def test_who_has_just_lost_the_lease_ends_with_nothing_left(arena: Arena, noticed: bool) -> None:
+    """Ctrl-C at once, or when the run is down: the orders of the life that is over are cancelled first."""
+    running = arena.start()
+    with closing(sqlite3.connect(arena.data / "trading.db")) as database, database:
+        database.execute("UPDATE leases SET fence = fence + 1, owner = 'heir'")
+    if noticed:
+        wait_until(lambda: "set a run down" in running.last_words())
+    arena.square()
+
+
+def test_a_start_that_is_interrupted_at_any_instant_can_be_made_again(tmp_path: Path) -> None:
+    """Ctrl-C some time into a start after `kill -9`: it ends, and the next start takes up what is there."""
+    data = tmp_path / "data"
+    running = start_instance(data, "--speed", "20")
+    wait_until(lambda: running.remote.performance().fills > 0)
+    running.kill()
+    for instant_s in (0.2, 1.0, 2.0, 3.0, 4.0):
+        with (tmp_path / "early.log").open("wb") as log:
+            line = command("run", "--data", str(data), "--port", "0", "--speed", "20")
+            process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=log)
+            time.sleep(instant_s)  # the instant; nothing is waited for
+            process.send_signal(signal.SIGINT)
+            status = process.wait(END_S)
+        # Before it has a loop Python may end by the signal itself.
+        assert status in {0, 130, -signal.SIGINT}, (tmp_path / "early.log").read_text()
+    again = start_instance(data, "--speed", "20")
+    assert again.interrupt() == 0
+    assert unsettled_orders(data) == []
+    assert verify_money(data).ok
 
 
 def test_orders_that_a_power_cut_took_from_the_journal_are_found_by_their_trades(arena: Arena) -> None:
@@ -158,7 +191,7 @@ def test_an_instance_ends_with_its_own_exchange(tmp_path: Path) -> None:
     running = start_instance(data, "--speed", "20")
     wait_until(lambda: running.remote.performance().fills > 0 and running.remote.status().open_orders > 0)
     os.kill(embedded_exchange(running), signal.SIGTERM)
-    assert running.process.wait(30) == 3
+    assert running.process.wait(END_S) == 3
     (line,) = last_words(data)
     assert line.startswith("error: the embedded exchange: ")
     assert verify_money(data).ok

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from e2e.loopback_venue import LoopbackVenue, start_venue
-from e2e.running import RunningInstance, start_instance, wait_until
+from e2e.running import RunningInstance, start_instance, wait_for, wait_until
 from e2e.squaring import assert_square
 from mrmarket.angel.diary import read_journal
 from mrmarket.angel.recovery import CAUSE
@@ -50,7 +50,7 @@ class Watched:
         angel = f'[angel]\nrecovery = "{recovery}"\n'
         self.config.write_text(f"{self.venue.config(STRATEGY)}\n{angel}")
         self.running = start_instance(self.data, "--config", str(self.config))
-        wait_until(lambda: "venue_ready" in self.did())
+        self.has_done("venue_ready")
         wait_until(self.venue.open_orders)
         return self.running
 
@@ -62,10 +62,29 @@ class Watched:
         """The names of it."""
         return [action.action for action in self.actions()]
 
+    def has_done(self, action: str) -> None:
+        """Wait until the Angel has done it."""
+        wait_until(lambda: action in self.did(), seen=self.did)
+
     def fences(self) -> set[int]:
         """The fences of the orders that stand."""
         ids = [parse_order_id(order["clientOrderId"]) for order in self.venue.open_orders()]
         return {parsed.fence for parsed in ids if parsed is not None}
+
+    def fence(self) -> int:
+        """The one fence of the orders that stand; waits, for while quotes are renewed none may stand."""
+        seen: list[set[int]] = []
+
+        def is_one() -> bool:
+            seen.append(self.fences())
+            return len(seen[-1]) == 1
+
+        wait_until(is_one, seen=lambda: seen[-1])
+        return seen[-1].pop()
+
+    def quotes_anew(self, old: int) -> None:
+        """Wait until orders stand that are all of a newer life than `old`."""
+        wait_until(lambda: min(self.fences(), default=old) > old, seen=self.fences)
 
     def operations(self) -> SqliteOperations:
         """What the roles tell each other."""
@@ -99,31 +118,32 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched
 def test_a_frozen_instance_loses_its_orders_and_comes_back_under_a_new_fence(watched: Watched) -> None:
     """Frozen, swept, proven; thawed: nothing under the old fence, quotes under a new one, books square."""
     running = watched.start()
-    (old,) = watched.fences()
+    old = watched.fence()
     running.process.send_signal(signal.SIGSTOP)
-    wait_until(lambda: "cleared" in watched.did())
+    watched.has_done("cleared")
     assert watched.venue.open_orders() == []
-    wait_until(lambda: "closed" in watched.did())
+    watched.has_done("closed")
     running.process.send_signal(signal.SIGCONT)
-    wait_until(watched.venue.open_orders)
-    assert watched.fences() == {old + 2}
+    watched.quotes_anew(old)
     assert running.interrupt() == 0
     facts = assert_square(watched.data, watched.venue, watched.floor)
     created = [parse_order_id(fact.client_order_id) for fact in facts if isinstance(fact, OrderCreated)]
-    assert {parsed.fence for parsed in created if parsed is not None} == {old, old + 2}
+    fences = {parsed.fence for parsed in created if parsed is not None}
+    # The Angel takes one fence and places nothing; on a machine that is slow enough it may come again.
+    assert fences >= {old, old + 2}
+    assert {fence - old for fence in fences} <= set(range(0, 100, 2))
     wait_until(lambda: not is_held(watched.data))
 
 
 def test_an_instance_that_thaws_in_the_middle_changes_nothing(watched: Watched) -> None:
     """Its guard has lapsed: the intervention goes on to its proof."""
     running = watched.start()
-    (old,) = watched.fences()
+    old = watched.fence()
     running.process.send_signal(signal.SIGSTOP)
-    wait_until(lambda: "seize" in watched.did())
+    watched.has_done("seize")
     running.process.send_signal(signal.SIGCONT)
-    wait_until(lambda: "closed" in watched.did())
-    wait_until(watched.venue.open_orders)
-    assert watched.fences() == {old + 2}
+    watched.has_done("closed")
+    watched.quotes_anew(old)
     assert "proven" in watched.did()
 
 
@@ -133,7 +153,7 @@ def test_a_killed_instance_is_cleared_and_waits_for_its_owner_where_that_was_cho
     first = is_held(watched.data)
     running.kill()
     assert is_held(watched.data) == first
-    wait_until(lambda: "closed" in watched.did())
+    watched.has_done("closed")
     assert watched.venue.open_orders() == []
     again = start_instance(watched.data, "--config", str(watched.config))
     watched.running = again
@@ -141,7 +161,7 @@ def test_a_killed_instance_is_cleared_and_waits_for_its_owner_where_that_was_cho
     assert watched.venue.open_orders() == []
     operations = watched.operations()
     try:
-        assert [row.cause for row in operations.restrictions()] == [CAUSE]
+        assert CAUSE in {row.cause for row in operations.restrictions()}
         assert resume(operations) == ["instance"]
     finally:
         operations.close()
@@ -154,7 +174,7 @@ def test_an_angel_that_dies_is_started_again(watched: Watched) -> None:
     first = is_held(watched.data)
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: is_held(watched.data) not in (0, first))
-    assert watched.did().count("watching") == 2
+    wait_for(lambda: watched.did().count("watching"), 2)
 
 
 def test_the_angel_of_an_instance_with_its_own_exchange_ends_after_it(tmp_path: Path) -> None:
@@ -165,7 +185,7 @@ def test_the_angel_of_an_instance_with_its_own_exchange_ends_after_it(tmp_path: 
     journal = AngelFolder(data).path / JOURNAL
     wait_until(lambda: b"venue_ready" in (journal.read_bytes() if journal.exists() else b""))
     running.kill()
-    wait_until(lambda: not is_held(data), 60)
+    wait_until(lambda: not is_held(data), 120)
     did = [msgspec.json.decode(line, type=AngelAction).action for line in journal.read_bytes().splitlines()]
     assert "gone" in did
     assert did[-1] == "left"

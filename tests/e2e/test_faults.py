@@ -159,7 +159,7 @@ def test_faults_from_the_config_strike_the_embedded_exchange(tmp_path: Path) -> 
     ended = subprocess.run(
         command("run", "--config", str(config), "--data", str(data), "--port", "0", "--json", *limits),
         capture_output=True,
-        timeout=90,
+        timeout=270,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr.decode()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from e2e.running import start_instance, wait_until
 from mrmarket.core.events import Filled
 from mrmarket.store.sqlite_operations import SqliteOperations
@@ -28,7 +26,6 @@ ask_spread = 0.00004
 """
 
 
-@pytest.mark.timeout(120)
 def test_a_further_run_trades_on_an_account_of_its_own(tmp_path: Path) -> None:
     """Both quote in one process over one feed; trades of the second never reach the books of the first."""
     config = tmp_path / "mrmarket.toml"

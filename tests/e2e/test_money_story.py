@@ -201,7 +201,7 @@ def _run(instance: RunningInstance, *arguments: str) -> str:
     """A command beside the running instance; it must succeed."""
     extra = [] if "check-proof" in arguments else ["--data", str(instance.data)]
     done = subprocess.run(
-        command(*arguments, *extra), check=False, capture_output=True, text=True, timeout=60
+        command(*arguments, *extra), check=False, capture_output=True, text=True, timeout=180
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from e2e.running import RunningInstance, command, read_json, reconcile, start_instance, wait_until
+from e2e.running import END_S, RunningInstance, command, read_json, reconcile, start_instance, wait_until
 from mrmarket.services.audit import verify_money
 from mrmarket.trading.venue.front.signature import sign
 
@@ -31,7 +31,7 @@ def exchange(tmp_path: Path) -> Iterator[dict[str, Any]]:
     ready: dict[str, Any] = json.loads(process.stdout.readline())
     yield ready
     process.terminate()
-    process.wait(15)
+    process.wait(END_S)
     process.stdout.close()
 
 
@@ -102,7 +102,7 @@ def test_paper_trading_sends_no_order_and_survives_a_kill(tmp_path: Path, exchan
     running = start_instance(data, "--config", str(config), "--paper")
     status = running.remote.status()
     assert (status.paper, status.simulated) == (True, False)
-    wait_until(lambda: running.remote.performance().fills > 0, 60)
+    wait_until(lambda: running.remote.performance().fills > 0)
     wait_until(lambda: len(running.remote.pool().depositors) == 3)
     running.kill()
     again = start_instance(data, "--config", str(config), "--paper")
@@ -118,7 +118,7 @@ def test_live_trading_without_a_key_is_refused(tmp_path: Path, exchange: dict[st
     refused = subprocess.run(
         command("run", "--config", str(config), "--data", str(tmp_path / "data"), "--port", "0"),
         capture_output=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert refused.returncode == 2
@@ -132,7 +132,7 @@ def test_no_secret_reaches_the_log_or_the_screen(
     data, config = tmp_path / "data", configure(tmp_path, exchange)
     running = start_instance(data, "--config", str(config))
     wait_until(lambda: running.remote.performance().orders_placed > 0)
-    shown = subprocess.check_output(command("config", "show", "--config", str(config), "--json"), timeout=30)
+    shown = subprocess.check_output(command("config", "show", "--config", str(config), "--json"), timeout=120)
     assert running.interrupt() == 0
     everything = shown + (data / "mrmarket.log").read_bytes() + (tmp_path / "data.log").read_bytes()
     for secret in (exchange["api_key"], exchange["api_secret"]):
@@ -145,9 +145,9 @@ def test_a_live_feed_is_recorded_to_a_tape(tmp_path: Path, exchange: dict[str, A
     urls = ("--rest-url", exchange["rest"], "--ws-url", exchange["ws"])
     recorded = subprocess.check_output(
         command("record", "binance", "BTC/USDT", "--out", str(tape), "--for", "3", "--json", *urls),
-        timeout=60,
+        timeout=180,
     )
     assert json.loads(recorded)["events"] > 0
-    info = json.loads(subprocess.check_output(command("tape", "info", str(tape), "--json"), timeout=60))
+    info = json.loads(subprocess.check_output(command("tape", "info", str(tape), "--json"), timeout=180))
     assert info["instrument"]["symbol"] == "BTC/USDT"
     assert info["gap_lines"] == []

@@ -119,7 +119,7 @@ class Show:
             asset: Decimal(free) + Decimal(locked) for asset, (free, locked) in self.market.balances().items()
         }
 
-    async def holds(self, condition: Callable[[], object], within_s: float = 30.0) -> None:
+    async def holds(self, condition: Callable[[], object], within_s: float = 90.0) -> None:
         """Wait until something is so."""
         deadline = time.monotonic() + within_s
         while not condition():
@@ -129,7 +129,7 @@ class Show:
     async def fills(self, more: int) -> None:
         """Wait for so many further fills."""
         wanted = self.run.totals.fills + more
-        await self.holds(lambda: self.run.totals.fills >= wanted, 60.0)
+        await self.holds(lambda: self.run.totals.fills >= wanted, 180.0)
 
     async def fund_treasury(self, asset: str, amount: str) -> None:
         """Play money by way of a wallet."""

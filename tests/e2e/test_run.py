@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from e2e.running import RunningInstance, command, reconcile, start_instance, wait_until
+from e2e.running import END_S, RunningInstance, command, reconcile, start_instance, wait_until
 from mrmarket.services.audit import verify_money
 from mrmarket.store.trading_store import TradingStore
 from shared_data import SHARED, needs_shared
@@ -46,7 +46,7 @@ def run_to_the_end(data: Path, *arguments: str, status: int = 0) -> dict[str, An
     done = subprocess.run(
         command("run", "--data", str(data), "--port", "0", "--json", *arguments),
         capture_output=True,
-        timeout=120,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == status, done.stderr.decode()
@@ -143,7 +143,7 @@ def test_one_folder_holds_one_instance(tmp_path: Path) -> None:
     data = tmp_path / "data"
     running = start_instance(data)
     refused = subprocess.run(
-        command("run", "--data", str(data), "--port", "0"), capture_output=True, timeout=60, check=False
+        command("run", "--data", str(data), "--port", "0"), capture_output=True, timeout=180, check=False
     )
     assert refused.returncode == 3
     assert str(running.process.pid) in refused.stderr.decode()
@@ -154,10 +154,14 @@ def test_status_and_doctor_look_at_a_running_instance(tmp_path: Path) -> None:
     """`status --json` and `doctor --json` answer one object each while it runs."""
     data = tmp_path / "data"
     running = start_instance(data)
-    status = json.loads(subprocess.check_output(command("status", "--data", str(data), "--json"), timeout=30))
+    status = json.loads(
+        subprocess.check_output(command("status", "--data", str(data), "--json"), timeout=120)
+    )
     assert status["instance"]["state"] == "running"
     assert status["url"] == running.url
-    doctor = json.loads(subprocess.check_output(command("doctor", "--data", str(data), "--json"), timeout=30))
+    doctor = json.loads(
+        subprocess.check_output(command("doctor", "--data", str(data), "--json"), timeout=120)
+    )
     assert doctor["ok"] is True
     assert running.interrupt() == 0
 
@@ -171,5 +175,5 @@ def test_the_venue_alone_announces_itself_on_one_line(tmp_path: Path) -> None:
     ready = json.loads(process.stdout.readline())
     assert {"rest", "ws", "api_key", "api_secret"} <= ready.keys()
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(END_S) == 0
     process.stdout.close()

@@ -1,0 +1,33 @@
+"""Which tests need the machine to themselves, and how long they may take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+_TESTS: Final = Path(__file__).parent
+_PROCESSES: Final = (
+    "e2e/",
+    "services/angel/test_angel_beside.py",
+    "services/angel/test_angel_live.py",
+    "services/rail/test_rail_conformance.py",
+    "services/rail/test_rail_process.py",
+    "store/test_two_processes.py",
+    "trading/venue/front/test_venue_process.py",
+)
+"""Folders and files whose tests start real processes, servers or browsers, or live on the wall clock."""
+_LIMIT_S: Final = 900
+"""Of each of them: it only ends what hangs. What is waited for within them has limits of its own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give those tests the marker `processes`, by which `make test` runs them one at a time."""
+    for item in items:
+        if not item.path.is_relative_to(_TESTS):
+            continue
+        if item.path.relative_to(_TESTS).as_posix().startswith(_PROCESSES):
+            item.add_marker(pytest.mark.processes)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(_LIMIT_S))
