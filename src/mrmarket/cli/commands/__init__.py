@@ -7,6 +7,7 @@ import typer
 from mrmarket.cli.commands import (
     admin,
     angel,
+    backtest,
     config,
     doctor,
     halt,
@@ -55,3 +56,4 @@ def register(app: typer.Typer) -> None:
     app.command("openapi", rich_help_panel=checking)(openapi.openapi)
     app.command("record", rich_help_panel=data)(record.record)
     app.add_typer(tape.app, name="tape", rich_help_panel=data)
+    app.add_typer(backtest.app, name="backtest", rich_help_panel=data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -88,6 +90,21 @@ class EmptyWindowError(BacktestError):
     def __init__(self, path: Path, detail: str) -> None:
         self.path = path
         super().__init__(f"{path}: the window holds {detail}; give a wider one")
+
+
+class ParametersRefusedError(BacktestError):
+    """A parameter has the wrong type or does not exist; nothing was run."""
+
+    code = "parameter_refused"
+
+    def __init__(self, strategy: str, detail: str, known: Iterable[str]) -> None:
+        self.strategy = strategy
+        self.detail = detail
+        near: list[str] = []
+        if found := re.search(r"unknown field `([^`]*)`", detail):
+            near = difflib.get_close_matches(found[1], list(known), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"`mrmarket strategy show {strategy}` lists them"
+        super().__init__(f"{strategy}: {detail}; {hint}")
 
 
 class DriverMissingError(BacktestError):

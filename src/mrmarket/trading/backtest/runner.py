@@ -18,6 +18,7 @@ from mrmarket.trading.backtest.errors import (
     DriverMissingError,
     EmptyWindowError,
     PairMismatchError,
+    ParametersRefusedError,
     StrategyChangedError,
 )
 from mrmarket.trading.backtest.latency import delays
@@ -29,7 +30,7 @@ from mrmarket.trading.backtest.tally import Tally, samples
 from mrmarket.trading.backtest.tick_driver import TickDriver, TickPlan
 from mrmarket.trading.strategy.estimates import wanted_by
 from mrmarket.trading.strategy.registry import Registry
-from mrmarket.trading.strategy.schema import StrategyParameters
+from mrmarket.trading.strategy.schema import ParameterRefusedError, StrategyParameters
 from mrmarket.trading.venue.simulated.book_arrays import QueueModel
 from mrmarket.trading.venue.simulated.compiled import Kernel, load_kernel
 
@@ -63,7 +64,7 @@ def run_backtest(
 
     Raises:
         UnknownStrategyError, PluginRefusedError: there is no such strategy.
-        msgspec.ValidationError: a parameter is out of its range.
+        ParameterRefusedError, ParametersRefusedError: a parameter is out of its range, or unknown.
         TapeError, BacktestError: the tape cannot be used, as they say.
     """
     tell = progress or _silent
@@ -99,13 +100,20 @@ def parameters_of(
 
     Raises:
         PairMismatchError: the pair is not on the tape.
+        ParameterRefusedError, ParametersRefusedError: a parameter is out of its range, or unknown.
         StrategyChangedError: the setting pins another snapshot.
     """
     table: dict[str, Any] = dict(setting.parameters)
     wanted = table.get("pair", setting.symbol or (symbols[0] if len(symbols) == 1 else ""))
     if wanted not in symbols:
         raise PairMismatchError(Path(setting.tapes[0].path), wanted, symbols)
-    parameters = registry.parameters(setting.strategy, {**table, "pair": wanted})
+    try:
+        parameters = registry.parameters(setting.strategy, {**table, "pair": wanted})
+    except msgspec.ValidationError as refused:
+        if isinstance(refused.__cause__, ParameterRefusedError):
+            raise refused.__cause__ from refused
+        known = registry.find(setting.strategy).kind.schema.__struct_fields__
+        raise ParametersRefusedError(setting.strategy, str(refused), known) from refused
     snapshot = registry.snapshot(parameters).id
     if setting.snapshot and setting.snapshot != snapshot:
         raise StrategyChangedError(setting.strategy, setting.snapshot, snapshot)
@@ -132,7 +140,8 @@ def completed(
     held: tuple[Decimal, Decimal],
 ) -> BacktestSetting:
     """The setting with everything filled in: it repeats the run wherever the tape lies."""
-    plain: dict[str, Any] = msgspec.to_builtins(parameters)
+    # Through JSON, so that it equals what is read back from a report.
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(parameters))
     plain.pop("kind", None)
     return msgspec.structs.replace(
         setting,

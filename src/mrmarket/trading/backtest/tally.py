@@ -13,6 +13,7 @@ from decimal import Decimal, localcontext
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from mrmarket.core.decimals import format_decimal
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 from mrmarket.trading.backtest.recording import Mids
@@ -72,7 +73,7 @@ class Tally:
         """Quote."""
         with localcontext() as context:
             context.prec = _PRECISION
-            return (motes * self._mote).normalize()
+            return _plain(motes * self._mote)
 
     def totals(self, trades: Sequence[Trade], curve: Sequence[_Point], counts: Counts) -> Totals:
         """All of it, added up."""
@@ -91,8 +92,8 @@ class Tally:
             fees_quote=self.money(fees),
             rebates_quote=self.money(rebates),
             cash_quote=self.money(end.cash_motes),
-            base_change=self._instrument.size(end.base_lots),
-            final_mid=end.double_mid * self._instrument.tick_size / 2,
+            base_change=_plain(self._instrument.size(end.base_lots)),
+            final_mid=self._mid(end.double_mid),
             pnl_quote=pnl,
             spread_quote=self.money(end.spread_motes),
             inventory_quote=self.money(end.pnl_motes - end.spread_motes + end.fee_motes),
@@ -159,7 +160,7 @@ class Tally:
             maker=[each.maker for each in trades],
             slot=[each.slot for each in trades],
             order=[each.order for each in trades],
-            mid=[each.double_mid * instrument.tick_size / 2 for each in trades],
+            mid=[self._mid(each.double_mid) for each in trades],
             base_after=after,
         )
 
@@ -185,7 +186,10 @@ class Tally:
         return _Point(at_ns, double, base, cash, pnl, spread, fees, is_sample)
 
     def _volume(self, trades: Iterator[Trade]) -> Decimal:
-        return self._instrument.grain * sum(each.price_ticks * each.lots for each in trades)
+        return _plain(self._instrument.grain * sum(each.price_ticks * each.lots for each in trades))
+
+    def _mid(self, double: int) -> Decimal:
+        return _plain(double * self._instrument.tick_size / 2)
 
     def _mean_exposure(self, trades: Sequence[Trade]) -> float:
         total, base, since_ns = 0.0, 0, self._begin_ns
@@ -223,6 +227,11 @@ def samples_at(closes_ns: Sequence[int], begin_ns: int, end_ns: int) -> list[int
     """Begin, each of these moments within the window, and the end."""
     first, last = bisect_left(closes_ns, begin_ns + 1), bisect_left(closes_ns, end_ns)
     return [begin_ns, *closes_ns[first:last], end_ns]
+
+
+def _plain(value: Decimal) -> Decimal:
+    """Without an exponent and trailing zeros, as it is to be written."""
+    return Decimal(format_decimal(value))
 
 
 def _drawdown(points: Sequence[_Point]) -> int:
