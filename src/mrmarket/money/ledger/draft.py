@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
@@ -42,7 +41,7 @@ class Draft:
     """Groups decided but not yet committed. It is the `Books` that the rules read."""
 
     def __init__(
-        self, state: State, store: LedgerStore, at_ms: int, looked_up: Mapping[str, Record | None]
+        self, state: State, store: LedgerStore, at_ms: int, looked_up: dict[str, Record | None]
     ) -> None:
         self.at_ms = at_ms
         self.records: list[Record] = []
@@ -56,6 +55,8 @@ class Draft:
         self._accounts: dict[str, Account] = {}
         self._by_key: dict[str, Record] = {}
         self._reversals: dict[str, str] = {}
+        self._previewed: tuple[Group, int, Posting | Rejection] | None = None
+        """What was decided of a group last, and after how many records."""
         self._undo: list[tuple[dict[Any, Any], Any, Any]] | None = None
         """Dictionary, key and what was there, for every change since the mark; None before the first mark."""
 
@@ -116,7 +117,9 @@ class Draft:
         found = self._by_key.get(key)
         if found is not None:
             return found
-        return self._looked_up[key] if key in self._looked_up else self._store.find(key)
+        if key not in self._looked_up:  # asked once: nobody else commits while this transaction is open
+            self._looked_up[key] = self._store.find(key)
+        return self._looked_up[key]
 
     def reversal(self, key: str) -> str | None:
         """Key of the group that undid another, also by this transaction."""
@@ -125,6 +128,7 @@ class Draft:
     def preview(self, group: Group) -> Rejection | None:
         """Which rule a group would break now; nothing is recorded."""
         decision = decide(self, group)
+        self._previewed = (group, len(self.records), decision)
         return decision if isinstance(decision, Rejection) else None
 
     def post(self, group: Group) -> Answer:
@@ -140,10 +144,17 @@ class Draft:
             if known.content_hash != digest:
                 raise IdempotencyConflictError(group.key, known.seq)
             return known.answer
-        record = self._record(group, digest, form, decide(self, group))
+        record = self._record(group, digest, form, self._decide(group))
         self.records.append(record)
         self._by_key[group.key] = record
         return record.answer
+
+    def _decide(self, group: Group) -> Posting | Rejection:
+        """By the rules; what was previewed just now need not be decided again."""
+        previewed, self._previewed = self._previewed, None
+        if previewed is not None and previewed[0] is group and previewed[1] == len(self.records):
+            return previewed[2]
+        return decide(self, group)
 
     def mark(self) -> Mark:
         """Remember this point; an earlier mark is forgotten."""
@@ -157,7 +168,7 @@ class Draft:
                 del book[key]
             else:
                 book[key] = before
-        self._undo = None
+        self._undo = self._previewed = None
         for record in self.records[mark.records :]:
             del self._by_key[record.key]
             if record.reverses is not None:

@@ -51,6 +51,11 @@ def _asset(venue: str, code: str) -> Asset:
     return Asset(venue, code, ASSET_DECIMALS)
 
 
+@lru_cache(maxsize=4_096)
+def _share(pool: str) -> Asset:
+    return Asset("pool", pool, SHARE_DECIMALS)
+
+
 @dataclass(frozen=True, slots=True)
 class PoolPlan:
     """One pool: at a venue, where it may trade, and on a payment rail, through which people come and go."""
@@ -81,7 +86,7 @@ class PoolPlan:
     @property
     def share(self) -> Asset:
         """What depositors hold."""
-        return Asset("pool", self.name, SHARE_DECIMALS)
+        return _share(self.name)
 
     @property
     def pool(self) -> Account:
