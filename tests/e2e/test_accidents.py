@@ -118,7 +118,8 @@ def test_who_has_just_lost_the_lease_ends_with_nothing_left(arena: Arena, notice
     with closing(sqlite3.connect(arena.data / "trading.db")) as database, database:
         database.execute("UPDATE leases SET fence = fence + 1, owner = 'heir'")
     if noticed:
-        wait_until(lambda: "set a run down" in running.last_words())
+        log = arena.data / "mrmarket.log"
+        wait_until(lambda: "set a run down" in log.read_text(), seen=running.last_words)
     arena.square()
 
 

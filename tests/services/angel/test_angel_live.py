@@ -48,6 +48,7 @@ from mrmarket.trading.venue.front.config import VenueConfig
 from mrmarket.trading.venue.front.server import VenueServer
 from mrmarket.trading.venue.port import NewOrder, OrderKind
 
+PATIENCE_S = 120.0
 SYMBOL, INSTANCE, RUN, NODE = "BTC/USDT", "instance-1", "run-1", "engine-1"
 
 
@@ -132,8 +133,10 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 async def until(holds: Callable[[], object]) -> None:
-    """Wait until something holds; the test's own time-out ends it."""
-    while not holds():  # noqa: ASYNC110 - the stores tell nobody
+    """Wait until something holds; tells what it saw instead when it gives up."""
+    deadline_s = asyncio.get_running_loop().time() + PATIENCE_S
+    while not (last := holds()):
+        assert asyncio.get_running_loop().time() < deadline_s, f"it never held; seen: {last!r}"
         await asyncio.sleep(0.02)
 
 
@@ -161,9 +164,13 @@ async def test_an_engine_that_falls_silent_is_cleared_and_its_lease_is_free(stag
     lease = stage.trading.lease(RUN)
     assert lease is not None
     assert (lease.fence, lease.expires_ns) == (stage.fence + 1, 0)
-    found = overview.overview(stage.operations, stage.trading, SystemClock())
+
+    def seen() -> overview.AngelOverview:
+        return overview.overview(stage.operations, stage.trading, SystemClock())
+
+    await until(lambda: [angel.alive for angel in seen().angels] == [True])
+    found = seen()
     assert found.waiting_for_owner
-    assert [angel.alive for angel in found.angels] == [True]
     assert "cleared" in [action.action for action in found.last_intervention]
     assert overview.resume(stage.operations) == ["instance"]
     assert CAUSE not in {row.cause for row in stage.operations.restrictions()}
@@ -251,7 +258,7 @@ async def test_a_freeze_drill_thaws_what_it_froze_and_tells_the_times(stage: Sta
                 )
             )
         report = await drilling
-        assert not is_stopped(process.pid)
+        await until(lambda: not is_stopped(process.pid))
     finally:
         process.kill()
         process.wait()
@@ -282,7 +289,7 @@ async def test_a_freeze_drill_that_is_ended_leaves_no_engine_frozen(
         os.kill(os.getpid(), number)
         with pytest.raises(DrillFailedError, match="ended in the middle"):
             await drilling
-        assert not is_stopped(process.pid)
+        await until(lambda: not is_stopped(process.pid))
     finally:
         process.kill()
         process.wait()

@@ -94,7 +94,7 @@ class House:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until something is so."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while not holds():  # noqa: ASYNC110 - rows in a database
                 await asyncio.sleep(0.01)
 

@@ -58,7 +58,7 @@ class Mailbox:
 
     async def count(self, wanted: int) -> list[Letter]:
         """Wait until so many letters have come."""
-        async with asyncio.timeout(20), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(lambda: len(self.letters) >= wanted)
         return self.letters
 

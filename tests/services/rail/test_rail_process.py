@@ -137,11 +137,11 @@ def test_it_ends_with_its_parent_and_on_a_signal(tmp_path: Path) -> None:
     with running(tmp_path / "rail") as (child, first):
         assert child.stdin is not None
         child.stdin.close()
-        assert child.wait(20) == 0
+        assert child.wait(90) == 0
     with running(tmp_path / "rail") as (child, second):
         assert (second.token, second.treasury) == (first.token, first.treasury)
         child.send_signal(signal.SIGTERM)
-        assert child.wait(20) == 0
+        assert child.wait(90) == 0
 
 
 async def test_the_instance_starts_and_stops_its_rail(tmp_path: Path) -> None:

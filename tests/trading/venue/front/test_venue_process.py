@@ -46,11 +46,11 @@ class Process:
 
     def call(self, method: str, path: str, **fields: Any) -> Any:
         """A signed call's JSON."""
-        server_ms = requests.get(self.where["rest"] + "/api/v3/time", timeout=20).json()["serverTime"]
+        server_ms = requests.get(self.where["rest"] + "/api/v3/time", timeout=60).json()["serverTime"]
         query = "&".join(f"{name}={value}" for name, value in (fields | {"timestamp": server_ms}).items())
         url = f"{self.where['rest']}{path}?{query}&signature={sign(self.where['api_secret'], query)}"
         headers = {"X-MBX-APIKEY": self.where["api_key"]}
-        return requests.request(method, url, headers=headers, timeout=20).json()
+        return requests.request(method, url, headers=headers, timeout=60).json()
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def test_an_acknowledged_order_and_its_fills_survive_kill_9(quiet_tape: Path, tm
         ]
         balances = first.call("GET", "/api/v3/account")["balances"]
         first.child.send_signal(signal.SIGKILL)
-        first.child.wait(20)
+        first.child.wait(90)
     with running(**config) as second:
         assert second.where["api_key"] == first.where["api_key"]
         after = [
@@ -98,7 +98,7 @@ def test_sigterm_ends_the_venue_cleanly(quiet_tape: Path) -> None:
         assert set(venue.where) == {"rest", "ws", "ws_api", "symbols", "instruments"} | keys
         assert venue.where["instruments"][0]["tick_size"] == "0.01"
         venue.child.send_signal(signal.SIGTERM)
-        assert venue.child.wait(20) == 0
+        assert venue.child.wait(90) == 0
 
 
 def test_the_venue_ends_with_its_parent(quiet_tape: Path) -> None:
@@ -106,7 +106,7 @@ def test_the_venue_ends_with_its_parent(quiet_tape: Path) -> None:
     with running(tapes=[str(quiet_tape)], exit_with_parent=True) as venue:
         assert venue.child.stdin is not None
         venue.child.stdin.close()
-        assert venue.child.wait(20) == 0
+        assert venue.child.wait(90) == 0
 
 
 def test_a_taken_port_is_one_line(quiet_tape: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_taken_port_is_one_line(quiet_tape: Path) -> None:
         port = int(first.where["rest"].rpartition(":")[2])
         config = msgspec.json.encode({"port": port, "tapes": [str(quiet_tape)]}).decode()
         second = subprocess.run(
-            [sys.executable, "-c", RUN, config], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", RUN, config], capture_output=True, text=True, timeout=180, check=False
         )
         assert (second.returncode, second.stdout) == (1, "")
         assert second.stderr.startswith(f"port_taken: cannot listen on 127.0.0.1:{port}")
