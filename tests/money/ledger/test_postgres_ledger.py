@@ -12,6 +12,7 @@ import pytest
 from lossy_link import Cut, LossyLink
 from money.ledger_samples import ALICE, BOB, USD, ask, deposit, move, opened
 from mrmarket.core.clock import ManualClock
+from mrmarket.core.crash import PLAN
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.errors import LedgerStoppedError
 from mrmarket.money.ledger.group import Group, Posted
@@ -155,6 +156,34 @@ def test_a_commit_without_groups_is_looked_up_too(postgres: str) -> None:
         assert outcome.value == 1
         assert store.sql.rows("SELECT paid_in FROM stakes") == [("5",)]
         store.close()
+
+
+def test_a_writer_that_stands_still_with_everything_written_lets_an_heir_in(postgres: str) -> None:
+    """The server ends its transaction; it is told that nothing of its batch was kept."""
+
+    class StandsStill:
+        """Before its COMMIT the writer does nothing until somebody else has taken over."""
+
+        heir: Ledger | None = None
+
+        def reach(self, label: str) -> None:
+            """Wait where all is written."""
+            if label == "ledger.balances_written":
+                self.heir = Ledger(PostgresStore.open(postgres, "heir"), ManualClock())
+
+    frozen = PostgresStore.open(postgres, "frozen", still_ms=200)
+    ledger, plan = opened(frozen), StandsStill()
+    token = PLAN.set(plan)
+    try:
+        (outcome,) = ledger.drain([deposit("a", 5)])
+    finally:
+        PLAN.reset(token)
+    assert isinstance(outcome.error, DatabaseDisconnectedError)
+    assert plan.heir is not None
+    assert isinstance(ask(plan.heir, deposit("b", 7)), Posted)
+    assert plan.heir.state.balances[ALICE.id, USD.id] == 7
+    plan.heir.close()
+    frozen.close()
 
 
 def test_a_server_that_stays_away_leaves_the_commit_unknown(postgres: str) -> None:

@@ -42,6 +42,8 @@ _TYPES: Final = {
 
 PATIENCE_S: Final = 15.0
 """How long a server that was lost during a commit is given to come back."""
+STILL_MS: Final = 30_000
+"""A transaction that waits for us for so long is ended by the server: whoever is frozen keeps no heir out."""
 _PAUSE_S: Final = 0.1
 _BULK: Final = 400
 """From so many rows on they are streamed."""
@@ -83,7 +85,13 @@ class PostgresStore:
     """
 
     def __init__(
-        self, address: str, schema: str, connection: Connection, epoch: int, patience_s: float
+        self,
+        address: str,
+        schema: str,
+        connection: Connection,
+        epoch: int,
+        patience_s: float,
+        still_ms: int = STILL_MS,
     ) -> None:
         self.place = shown(address)
         self.epoch = epoch
@@ -93,9 +101,18 @@ class PostgresStore:
         self._sql = PostgresSql(self.place, connection)
         self._transaction = ""
         self._patience_s = patience_s
+        self._still_ms = still_ms
 
     @classmethod
-    def open(cls, address: str, owner: str, schema: str = MONEY, *, patience_s: float = PATIENCE_S) -> Self:
+    def open(
+        cls,
+        address: str,
+        owner: str,
+        schema: str = MONEY,
+        *,
+        patience_s: float = PATIENCE_S,
+        still_ms: int = STILL_MS,
+    ) -> Self:
         """Open or create the tables and take the writer's lease, deposing whoever held it.
 
         Args:
@@ -103,20 +120,21 @@ class PostgresStore:
             owner: who we are, for people who look at the lease.
             schema: where the tables are.
             patience_s: how long a server that was lost during a commit is given to come back.
+            still_ms: how long the server lets a transaction wait for us.
 
         Raises:
             DatabaseTooNewError: if a newer version wrote them; nothing is changed.
             StoreError: by what the server said.
         """
         prepare_postgres(address, MONEY_SCHEMA, schema)
-        connection = connect(address, schema)
+        connection = connect(address, schema, idle_timeout_ms=still_ms)
         try:
             with postgres_errors(shown(address)):
                 row = connection.execute(translated(TAKE_LEASE).encode(), lease_values(owner)).fetchone()
         except StoreError:
             connection.close()
             raise
-        return cls(address, schema, connection, row[0] if row else 0, patience_s)
+        return cls(address, schema, connection, row[0] if row else 0, patience_s, still_ms)
 
     @property
     def sql(self) -> Sql:
@@ -215,22 +233,23 @@ class PostgresStore:
             self._copy(_COPY_GROUPS, groups)
             reach("ledger.groups_written")
             self._copy(_COPY_PLAIN, plain)
-        with self._connection.pipeline():
-            if not bulk:
-                self._append(_INSERT_GROUPS, groups)
-                reach("ledger.groups_written")
-                self._append(_INSERT_PLAIN, plain)
-            if others:
-                self._append(_INSERT_TRANSFERS, others)
-                self._append(_INSERT_HOLDS, rows.hold_rows(records))
-                self._append(_SETTLE_HOLDS, rows.settled_rows(records))
-            reach("ledger.transfers_written")
-            self._append(_INSERT_ASSETS, rows.asset_rows(records))
-            self._append(_INSERT_ACCOUNTS, rows.account_rows(records))
-            self._append(
-                _UPSERT_BALANCES,
-                [(account, asset, str(units)) for (account, asset), units in balances.items()],
-            )
+        # No pipeline: its end sends a flush, after which the server no longer ends a transaction whose client
+        # stands still, and a frozen process would keep every other one from the ledger for ever.
+        if not bulk:
+            self._append(_INSERT_GROUPS, groups)
+            reach("ledger.groups_written")
+            self._append(_INSERT_PLAIN, plain)
+        if others:
+            self._append(_INSERT_TRANSFERS, others)
+            self._append(_INSERT_HOLDS, rows.hold_rows(records))
+            self._append(_SETTLE_HOLDS, rows.settled_rows(records))
+        reach("ledger.transfers_written")
+        self._append(_INSERT_ASSETS, rows.asset_rows(records))
+        self._append(_INSERT_ACCOUNTS, rows.account_rows(records))
+        self._append(
+            _UPSERT_BALANCES,
+            [(account, asset, str(units)) for (account, asset), units in balances.items()],
+        )
 
     def _copy(self, statement: bytes, some: list[rows.Row]) -> None:
         """Insert many rows as a stream: half the work of arrays, but a round trip of its own."""
@@ -271,7 +290,7 @@ class PostgresStore:
 
     def _reconnect(self) -> None:
         self._connection.close()
-        self._connection = connect(self._address, self._schema)
+        self._connection = connect(self._address, self._schema, idle_timeout_ms=self._still_ms)
         self._sql = PostgresSql(self.place, self._connection)
 
     @contextmanager
