@@ -11,13 +11,17 @@ from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from e2e.running import owner_cookie
 from mrmarket.services.api.pages import WEB_ROOT
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 SCREENS: Final = Path(__file__).resolve().parents[2] / ".artifacts" / "screens"
+
+PATIENCE_MS: Final = 60_000
+"""How long the page may take to show something on a machine that has other work to do."""
+expect.set_options(timeout=PATIENCE_MS)
 
 needs_pages = pytest.mark.skipif(
     not (WEB_ROOT / "index.html").exists(), reason="needs the built pages (make setup)"
@@ -87,7 +91,7 @@ class Desk:
             for rule in Axe().run(self.page).response["violations"]
         ]
 
-    def agrees(self, route: str, expression: str, timeout_ms: float = 15_000) -> None:
+    def agrees(self, route: str, expression: str, timeout_ms: float = PATIENCE_MS) -> None:
         """Wait until the page shows what the API answers at the same moment.
 
         `expression` is JavaScript over `api`, the answer, and `shown(where)`, the exact figures on the
@@ -133,6 +137,7 @@ def desk(
         timezone_id="UTC",
         accept_downloads=True,
     )
+    context.set_default_timeout(PATIENCE_MS)
     if person is not None:
         answer = context.request.post(f"{url}/api/v1/auth/demo", data={"name": person})
         assert answer.ok, answer.text()

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from e2e.admin_fake import TroubledMoney, serving
 from e2e.operations_fake import TroubledOperations
 from e2e.page_browser import Desk, chromium, desk, needs_chromium, needs_pages
-from e2e.running import start_instance
+from e2e.running import start_instance, wait_until
 from services.operations_fake import RUN, FakeOperations
 
 pytestmark = [pytest.mark.e2e, needs_pages, needs_chromium]
@@ -186,31 +186,31 @@ def test_the_owner_steers_a_real_run(browser: Browser, tmp_path: Path) -> None:
             visit(pages)
             page = pages.page
             table = pages.panel("Runs")
-            expect(table).to_contain_text("quoting", timeout=20_000)
+            expect(table).to_contain_text("quoting")
             page.get_by_role("button", name="Open simulated.BTCUSDT").click()
             sheet = page.get_by_role("dialog")
             sheet.get_by_role("button", name="Pause", exact=True).click()
-            expect(sheet.get_by_role("button", name="Resume", exact=True)).to_be_visible(timeout=20_000)
+            expect(sheet.get_by_role("button", name="Resume", exact=True)).to_be_visible()
             expect(table).to_contain_text("paused")
             sheet.get_by_role("button", name="Resume", exact=True).click()
-            expect(sheet.get_by_role("button", name="Pause", exact=True)).to_be_visible(timeout=20_000)
+            expect(sheet.get_by_role("button", name="Pause", exact=True)).to_be_visible()
             sheet.get_by_role("button", name="Flatten", exact=True).click(delay=HOLD_MS)
-            expect(sheet).to_contain_text("on target", timeout=30_000)
+            expect(sheet).to_contain_text("on target")
             sheet.get_by_role("button", name="Halt", exact=True).click(delay=HOLD_MS)
-            expect(sheet.get_by_role("button", name="Re-arm", exact=True)).to_be_visible(timeout=20_000)
+            expect(sheet.get_by_role("button", name="Re-arm", exact=True)).to_be_visible()
             sheet.get_by_role("button", name="Re-arm", exact=True).click()
-            expect(sheet.get_by_role("button", name="Re-arm", exact=True)).to_have_count(0, timeout=20_000)
+            expect(sheet.get_by_role("button", name="Re-arm", exact=True)).to_have_count(0)
             page.keyboard.press("Escape")
             page.get_by_role("button", name="Halt everything").click(delay=HOLD_MS)
             switch = page.get_by_role("region", name="Kill switch")
-            expect(switch).to_contain_text("Everything is halted", timeout=20_000)
-            assert (instance.data / "HALT").exists()
+            expect(switch).to_contain_text("Everything is halted")
+            wait_until((instance.data / "HALT").exists)
             switch.get_by_role("button", name="Allow trading").click()
             page.get_by_role("dialog").get_by_role("button", name="Allow trading").click()
-            expect(switch).to_contain_text("is not pulled", timeout=20_000)
-            assert not (instance.data / "HALT").exists()
+            expect(switch).to_contain_text("is not pulled")
+            wait_until(lambda: not (instance.data / "HALT").exists())
             page.get_by_role("button", name="What would be cancelled now?").click()
-            expect(pages.panel("Angel")).to_contain_text("would be cancelled", timeout=30_000)
+            expect(pages.panel("Angel")).to_contain_text("would be cancelled")
             pages.keep_screen("operations-real")
             assert pages.complaints == []
     finally:

@@ -141,7 +141,7 @@ def test_money_goes_in_and_out_again(browser: Browser, instance: RunningInstance
         open_desk.keep_screen("deposit-pay")
         page.get_by_role("button", name="Pay from the play wallet").click()
         page.reload()
-        expect(page.get_by_text("Done: the shares are yours.")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("Done: the shares are yours.")).to_be_visible(timeout=180_000)
         shares = open_desk.answer(f"/me/deposits/{deposit}")["shares"]
         expect(page.locator(f"data[value='{shares}']")).to_be_visible()
         open_desk.keep_screen("deposit-done")
@@ -155,7 +155,7 @@ def test_money_goes_in_and_out_again(browser: Browser, instance: RunningInstance
         assert open_desk.barriers() == []
         sheet.get_by_role("button", name="Withdraw", exact=True).click()
         page.wait_for_url("**/history/withdrawals/*")
-        expect(page.get_by_text("Done: the money is in the wallet.")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("Done: the money is in the wallet.")).to_be_visible(timeout=180_000)
         paid = open_desk.answer(f"/me/withdrawals/{page.url.rsplit('/', 1)[1]}")["amount"]
         expect(page.locator(f"data[value='{paid}']")).to_be_visible()
         assert open_desk.barriers() == []
@@ -238,7 +238,7 @@ def own_entry(open_desk: Desk) -> dict[str, Any]:
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name="Agree and pay").click()
     page.get_by_role("button", name="Pay from the play wallet").click()
-    expect(page.get_by_text("Done: the shares are yours.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Done: the shares are yours.")).to_be_visible(timeout=180_000)
     groups: list[dict[str, Any]] = open_desk.answer("/me/ledger?limit=100")
     return next(one for one in groups if one["canonical"])
 

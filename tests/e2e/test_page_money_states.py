@@ -115,7 +115,7 @@ def test_old_figures_are_greyed(browser: Browser, url: str, books: MadeUpMoney) 
         expect(panel).to_have_attribute("data-stale", "false")
         books.away = True
         try:
-            expect(panel).to_have_attribute("data-stale", "true", timeout=20_000)
+            expect(panel).to_have_attribute("data-stale", "true")
             expect(panel.locator("data[value='1234.5']").first).to_be_visible()
         finally:
             books.away = False
