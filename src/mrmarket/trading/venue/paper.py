@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from typing import Final, NoReturn
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Final, NoReturn, Protocol
 
 from mrmarket.core.clock import Clock
 from mrmarket.core.decimals import format_units
@@ -26,7 +26,6 @@ from mrmarket.trading.venue.port import (
     TransferReport,
     UnknownOrderError,
     UserEvent,
-    Venue,
     VenueError,
 )
 from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
@@ -49,6 +48,28 @@ _UNKNOWN: Final = frozenset({Refusal.CANCEL_UNKNOWN, Refusal.NO_SUCH_ORDER})
 Sleep = Callable[[float], Awaitable[None]]
 
 
+class MarketFeed(Protocol):
+    """What paper trading uses of a venue."""
+
+    name: str
+
+    async def open(self) -> None:
+        """Load markets."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+    def instrument(self, symbol: str) -> Instrument:
+        """Grid, limits and fees of a pair; raises `UnknownSymbolError`."""
+        ...
+
+    def market_events(self, symbol: str) -> AsyncIterator[MarketEvent]:
+        """The live feed; a SNAPSHOT follows every reconnect."""
+        ...
+
+
 class PaperVenue:
     """The port, with market data from `feed` and fills from `exchange`; no order leaves this machine.
 
@@ -59,7 +80,7 @@ class PaperVenue:
 
     def __init__(
         self,
-        feed: Venue,
+        feed: MarketFeed,
         exchange: SimulatedExchange,
         clock: Clock,
         *,
@@ -74,7 +95,7 @@ class PaperVenue:
         """Wrap a feed that is not open yet.
 
         Args:
-            feed: any venue; only its instruments and market events are used.
+            feed: where the market comes from; any venue will do.
             exchange: the kernel, fresh or restored.
             clock: stamps what the exchange does.
             account: opened unless the exchange has it.
