@@ -159,7 +159,7 @@ def tape(path: Path, venue: str, prices: list[tuple[int, int]]) -> Path:
 
 
 def test_two_tapes_make_two_venues(tmp_path: Path) -> None:
-    """An order meets the book of its arrival: an edge that is gone by then is missed or undone, not earned."""
+    """An order meets the book of its arrival: an edge that is gone by then is missed or undone."""
     steady = tape(tmp_path / "one.jsonl", "one", [(s, 500_000) for s in range(1, 60)])
     dear = tape(
         tmp_path / "two.jsonl", "two", [(s, 505_000 if 10 <= s < 40 else 500_000) for s in range(1, 60)]
@@ -192,7 +192,7 @@ def test_two_tapes_make_two_venues(tmp_path: Path) -> None:
 def test_what_cannot_be_run_is_refused(
     tmp_path: Path, changes: dict[str, Any], error: type[MrMarketError]
 ) -> None:
-    """No recording, three tapes, the wrong pair, another snapshot, an empty window, a strategy of one venue."""
+    """No recording, three tapes, a wrong pair, another snapshot, an empty window, a strategy of one venue."""
     path = recorded(tmp_path / "xex_btcbrl", 0.003, polls=5)
     with pytest.raises(error):
         run(path, "0", **changes)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
 from math import ceil, sqrt
 from typing import Final
 
@@ -34,10 +33,30 @@ _WORDS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One direction between two instruments."""
+
+    here: Instrument
+    there: Instrument
+    grid: CommonGrid
+    costs: Costs
+    rounding: Rounding
+    bid_worth: Decimal
+    """What a tick of the bid brings, in quote, after fees."""
+    ask_cost: Decimal
+    """What a tick of the ask costs."""
+
+    def edge(self, ask_ticks: int, bid_ticks: int) -> Decimal:
+        """Gain on the first unit after all fees, as a fraction of its price."""
+        gain = bid_ticks * self.bid_worth - ask_ticks * self.ask_cost
+        return gain / (ask_ticks * self.here.tick_size)
+
+
 class CrossExchangeArbitrage:
     """Buys where it is cheap and sells where it is dear, when the difference is more than every fee.
 
-    It keeps no state beside when it last acted; what it holds on either venue it reads from the view.
+    It keeps no state: what it holds on either venue it reads from the view.
     """
 
     def __init__(self, parameters: CrossExchangeParameters) -> None:
@@ -46,7 +65,7 @@ class CrossExchangeArbitrage:
         self.depth_levels = _LEVELS
         self._margin = Fraction(parameters.min_profit)
         self._depth_share = Fraction(parameters.depth_share)
-        self._grids = lru_cache(maxsize=8)(common_grid)
+        self._ways: list[_Way | None] = [None, None]
 
     @property
     def name(self) -> str:
@@ -93,12 +112,20 @@ class CrossExchangeArbitrage:
 
     def _look(self, view: CrossView, buy_at: int) -> Opportunity | Reading:
         here, there = view.books[buy_at], view.books[1 - buy_at]
+        words = f"{here.market} → {there.market}"
         if here.instrument.symbol != there.instrument.symbol:
             return Reading(buy_at, "pair", "the venues list different pairs")
-        grid = self._grids(here.instrument, there.instrument)
+        if not here.asks or not there.bids:
+            return Reading(buy_at, "empty_book", f"{words}: {_WORDS['empty_book']}")
+        way = self._way(buy_at, here.instrument, there.instrument)
+        edge = way.edge(here.asks[0][0], there.bids[0][0])
+        if edge <= self.parameters.min_profit:
+            # Most books end here, so nothing was made ready for the walk yet.
+            return Reading(buy_at, "no_edge", f"{words}: {_WORDS['no_edge']} ({edge * 10_000:.1f} bp)", edge)
+        grid = way.grid
         asks = _units(here.asks[:_LEVELS], grid, 0)
         bids = _units(there.bids[:_LEVELS], grid, 1)
-        costs = self._costs(here, there, bids)
+        costs = replace(way.costs, per_unit=Fraction(self.parameters.transfer_cost) * bids[0][0])
         most = self.parameters.max_notional
         caps = Caps(
             quote_grains=grid.grains(here.quote_free),
@@ -106,23 +133,38 @@ class CrossExchangeArbitrage:
             notional_grains=None if most is None else grid.grains(most),
             depth_share=self._depth_share,
         )
-        found = walk(asks, bids, costs, caps, _rounding(grid, here.instrument, there.instrument))
-        way = f"{here.market} → {there.market}"
+        found = walk(asks, bids, costs, caps, way.rounding)
         if isinstance(found, NotWorthIt):
-            edge = None if found.edge is None else _decimal(found.edge)
-            said = "" if edge is None else f" ({edge * 10_000:.1f} bp)"
-            return Reading(buy_at, found.code, f"{way}: {_WORDS[found.code]}{said}", edge)
+            why = f"{words}: {_WORDS[found.code]} ({edge * 10_000:.1f} bp)"
+            return Reading(buy_at, found.code, why, edge)
         return self._judge(view, buy_at, grid, costs, found, asks, bids)
 
-    def _costs(self, here: VenueBook, there: VenueBook, bids: list[Level]) -> Costs:
-        taker = Fraction(here.instrument.taker_fee)
-        in_base = self.parameters.fees_in == "received" and taker > 0
-        return Costs(
+    def _way(self, buy_at: int, here: Instrument, there: Instrument) -> _Way:
+        """What depends on the two instruments alone, kept for the next look."""
+        way = self._ways[buy_at]
+        if way is None or way.here is not here or way.there is not there:
+            way = self._ways[buy_at] = self._new_way(here, there)
+        return way
+
+    def _new_way(self, here: Instrument, there: Instrument) -> _Way:
+        grid = common_grid(here, there)
+        in_base = self.parameters.fees_in == "received" and here.taker_fee > 0
+        taker = Fraction(here.taker_fee)
+        costs = Costs(
             buy_fee=Fraction(0) if in_base else taker,
             buy_fee_in_base=taker if in_base else Fraction(0),
-            sell_fee=Fraction(there.instrument.taker_fee),
-            per_unit=Fraction(self.parameters.transfer_cost) * (bids[0][0] if bids else 0),
+            sell_fee=Fraction(there.taker_fee),
             margin=self._margin,
+        )
+        kept = (1 - there.taker_fee) * (1 - here.taker_fee if in_base else 1)
+        return _Way(
+            here,
+            there,
+            grid,
+            costs,
+            _rounding(grid, here, there),
+            bid_worth=(kept - self.parameters.transfer_cost) * there.tick_size,
+            ask_cost=(1 if in_base else 1 + here.taker_fee) * here.tick_size,
         )
 
     def _judge(
