@@ -123,8 +123,8 @@ def _loaded(path: Path, symbol: str, _mtime_ns: int, _size: int) -> Bars:
         instrument,
         step,
         times.to_list(),
-        *((numbers[name] // 10**tick).to_list() for name in _PRICES),
-        (numbers[volume] // 10**lot).to_list(),
+        **{name: (numbers[name] // 10**tick).to_list() for name in _PRICES},
+        volume=(numbers[volume] // 10**lot).to_list(),
     )
 
 

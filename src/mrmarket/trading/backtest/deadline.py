@@ -22,7 +22,7 @@ class Deadline:
     """
 
     def __init__(self, limit_s: float) -> None:
-        self._limit_s = limit_s
+        self.limit_s = limit_s
         self._calls = 0
         self._inside = False
         self._done = threading.Event()
@@ -59,7 +59,7 @@ class Deadline:
 
     def _watch(self) -> None:
         call, seen = 0, 0
-        while not self._done.wait(self._limit_s / _LOOKS):
+        while not self._done.wait(self.limit_s / _LOOKS):
             if not self._inside or self._calls != call:
                 call, seen = self._calls, 0
                 continue

@@ -15,6 +15,7 @@ from mrmarket.core.instrument import Instrument
 from mrmarket.trading.backtest.errors import ChannelMissingError, TapeChangedError
 from mrmarket.trading.backtest.setting import TapeRef, sha256_of
 from mrmarket.trading.market.book import OrderBook
+from mrmarket.trading.market.errors import TapeNotFoundError
 from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.market.tape import Tape, open_tape
 from mrmarket.trading.venue.simulated.book_arrays import Columns
@@ -235,9 +236,11 @@ def load_recording(ref: TapeRef, kernel: Kernel) -> Recording:
         TapeChangedError: the file is not the one that the reference names.
     """
     path = Path(ref.path)
-    tape = open_tape(path)
-    stat = path.stat()
-    found = _loaded(tape.path, stat.st_mtime_ns, stat.st_size, kernel)
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise TapeNotFoundError(path, error.strerror or str(error)) from error
+    found = _loaded(path, stat.st_mtime_ns, stat.st_size, kernel)
     if ref.sha256 and ref.sha256 != found.sha256:
         raise TapeChangedError(path, ref.sha256, found.sha256)
     return found

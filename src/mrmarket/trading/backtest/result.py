@@ -41,7 +41,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     at_ns: int
     """Exchange time."""
     decision: int
-    """How many decisions were made before."""
+    """How many decisions had been asked for, the fatal one included."""
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):

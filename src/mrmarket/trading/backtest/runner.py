@@ -5,24 +5,19 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from mrmarket import __version__
 from mrmarket.trading.backtest import assumptions
-from mrmarket.trading.backtest.errors import (
-    DriverMissingError,
-    EmptyWindowError,
-    PairMismatchError,
-    ParametersRefusedError,
-    StrategyChangedError,
-)
+from mrmarket.trading.backtest.bar_file import is_bar_file, load_bars
+from mrmarket.trading.backtest.bar_run import run_bars
+from mrmarket.trading.backtest.completion import balances, completed, parameters_of, with_fees
+from mrmarket.trading.backtest.cross_venue import run_cross
+from mrmarket.trading.backtest.errors import DriverMissingError, EmptyWindowError
 from mrmarket.trading.backtest.latency import delays
-from mrmarket.trading.backtest.recording import Recording, load_recording
+from mrmarket.trading.backtest.recording import load_recording
 from mrmarket.trading.backtest.result import BacktestResult, Failure, Pass
 from mrmarket.trading.backtest.setting import BacktestSetting, QueueChoice, TapeRef
 from mrmarket.trading.backtest.signals import signals_of
@@ -30,14 +25,12 @@ from mrmarket.trading.backtest.tally import Tally, samples
 from mrmarket.trading.backtest.tick_driver import TickDriver, TickPlan
 from mrmarket.trading.strategy.estimates import wanted_by
 from mrmarket.trading.strategy.registry import Registry
-from mrmarket.trading.strategy.schema import ParameterRefusedError, StrategyParameters
 from mrmarket.trading.venue.simulated.book_arrays import QueueModel
 from mrmarket.trading.venue.simulated.compiled import Kernel, load_kernel
 
 Progress = Callable[[float, str], None]
 """Told how much is done (0 to 1), and what is being done."""
 
-DEFAULT_BASE: Final = Decimal(10)
 _MODELS: Final = {
     "risk_averse": QueueModel.RISK_AVERSE,
     "power": QueueModel.POWER,
@@ -68,13 +61,21 @@ def run_backtest(
         TapeError, BacktestError: the tape cannot be used, as they say.
     """
     tell = progress or _silent
+    registry = registry or Registry()
+    if registry.find(setting.strategy).kind.venues > 1:
+        return run_cross(setting, registry, tell)
     if len(setting.tapes) != 1:
         raise DriverMissingError(setting.strategy, len(setting.tapes))
-    return _run_ticks(setting, registry or Registry(), tell, compiled=compiled)
+    if is_bar_file(setting.tapes[0].path):
+        return run_bars(setting, registry, tell)
+    return _run_ticks(setting, registry, tell, compiled=compiled)
 
 
 def prepare(setting: BacktestSetting, *, compiled: bool | None = None) -> None:
     """Read the setting's tape and load the kernel now, so that runs (and forked workers) find them."""
+    if is_bar_file(setting.tapes[0].path):
+        load_bars(setting.tapes[0], setting.symbol)
+        return
     load_recording(setting.tapes[0], kernel_of(compiled=compiled))
 
 
@@ -93,80 +94,16 @@ def _kernel(compiled: bool) -> Kernel:
     return load_kernel(compiled=compiled)
 
 
-def parameters_of(
-    setting: BacktestSetting, registry: Registry, symbols: list[str]
-) -> tuple[StrategyParameters, str]:
-    """The checked parameters with the tape's pair, and the snapshot's id.
-
-    Raises:
-        PairMismatchError: the pair is not on the tape.
-        ParameterRefusedError, ParametersRefusedError: a parameter is out of its range, or unknown.
-        StrategyChangedError: the setting pins another snapshot.
-    """
-    table: dict[str, Any] = dict(setting.parameters)
-    wanted = table.get("pair", setting.symbol or (symbols[0] if len(symbols) == 1 else ""))
-    if wanted not in symbols:
-        raise PairMismatchError(Path(setting.tapes[0].path), wanted, symbols)
-    try:
-        parameters = registry.parameters(setting.strategy, {**table, "pair": wanted})
-    except msgspec.ValidationError as refused:
-        if isinstance(refused.__cause__, ParameterRefusedError):
-            raise refused.__cause__ from refused
-        known = registry.find(setting.strategy).kind.schema.__struct_fields__
-        raise ParametersRefusedError(setting.strategy, str(refused), known) from refused
-    snapshot = registry.snapshot(parameters).id
-    if setting.snapshot and setting.snapshot != snapshot:
-        raise StrategyChangedError(setting.strategy, setting.snapshot, snapshot)
-    return parameters, snapshot
-
-
-def balances(setting: BacktestSetting, mid: Decimal) -> tuple[Decimal, Decimal]:
-    """Base and quote at the start; what the setting leaves open is worth as much as the other."""
-    base, quote = setting.base, setting.quote
-    if base is None and quote is None:
-        base = DEFAULT_BASE
-    if quote is None:
-        assert base is not None  # noqa: S101 - one of both is known by now
-        quote = (base * mid).quantize(Decimal("0.01"), ROUND_DOWN)
-    return Decimal(0) if base is None else base, quote
-
-
-def completed(
-    setting: BacktestSetting,
-    ref: TapeRef,
-    parameters: StrategyParameters,
-    snapshot: str,
-    fees: tuple[Decimal, Decimal],
-    held: tuple[Decimal, Decimal],
-) -> BacktestSetting:
-    """The setting with everything filled in: it repeats the run wherever the tape lies."""
-    # Through JSON, so that it equals what is read back from a report.
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(parameters))
-    plain.pop("kind", None)
-    return msgspec.structs.replace(
-        setting,
-        tapes=(ref,),
-        parameters=plain,
-        snapshot=snapshot,
-        symbol=parameters.pair,
-        maker_fee=fees[0],
-        taker_fee=fees[1],
-        base=held[0],
-        quote=held[1],
-    )
-
-
 def _run_ticks(
     setting: BacktestSetting, registry: Registry, tell: Progress, *, compiled: bool | None
 ) -> BacktestResult:
     tell(0.0, "loading the kernel (compiled once, which takes some seconds)")
     kernel = kernel_of(compiled=compiled)
-    registry.find(setting.strategy)
     tell(0.0, "reading the tape")
     found = load_recording(setting.tapes[0], kernel)
     parameters, snapshot = parameters_of(setting, registry, [found.instrument.symbol])
-    recording = _with_fees(found, setting)
-    instrument = recording.instrument
+    instrument = with_fees(found.instrument, setting)
+    recording = replace(found, instrument=instrument)
     begin_ns, end_ns = setting.window.bounds_ns(found.first_ns, found.last_ns)
     begin_ns, end_ns = max(begin_ns, found.first_ns), min(end_ns, found.last_ns + 1)
     if begin_ns >= end_ns:
@@ -224,13 +161,6 @@ def _run_ticks(
         failure=failure,
         made_by=__version__,
     )
-
-
-def _with_fees(found: Recording, setting: BacktestSetting) -> Recording:
-    instrument = found.instrument
-    maker = instrument.maker_fee if setting.maker_fee is None else setting.maker_fee
-    taker = instrument.taker_fee if setting.taker_fee is None else setting.taker_fee
-    return replace(found, instrument=replace(instrument, maker_fee=maker, taker_fee=taker))
 
 
 def _plan(full: BacktestSetting, choice: QueueChoice, begin_ns: int, end_ns: int) -> TickPlan:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from mrmarket.core.errors import MrMarketError
 from mrmarket.core.side import Side
+from mrmarket.trading.backtest.consultation import Cause, Consultation
 from mrmarket.trading.backtest.deadline import Deadline
 from mrmarket.trading.backtest.errors import StrategyFailedError, StrategyHungError
 from mrmarket.trading.backtest.latency import Delays
@@ -28,7 +27,6 @@ from mrmarket.trading.backtest.tally import BILLION, Counts, Trade, fee_motes
 from mrmarket.trading.execution.differ import Allowance, plan
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.risk.pretrade import MarketTop, PreTradeCheck, RiskLimits
-from mrmarket.trading.execution.targets import TargetQuotes
 from mrmarket.trading.market.estimators.markout import MarkoutTracker
 from mrmarket.trading.strategy.port import MarketView, Strategy
 from mrmarket.trading.venue.port import OrderKind
@@ -45,11 +43,9 @@ KINDS: Final = {
     OrderKind.FOK: FOK,
     OrderKind.MARKET: MARKET,
 }
-_REASONS_KEPT: Final = 20
 _NEVER_NS: Final = 2**62
 _PROGRESS_STEPS: Final = 100
 _REQUESTS: Final = 1_024
-BY_BOOK, BY_ORDER, BY_TIME = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +113,11 @@ class TickDriver:
         # The kernel stops once half of the buffer is full. Counting from there it stops at the first answer,
         # before anything happens that what the strategy makes of it could still change.
         self._first_report = len(self._reports.kind) // 2
-        self._reports.rows[0] = self._first_report
+        # Looked up once: behind these names are records, which take microseconds to find a column.
+        self._reported = self._reports.rows
+        self._reported[0] = self._first_report
+        self._span, self._dues = self._requests.span, self._requests.due_ns
+        self._row_times = recording.rows.at_ns
         self._row = 0
         self._is_out = False
         """Whether an order or a request is or may be at the exchange; else it need not be played."""
@@ -127,37 +127,22 @@ class TickDriver:
         self._point = -1
         self._touch = 0
         self._stale = 0
-        self._causes = [0, 0, 0]
-        self._decided = 0
-        self._idle = 0
-        self._reasons: Counter[str] = Counter()
 
     def run(self) -> TickOutcome:
         """Play the window; a strategy that raises or hangs ends it early and is reported as a failure."""
         failure: Failure | None = None
         with Deadline(self._plan.decision_limit_s) as deadline:
-            self._deadline = deadline
+            self._consultation = asked = Consultation(self._strategy, deadline)
             try:
                 self._play_window()
-            except StrategyHungError:
-                failure = self._failed(StrategyHungError(self._strategy.name, self._plan.decision_limit_s))
-            except StrategyFailedError as error:
-                failure = self._failed(error)
-        self._clock.at_ns = max(self._clock.at_ns, self._plan.begin_ns)
+            except (StrategyHungError, StrategyFailedError) as error:
+                failure = asked.failure(error, self._clock.at_ns)
         self._own.look()
         tried = self._own.tried
         return TickOutcome(
             self._trades,
             Counts(tried.placed, tried.cancelled, tried.rejected, tried.lots_placed, self._own.uptime.share),
-            Decisions(
-                decisions=self._decided,
-                by_book=self._causes[BY_BOOK],
-                by_order=self._causes[BY_ORDER],
-                by_time=self._causes[BY_TIME],
-                without_quotes=self._idle,
-                held_back=dict(self._check.counts),
-                reasons=dict(self._reasons.most_common(_REASONS_KEPT)),
-            ),
+            asked.decisions(self._check.counts),
             failure,
         )
 
@@ -189,7 +174,7 @@ class TickDriver:
             by_book = self._see(now_ns - feed_ns)
             by_order = self._hear(now_ns)
             if by_book or by_order or now_ns >= tick_at_ns:
-                self._decide(BY_ORDER if by_order else BY_BOOK if by_book else BY_TIME)
+                self._decide(Cause.ORDER if by_order else Cause.BOOK if by_book else Cause.TIME)
                 tick_at_ns = now_ns + todo.tick_ns
                 if by_book:
                     rest_until_ns = now_ns + todo.decide_every_ns
@@ -205,24 +190,25 @@ class TickDriver:
         if not self._is_out:
             return False
         rows = self._recording.rows
-        stop = bisect_right(rows.at_ns, until_ns, self._row)
+        stop = bisect_right(self._row_times, until_ns, self._row)
         kernel, requests, reports = self._kernel, self._requests, self._reports
         if stop > self._row:
             self._row = kernel.play(self._market, rows, self._row, stop, requests, reports, 0)
-        if reports.rows[0] == self._first_report and self._row == stop:
-            span = requests.span
-            if span[0] < span[1] and requests.due_ns[span[0]] <= until_ns:
+        reported = self._reported
+        if reported[0] == self._first_report and self._row == stop:
+            span = self._span
+            if span[0] < span[1] and self._dues[span[0]] <= until_ns:
                 kernel.arrive(self._market, requests, reports, until_ns, 0)
-        if reports.rows[0] == self._first_report:
+        if reported[0] == self._first_report:
             return False
         self._collect()
         return True
 
     def _collect(self) -> None:
         reports = self._reports
-        for row in range(self._first_report, int(reports.rows[0])):
-            at_ns, kind = int(reports.at_ns[row]), int(reports.kind[row])
-            number = int(reports.order_id[row])
+        times, kinds, numbers = reports.at_ns, reports.kind, reports.order_id
+        for row in range(self._first_report, int(self._reported[0])):
+            at_ns, kind, number = int(times[row]), int(kinds[row]), int(numbers[row])
             trade = None
             if kind == session.TRADED:
                 trade = self._trade(row, at_ns, number)
@@ -230,7 +216,7 @@ class TickDriver:
             seen_ns = at_ns + self._delays.response_ns(at_ns)
             self._answered += 1
             heapq.heappush(self._answers, (seen_ns, self._answered, kind, number, trade))
-        reports.rows[0] = self._first_report
+        self._reported[0] = self._first_report
 
     def _trade(self, row: int, at_ns: int, number: int) -> Trade:
         reports = self._reports
@@ -253,8 +239,7 @@ class TickDriver:
 
     def _send(self, action: int, order: Order, lots: int) -> None:
         now_ns = self._clock.at_ns
-        # The uncompiled form: it is called seldom, and with two dozen arrays a compiled call costs more.
-        sent = session.schedule(
+        sent = self._kernel.schedule(
             self._requests,
             now_ns + self._delays.order_ns(now_ns),
             action,
@@ -312,28 +297,12 @@ class TickDriver:
         own = self._own.filled(trade, number, fee, seen)
         now_ns = self._clock.monotonic_ns()
         self._markouts.on_fill(now_ns, own.fill.side, seen)
-        self._deadline.enter()
-        try:
-            self._strategy.on_fill(own, now_ns, self._own.table.open())
-        except StrategyHungError:
-            raise
-        except Exception as error:
-            raise StrategyFailedError(self._strategy.name, error) from error
-        finally:
-            self._deadline.leave()
+        self._consultation.on_fill(own, now_ns, self._own.table.open())
 
-    def _decide(self, cause: int) -> None:
-        self._decided += 1
-        self._causes[cause] += 1
+    def _decide(self, cause: Cause) -> None:
         view = self._view()
-        if isinstance(view, str):
-            targets, top = TargetQuotes(reason=view), None
-        else:
-            targets, top = self._asked(view), MarketTop(view.bid[0], view.ask[0])
-        if not targets.quotes:
-            self._idle += 1
-        if targets.reason:
-            self._reasons[targets.reason] += 1
+        targets = self._consultation.quotes(view, cause)
+        top = None if isinstance(view, str) else MarketTop(view.bid[0], view.ask[0])
         live = self._own.table.live()
         if not live and not targets.quotes:
             return
@@ -347,17 +316,6 @@ class TickDriver:
             for quote in todo.placements:
                 if self._check.refusal(quote, self._strategy.order_kind, top, holdings) is None:
                     self._send(PLACE, self._own.place(quote), quote.size_lots)
-
-    def _asked(self, view: MarketView) -> TargetQuotes:
-        self._deadline.enter()
-        try:
-            return self._strategy.quotes(view)
-        except StrategyHungError:
-            raise
-        except Exception as error:
-            raise StrategyFailedError(self._strategy.name, error) from error
-        finally:
-            self._deadline.leave()
 
     def _view(self) -> MarketView | str:
         """What the strategy sees, or why it sees nothing."""
@@ -384,11 +342,6 @@ class TickDriver:
             _known(signals.micro[point]),
             _known(signals.flow[point]),
             signals.imbalance[point],
-        )
-
-    def _failed(self, error: MrMarketError) -> Failure:
-        return Failure(
-            code=error.code, message=str(error), at_ns=self._clock.at_ns, decision=self._decided - 1
         )
 
 
