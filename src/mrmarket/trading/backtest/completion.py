@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
@@ -23,6 +23,21 @@ from mrmarket.trading.strategy.schema import ParameterRefusedError, StrategyPara
 DEFAULT_BASE: Final = Decimal(10)
 
 
+def checked(strategy: str, table: Mapping[str, Any], registry: Registry) -> StrategyParameters:
+    """Parameters from a table, in one line where they are refused.
+
+    Raises:
+        ParameterRefusedError, ParametersRefusedError: one is out of its range, or unknown.
+    """
+    try:
+        return registry.parameters(strategy, table)
+    except msgspec.ValidationError as refused:
+        if isinstance(refused.__cause__, ParameterRefusedError):
+            raise refused.__cause__ from refused
+        known = registry.find(strategy).kind.schema.__struct_fields__
+        raise ParametersRefusedError(strategy, str(refused), known) from refused
+
+
 def parameters_of(
     setting: BacktestSetting, registry: Registry, symbols: Sequence[str]
 ) -> tuple[StrategyParameters, str]:
@@ -37,13 +52,7 @@ def parameters_of(
     wanted = table.get("pair", setting.symbol or (symbols[0] if len(symbols) == 1 else ""))
     if wanted not in symbols:
         raise PairMismatchError(Path(setting.tapes[0].path), wanted, symbols)
-    try:
-        parameters = registry.parameters(setting.strategy, {**table, "pair": wanted})
-    except msgspec.ValidationError as refused:
-        if isinstance(refused.__cause__, ParameterRefusedError):
-            raise refused.__cause__ from refused
-        known = registry.find(setting.strategy).kind.schema.__struct_fields__
-        raise ParametersRefusedError(setting.strategy, str(refused), known) from refused
+    parameters = checked(setting.strategy, {**table, "pair": wanted}, registry)
     snapshot = registry.snapshot(parameters).id
     if setting.snapshot and setting.snapshot != snapshot:
         raise StrategyChangedError(setting.strategy, setting.snapshot, snapshot)

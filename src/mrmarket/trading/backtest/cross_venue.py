@@ -15,6 +15,7 @@ from mrmarket import __version__
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.instrument import Instrument
+from mrmarket.trading.backtest.completion import checked
 from mrmarket.trading.backtest.cross_books import LabVenue, Purse, decimal_of
 from mrmarket.trading.backtest.cross_driver import CrossDriver, CrossOutcome, CrossPlan
 from mrmarket.trading.backtest.cross_recording import CrossRecording, load_cross
@@ -43,7 +44,7 @@ def run_cross(
     Raises:
         TapeError, BacktestError: the recordings cannot be used, as they say.
         VenueCountError: the strategy quotes on one venue.
-        msgspec.ValidationError: a parameter is out of its range.
+        ParameterRefusedError, ParametersRefusedError: a parameter is out of its range, or unknown.
     """
     tell(0.0, "reading the recording")
     found = _with_fees(load_cross(setting.tapes, setting.symbol), setting)
@@ -127,7 +128,7 @@ def _parameters(
         laboratory |= {"max_book_age": patience_s, "max_book_gap": patience_s}
         laboratory["leg_deadline"] = 2 * patience_s
     table = {**{key: value for key, value in laboratory.items() if key in known}, **table}
-    parameters = registry.parameters(setting.strategy, table)
+    parameters = checked(setting.strategy, table, registry)
     snapshot = registry.snapshot(parameters).id
     if setting.snapshot and setting.snapshot != snapshot:
         raise StrategyChangedError(setting.strategy, setting.snapshot, snapshot)
