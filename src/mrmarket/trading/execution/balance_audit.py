@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,9 +11,9 @@ from mrmarket.core.clock import Clock
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.execution.differences import Difference, DifferenceKind, Differences
+from mrmarket.trading.execution.recent import RecentNames
 from mrmarket.trading.venue.port import FillReport, TransferReport
 
-_REMEMBERED: Final = 100_000
 _PATIENCE: Final = 6
 """So many grace times without one look that fits are a difference, even if its amount changes each time."""
 
@@ -60,8 +59,8 @@ class BalanceAudit:
         self._settled: set[str] = set()
         self._odd: dict[str, _Odd] = {}
         self._carried: dict[str, Decimal] = {}
-        self._trades: OrderedDict[str, None] = OrderedDict()
-        self._transfers: OrderedDict[str, None] = OrderedDict()
+        self._trades = RecentNames()
+        self._transfers = RecentNames()
 
     @property
     def settled(self) -> bool:
@@ -81,7 +80,7 @@ class BalanceAudit:
 
     def note_trade(self, fill: FillReport) -> None:
         """A trade of the account on this pair, whoever placed its order; a known one changes nothing."""
-        if not _remember(self._trades, fill.trade_id):
+        if not self._trades.add(fill.trade_id):
             return
         instrument = self._instrument
         size = instrument.size(fill.size_lots) * fill.side.sign
@@ -94,7 +93,7 @@ class BalanceAudit:
     def note_transfers(self, transfers: Iterable[TransferReport]) -> None:
         """The venue's own list; a known one changes nothing."""
         for transfer in transfers:
-            if _remember(self._transfers, transfer.transfer_id):
+            if self._transfers.add(transfer.transfer_id):
                 self._change(transfer.asset, Decimal(transfer.amount))
 
     def look(self, totals: Mapping[str, Decimal], double_mid_ticks: int | None) -> None:
@@ -165,12 +164,3 @@ class BalanceAudit:
         self._expected.pop(asset, None)
         self._odd.pop(asset, None)
         self._settled.discard(asset)
-
-
-def _remember(known: OrderedDict[str, None], name: str) -> bool:
-    if name in known:
-        return False
-    known[name] = None
-    if len(known) > _REMEMBERED:
-        known.popitem(last=False)
-    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -26,10 +25,10 @@ from mrmarket.trading.execution.journal import OrderJournal
 from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.order_id import OrderIds, parse_order_id
 from mrmarket.trading.execution.order_table import OrderTable
+from mrmarket.trading.execution.recent import RecentNames
 from mrmarket.trading.execution.targets import Quote
 from mrmarket.trading.venue.port import FillReport, OrderKind, OrderReport
 
-_TRADES_REMEMBERED: Final = 100_000
 _ORPHANS_KEPT: Final = 1_000
 
 
@@ -108,7 +107,7 @@ class OrderDesk:
         self._wall = wall
         self._listener = listener
         self._double_mid = double_mid
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen = RecentNames()
         self._orphans: dict[str, list[FillReport]] = {}
         self._undurable: dict[str, int] = {}
         self._journalled: dict[str, str] = {}
@@ -259,7 +258,7 @@ class OrderDesk:
         if order is None and not self.owns(client_order_id):
             self.foreign_fills += 1
             return
-        self._see(fill.trade_id)
+        self._seen.add(fill.trade_id)
         filled = order.with_fill(fill, self._wall.now_ns()) if order else None
         self._write_fill(fill, client_order_id, order, filled)
         if order is not None and filled is not None:
@@ -396,11 +395,6 @@ class OrderDesk:
             self._journalled.pop(key, None)
         else:
             self._journalled[key] = state
-
-    def _see(self, trade_id: str) -> None:
-        self._seen[trade_id] = None
-        if len(self._seen) > _TRADES_REMEMBERED:
-            self._seen.popitem(last=False)
 
     def _intent(self, order: Order) -> OrderIntent:
         return OrderIntent(
