@@ -14,6 +14,7 @@ from mrmarket.trading.backtest.optimiser.space import (
     Range,
     grid_point,
     grid_size,
+    parameters_of,
     parse_dimension,
     parse_space,
     random_point,
@@ -103,6 +104,15 @@ def test_values_between_have_six_digits_and_stay_inside() -> None:
     assert all(1 / 3 <= value <= 2 / 3 for value in values)
     assert all(value == float(f"{value:.6g}") for value in values)
     assert dimension.near(9) == 2 / 3
+
+
+def test_parameters_that_move_together_have_one_value() -> None:
+    """Both sides of a spread, for one."""
+    (dimension,) = parse_space(["bid_spread, ask_spread=0.1:0.3:0.1"])
+    assert dimension.name == "bid_spread,ask_spread"
+    assert parameters_of(grid_point([dimension], 1)) == {"bid_spread": 0.2, "ask_spread": 0.2}
+    with pytest.raises(SearchRefusedError, match="each parameter once"):
+        parse_space(["a,b=1:2", "b=1:2"])
 
 
 def test_a_point_is_written_as_it_is_typed() -> None:

@@ -13,7 +13,7 @@ from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.whole_file import make_whole
 from mrmarket.trading.backtest.optimiser.errors import StudyFolderError
 from mrmarket.trading.backtest.optimiser.objective import check_objective
-from mrmarket.trading.backtest.optimiser.space import Dimension, Point, grid_size
+from mrmarket.trading.backtest.optimiser.space import Dimension, Point, grid_size, parameters_of
 from mrmarket.trading.backtest.optimiser.splits import Fold
 from mrmarket.trading.backtest.setting import BacktestSetting, Window
 
@@ -78,7 +78,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def run_of(self, point: Point, window: Window) -> BacktestSetting:
         """The setting of one run."""
         return msgspec.structs.replace(
-            self.setting, parameters={**self.setting.parameters, **point}, window=window, snapshot=""
+            self.setting,
+            parameters={**self.setting.parameters, **parameters_of(point)},
+            window=window,
+            snapshot="",
         )
 
 

@@ -14,7 +14,7 @@ from mrmarket.trading.backtest.optimiser.errors import SearchRefusedError
 
 Value = int | float | bool | str
 Point = dict[str, Value]
-"""A value for each dimension."""
+"""A value for each dimension, by its name."""
 
 _EXAMPLES: Final = "NAME=LOW:HIGH, NAME=LOW:HIGH:STEP, NAME=LOW:HIGH:log or NAME=A|B|C"
 _MOST_STEPS: Final = 1_000_000
@@ -85,14 +85,14 @@ Dimension = Range | Choice
 
 
 def parse_dimension(text: str) -> Dimension:
-    """Read one `--search`: `k=low:high[:step|:log]` or `k=a|b|c`.
+    """Read one `--search`: `k=low:high[:step|:log]` or `k=a|b|c`; `k,l=…` moves two parameters together.
 
     Raises:
         SearchRefusedError: it is none of these, is empty, or has no end.
     """
     name, equals, rest = text.partition("=")
-    name, rest = name.strip(), rest.strip()
-    if not (name.isidentifier() and equals and rest):
+    name, rest = ",".join(part.strip() for part in name.split(",")), rest.strip()
+    if not (all(part.isidentifier() for part in name.split(",")) and equals and rest):
         raise SearchRefusedError("search", text, _EXAMPLES)
     if "|" in rest:
         options = tuple(_plain(word.strip()) for word in rest.split("|"))
@@ -114,7 +114,7 @@ def parse_space(texts: Sequence[str]) -> tuple[Dimension, ...]:
     space = tuple(parse_dimension(text) for text in texts)
     if not space:
         raise SearchRefusedError("search", "", f"at least one: {_EXAMPLES}")
-    names = [dimension.name for dimension in space]
+    names = [name for dimension in space for name in dimension.name.split(",")]
     for name in names:
         if names.count(name) > 1:
             raise SearchRefusedError("search", name, "each parameter once")
@@ -151,6 +151,11 @@ def random_point(space: Sequence[Dimension], seed: int, number: int) -> Point:
     """The point of a trial: a function of seed and number alone, whoever draws it and when."""
     rng = random.Random(f"{seed}/{number}")  # noqa: S311 - a search, not a secret
     return {dimension.name: dimension.drawn(rng) for dimension in space}
+
+
+def parameters_of(point: Mapping[str, Value]) -> dict[str, Value]:
+    """The strategy's parameters at a point: those that move together each have the value."""
+    return {name: value for names, value in point.items() for name in names.split(",")}
 
 
 def written(point: Mapping[str, Value]) -> str:
