@@ -9,10 +9,16 @@ import msgspec
 import pytest
 
 from fake_venue import GRID, FakeFeed
-from mrmarket.core.clock import ManualClock
-from mrmarket.services.engine.remote_side import CommandRefusedByEngineError, RemoteSide
-from mrmarket.store.operations import CommandState, RunReport
+from mrmarket.core.clock import ManualClock, SystemClock
+from mrmarket.services.engine.remote_side import (
+    CommandRefusedByEngineError,
+    CommandUnansweredError,
+    RemoteSide,
+)
+from mrmarket.store.errors import DatabaseUnavailableError
+from mrmarket.store.operations import Beat, CommandState, RunReport
 from mrmarket.store.sqlite_operations import SqliteOperations
+from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.strategy.observer import RunState
 
 LOOK = {"state": "running", "reason": "", "book_age_ms": 1, "user_stream_connected": True, "open_orders": 1}
@@ -106,3 +112,69 @@ async def test_a_command_waits_for_the_engines_answer(operations: SqliteOperatio
     with pytest.raises(CommandRefusedByEngineError, match="refused: no"):
         await side.resume()
     await answering
+
+
+class Forgetful(SqliteOperations):
+    """A database that refuses the first sign of life."""
+
+    refused = 0
+
+    def beat(self, beat: Beat) -> None:
+        """Refused once."""
+        self.refused += 1
+        if self.refused == 1:
+            raise DatabaseUnavailableError("control.db", "the server is gone")
+        super().beat(beat)
+
+
+async def test_while_it_is_kept_it_reads_beats_and_follows_the_feed(tmp_path: Path) -> None:
+    """Also where the database refuses once; the book comes from a feed of its own."""
+    operations = Forgetful.open(tmp_path / "control.db")
+    event = MarketEvent(
+        kind=EventKind.SNAPSHOT, exchange_ns=1, local_ns=1, last_id=1, bids=[(9_999, 5)], asks=[(10_001, 5)]
+    )
+    seen: list[MarketEvent] = []
+    reports: list[str] = []
+    side = RemoteSide(
+        "api",
+        operations,
+        FakeFeed([event]),
+        GRID.symbol,
+        "main",
+        SystemClock(),
+        on_market=seen.append,
+        on_report=lambda: reports.append("one"),
+    )
+    operations.report(RunReport(run="main", node="e", fence=1, at_ms=5, state="running", view=view(side)))
+    keeping = asyncio.create_task(side.keep())
+    async with asyncio.timeout(30):
+        while not (seen and reports and operations.beats()):  # noqa: ASYNC110 - a row in a database
+            await asyncio.sleep(0.02)
+    market = side.desk.market(3)
+    assert (market.mid, market.last_price) == ("100", None)
+    assert [(level.price, level.size) for level in market.book.bids] == [("99.99", "0.00005")]
+    assert side.desk.performance().orders_placed == 0
+    assert side.heartbeat().seq == side.seq >= 2
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    await side.close(abandon=False)
+    assert operations.beats() == []
+    operations.close()
+
+
+async def test_without_a_database_there_is_a_reason_to_show_and_nothing_is_raised(tmp_path: Path) -> None:
+    """Neither at the beginning nor at the end."""
+    operations = SqliteOperations.open(tmp_path / "control.db")
+    side = side_of(operations, ManualClock())
+    operations.close()
+    await side.begin()
+    assert side.desk.look().reason == "no engine has reported this run yet"
+    assert side.desk.orders() == []
+    await side.close(abandon=True)
+
+
+def test_what_nobody_has_answered_says_where_to_look() -> None:
+    """With the command and the run."""
+    error = CommandUnansweredError("pause", "main")
+    assert (error.command, error.run, error.retryable) == ("pause", "main", True)
+    assert "mrmarket status" in str(error)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from fake_exchange import SYMBOL, FakeExchange, FakeVenue
 from fake_venue import GRID, FakeFeed
 from mrmarket.core.clock import ManualClock
 from mrmarket.core.side import Side
@@ -16,7 +17,17 @@ from mrmarket.store.operations import RunSpec
 from mrmarket.trading.execution.order_id import OrderIds
 from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.strategy.run_risk import TrustsClock
-from mrmarket.trading.venue.port import OrderReport, OrderStatus, StreamState, UserEvent, Venue
+from mrmarket.trading.venue.port import (
+    CancelsAll,
+    NewOrder,
+    OrderKind,
+    OrderReport,
+    OrderStatus,
+    StreamState,
+    UserEvent,
+    Venue,
+    VenueError,
+)
 from mrmarket.trading.venue.rate_budget import KeepsBudget, RateBudget, RateLimit
 
 MINE, THEIRS = OrderIds("instance", "mine"), OrderIds("instance", "theirs")
@@ -184,3 +195,79 @@ def test_breakers_see_the_budget_and_the_clock_of_a_shared_venue() -> None:
     plain = SharedVenue(Account()).for_run(GRID.symbol, MINE.prefix)
     assert not hasattr(plain, "budget")
     assert plain.clock_trusted
+
+
+class Sweeping(FakeVenue):
+    """An account of which everything can be cancelled at once, and which says when an order is sent."""
+
+    on_handed: Callable[[str, int], None] | None = None
+
+    async def cancel_all(self, symbol: str) -> list[OrderReport]:
+        """One request for all of a pair."""
+        return [
+            await self.cancel(symbol, each.client_order_id, "") for each in await self.open_orders(symbol)
+        ]
+
+
+def order(ids: OrderIds, sequence: int) -> NewOrder:
+    """A bid far from the market."""
+    return NewOrder(
+        symbol=SYMBOL,
+        client_order_id=ids.make("b0", sequence),
+        side=Side.BUY,
+        kind=OrderKind.POST_ONLY,
+        price_ticks=100,
+        size_lots=100_000,
+    )
+
+
+async def test_a_runs_requests_go_to_the_account_that_it_shares() -> None:
+    """Placing, asking, cancelling one and all, and what the account does not offer."""
+    account = Sweeping(FakeExchange(ManualClock()))
+    shared = SharedVenue(account)
+    mine, theirs = shared.for_run(SYMBOL, MINE.prefix), shared.for_run(SYMBOL, THEIRS.prefix)
+    first, second = order(MINE, 1), order(THEIRS, 1)
+    placed = await mine.place(first)
+    await theirs.place(second)
+    assert (await theirs.query(SYMBOL, first.client_order_id, "")).venue_order_id == placed.venue_order_id
+    assert len(await theirs.open_orders(SYMBOL)) == 2
+    assert (await mine.cancel(SYMBOL, first.client_order_id, "")).status is OrderStatus.CANCELLED
+    assert isinstance(theirs, CancelsAll)
+    assert [each.client_order_id for each in await theirs.cancel_all(SYMBOL)] == [second.client_order_id]
+    with pytest.raises(VenueError, match="has none"):
+        await mine.cancel_all_after(SYMBOL, 5.0)
+
+
+async def test_each_run_is_told_of_its_own_orders_on_their_way() -> None:
+    """The account tells one, who passes it on by the prefix; nobody hears of strangers."""
+    account = Sweeping(FakeExchange(ManualClock()))
+    shared = SharedVenue(account)
+    mine, theirs = shared.for_run(SYMBOL, MINE.prefix), shared.for_run(SYMBOL, THEIRS.prefix)
+    heard: list[tuple[str, str, int]] = []
+    mine.on_handed = lambda key, at_ns: heard.append(("mine", key, at_ns))
+    theirs.on_handed = lambda key, at_ns: heard.append(("theirs", key, at_ns))
+    assert account.on_handed is not None
+    key = MINE.make("b0", 1)
+    account.on_handed(key, 5)
+    account.on_handed("a stranger's", 6)
+    assert heard == [("mine", key, 5)]
+    assert mine.on_handed is not None
+    mine.on_handed = None
+    account.on_handed(key, 7)
+    assert len(heard) == 1
+    assert mine.on_handed is None
+
+
+async def test_a_gap_of_the_feed_leaves_a_late_follower_without_a_book() -> None:
+    """It is given no snapshot of what is not whole; the next one makes both whole again."""
+    account = Account()
+    shared = SharedVenue(account)
+    first = shared.feed(GRID.symbol).follow()
+    account.put(SNAPSHOT, depth(99, 101))
+    assert [(await anext(first)).last_id, (await anext(first)).last_id] == [10, 99]
+    second = shared.feed(GRID.symbol).follow()
+    account.put(SNAPSHOT)
+    assert (await anext(second)).last_id == (await anext(first)).last_id == 10
+    assert shared.feed(GRID.symbol).followers == 2
+    await first.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await second.aclose()  # type: ignore[attr-defined]  # the same
