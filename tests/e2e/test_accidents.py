@@ -123,8 +123,8 @@ def test_who_has_just_lost_the_lease_ends_with_nothing_left(arena: Arena, notice
     arena.square()
 
 
-def test_a_start_that_is_interrupted_at_any_instant_can_be_made_again(tmp_path: Path) -> None:
-    """Ctrl-C some time into a start after `kill -9`: it ends, and the next start takes up what is there."""
+def test_a_start_that_is_ended_at_any_instant_can_be_made_again(tmp_path: Path) -> None:
+    """SIGTERM some time into a start after `kill -9`: it ends, and the next start takes up what is there."""
     data = tmp_path / "data"
     running = start_instance(data, "--speed", "20")
     wait_until(lambda: running.remote.performance().fills > 0)
@@ -133,11 +133,14 @@ def test_a_start_that_is_interrupted_at_any_instant_can_be_made_again(tmp_path: 
         with (tmp_path / "early.log").open("wb") as log:
             line = command("run", "--data", str(data), "--port", "0", "--speed", "20")
             process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=log)
-            time.sleep(instant_s)  # the instant; nothing is waited for
-            process.send_signal(signal.SIGINT)
-            status = process.wait(END_S)
-        # Before it has a loop Python may end by the signal itself.
-        assert status in {0, 130, -signal.SIGINT}, (tmp_path / "early.log").read_text()
+            try:
+                time.sleep(instant_s)  # the instant; nothing is waited for
+                process.terminate()
+                status = process.wait(END_S)
+            finally:
+                process.kill()
+        # Before it has anything to put in order the signal itself ends it.
+        assert status in {0, -signal.SIGTERM}, (tmp_path / "early.log").read_text()
     again = start_instance(data, "--speed", "20")
     assert again.interrupt() == 0
     assert unsettled_orders(data) == []
@@ -146,18 +149,35 @@ def test_a_start_that_is_interrupted_at_any_instant_can_be_made_again(tmp_path: 
 
 def test_orders_that_a_power_cut_took_from_the_journal_are_found_by_their_trades(arena: Arena) -> None:
     """The last intents are gone from the disk, and their orders are filled meanwhile: no trade is lost."""
-    running = arena.start()
-    wait_until(lambda: running.remote.performance().fills > 0 and running.remote.status().open_orders > 4)
-    running.kill()
-    with closing(sqlite3.connect(arena.data / "trading.db")) as database, database:
-        forgotten = database.execute(
-            "DELETE FROM orders WHERE state NOT IN ('filled', 'cancelled', 'rejected', 'expired')"
-        ).rowcount
-    assert forgotten > 4
-    known = arena.venue.trades(arena.floor)[-1]["id"]
-    wait_until(lambda: len(arena.venue.trades(known)) > 0)
+    for _ in range(10):  # the market may leave them alone until the exchange's own switch cancels them
+        running = arena.start()
+        wait_until(lambda: running.remote.performance().fills > 0 and running.remote.status().open_orders > 4)  # noqa: B023 - used at once
+        running.kill()
+        if forget_open_orders(arena) and unknown_trade_comes(arena):
+            break
+    else:
+        raise AssertionError("the market filled none of the forgotten orders, ten times")
     arena.start()
     arena.square()
+
+
+def forget_open_orders(arena: Arena) -> int:
+    """Take every open order from the journal; how many there were."""
+    with closing(sqlite3.connect(arena.data / "trading.db")) as database, database:
+        return database.execute(
+            "DELETE FROM orders WHERE state NOT IN ('filled', 'cancelled', 'rejected', 'expired')"
+        ).rowcount
+
+
+def unknown_trade_comes(arena: Arena, within_s: float = 10.0) -> bool:
+    """Whether the exchange has, or gets in time, a trade of ours that the event log does not hold."""
+    known = sum(isinstance(fact, Filled) for fact in facts_of(arena.data))
+    deadline = time.monotonic() + within_s
+    while len(arena.venue.trades(arena.floor)) <= known:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def test_an_exchange_that_vanishes_leaves_orders_to_be_found_later(arena: Arena) -> None:
