@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 import binance_script
+from arbitrage_stage import CrossStage
 from binance_venue import PAIR, opened
 from engine_room import ASK, BID, STREAM, TOP, EngineRoom
 from fake_exchange import FakeExchange, LeapingClock, MemoryJournal, btc_usdt, snapshot, unavailable
@@ -21,7 +22,9 @@ from mrmarket.store.trading_store import TradingStore
 from mrmarket.trading.execution.differences import DifferenceKind
 from mrmarket.trading.execution.fact_writer import FactWriter
 from mrmarket.trading.execution.lease_guard import LeaseGuard
+from mrmarket.trading.execution.legs import LegStage
 from mrmarket.trading.execution.order_id import OrderIds
+from mrmarket.trading.execution.risk.state import RiskState
 from mrmarket.trading.execution.targets import TargetQuotes
 from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.venue.book_tracker import BookTracker, StaleReason
@@ -405,6 +408,48 @@ async def test_db_locked(tmp_path: Path) -> None:
     assert [row.fact for row in store.read_facts(STREAM, 0, 10)] == [trade]
     await writer.close()
     store.close()
+
+
+async def test_partial_leg() -> None:
+    """The second of two orders fails: tried again inside its band, then the first is undone; else HALT.
+
+    Killed in between, the next start finds the first leg's fill in the log and sells exactly that back.
+    """
+    stage = CrossStage()
+    run = await stage.ready()
+    stage.venues[1].faults.extend(["refuse"] * 3)
+    stage.venues[0].faults.extend(["", "part:40"])
+    stage.diverge()
+    await stage.until(lambda: len(run.pairs) > 0)
+    assert stage.slots()[:6] == ["a100", "b200", "b201", "b202", "au00", "au01"]
+    assert run.pairs[0].stage is LegStage.DONE
+    await run.pause("between two pairs")
+    stage.venues[1].faults.extend(["refuse"] * 9)
+    stage.venues[0].faults.extend(["", *["refuse"] * 9])
+    await stage.until(lambda: run.board.state(run.stream) is RiskState.HALT)
+    assert run.board.explain(run.stream, "").startswith(
+        "a pair of orders could be neither completed nor undone"
+    )
+    await stage.close()
+
+
+async def test_partial_leg_after_a_crash() -> None:
+    """Killed between the legs: the next start undoes what the log holds, and nothing else."""
+    stage = CrossStage()
+    run = await stage.ready()
+    held = stage.held()
+    stage.venues[1].gate = asyncio.Event()
+    stage.diverge()
+    await stage.until(lambda: len(stage.venues[1].placed) > 0)
+    await run.abandon()
+    assert stage.held()[0] > held[0]
+    later = await stage.life(history=list(stage.journal.facts), fence=1)
+    await later.start()
+    await stage.until(lambda: later.decision is not None)
+    assert [pair.stage for pair in later.pairs] == [LegStage.DONE]
+    assert abs(stage.held()[0] - held[0]) <= 2_000
+    assert stage.held()[1] == held[1]
+    await stage.close()
 
 
 async def test_doubts_are_on_record(room: EngineRoom) -> None:

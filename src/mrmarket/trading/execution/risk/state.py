@@ -59,6 +59,7 @@ class Cause(StrEnum):
     AUTH_REFUSED = "auth_refused"
     RUN_FAILED = "run_failed"
     BREAKER_FAULT = "breaker_fault"
+    PARTIAL_LEG = "partial_leg"
     OWNER = "owner"
     KILL_SWITCH = "kill_switch"
     ANGEL = "angel"
@@ -104,6 +105,9 @@ RULES: Final[Mapping[Cause, CauseRule]] = MappingProxyType(
         Cause.AUTH_REFUSED: CauseRule(RiskState.HALT, "the venue refuses our key", soft=False),
         Cause.RUN_FAILED: CauseRule(RiskState.CANCEL_ONLY, "the run failed and cools down"),
         Cause.BREAKER_FAULT: CauseRule(RiskState.HALT, "a breaker itself failed", soft=False),
+        Cause.PARTIAL_LEG: CauseRule(
+            RiskState.HALT, "a pair of orders could be neither completed nor undone", soft=False
+        ),
         Cause.OWNER: CauseRule(RiskState.HALT, "halted by the owner", soft=False),
         Cause.KILL_SWITCH: CauseRule(RiskState.HALT, "the kill switch was pulled", soft=False),
         Cause.ANGEL: CauseRule(RiskState.HALT, "the Angel has taken over", soft=False),
