@@ -21,6 +21,8 @@ from mrmarket.trading.venue.port import BalanceReport, FillReport, OrderKind
 
 _CLOSED_KEPT: Final = 64
 _MOST_DOUBLINGS: Final = 20
+_RESTING: Final = frozenset({OrderKind.LIMIT, OrderKind.POST_ONLY})
+"""Kinds whose acknowledgement says that they were not refused."""
 
 
 class TapeTime:
@@ -104,7 +106,8 @@ class OwnOrders:
     def accepted(self, number: int) -> None:
         """The exchange took the order in."""
         order = self._find(number)
-        self._refused_in_a_row.pop(order.slot, None)
+        if self.kind in _RESTING:
+            self._refused_in_a_row.pop(order.slot, None)
         self._stage(order, OrderStage.ACKED)
 
     def cancelled(self, number: int) -> None:
@@ -113,19 +116,16 @@ class OwnOrders:
         self._stage(self._find(number), OrderStage.CANCELLED)
 
     def ended(self, number: int) -> None:
-        """Its rest expired."""
-        self._stage(self._find(number), OrderStage.EXPIRED)
+        """Its rest expired: its slot rests, as after a refusal."""
+        order = self._find(number)
+        self._rest(order.slot)
+        self._stage(order, OrderStage.EXPIRED)
 
     def rejected(self, number: int) -> None:
         """It was refused: its slot rests, longer each time, as in a live run."""
         order = self._find(number)
         self.tried.rejected += 1
-        count = self._refused_in_a_row.get(order.slot, 0)
-        self._refused_in_a_row[order.slot] = count + 1
-        rest_ns = min(
-            self._timing.refusal_rest_ns << min(count, _MOST_DOUBLINGS), self._timing.longest_rest_ns
-        )
-        self.blocked_until_ns[order.slot] = self.clock.at_ns + rest_ns
+        self._rest(order.slot)
         self._stage(order, OrderStage.REJECTED)
 
     def filled(self, trade: Trade, number: int, fee: Decimal, seen_double_mid: int | None) -> OwnFill:
@@ -156,6 +156,13 @@ class OwnOrders:
         """Note whether both sides are quoted from now on."""
         sides = {order.side for order in self.table.open() if order.is_resting}
         self.uptime.observe(self.clock.at_ns, quoting=len(sides) == len(Side), running=True)
+
+    def _rest(self, slot: str) -> None:
+        count = self._refused_in_a_row.get(slot, 0)
+        self._refused_in_a_row[slot] = count + 1
+        timing = self._timing
+        rest_ns = min(timing.refusal_rest_ns << min(count, _MOST_DOUBLINGS), timing.longest_rest_ns)
+        self.blocked_until_ns[slot] = self.clock.at_ns + rest_ns
 
     def _find(self, number: int) -> Order:
         order = self.table.find(str(number))

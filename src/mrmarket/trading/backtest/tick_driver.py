@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from mrmarket.core.clock import NS_PER_MS
 from mrmarket.core.side import Side
 from mrmarket.trading.backtest.consultation import Cause, Consultation
 from mrmarket.trading.backtest.deadline import Deadline
@@ -44,6 +45,8 @@ KINDS: Final = {
     OrderKind.MARKET: MARKET,
 }
 _NEVER_NS: Final = 2**62
+LEAST_TICK_NS: Final = 50 * NS_PER_MS
+"""How often a live run looks whether time alone has made something due."""
 _PROGRESS_STEPS: Final = 100
 _REQUESTS: Final = 1_024
 
@@ -174,8 +177,8 @@ class TickDriver:
             by_book = self._see(now_ns - feed_ns)
             by_order = self._hear(now_ns)
             if by_book or by_order or now_ns >= tick_at_ns:
-                self._decide(Cause.ORDER if by_order else Cause.BOOK if by_book else Cause.TIME)
-                tick_at_ns = now_ns + todo.tick_ns
+                cause = Cause.ORDER if by_order else Cause.BOOK if by_book else Cause.TIME
+                tick_at_ns = now_ns + min(todo.tick_ns, max(self._decide(cause), LEAST_TICK_NS))
                 if by_book:
                     rest_until_ns = now_ns + todo.decide_every_ns
             if now_ns >= tell_at_ns and self._progress is not None:
@@ -203,6 +206,15 @@ class TickDriver:
             return False
         self._collect()
         return True
+
+    def _catch_up(self, now_ns: int) -> None:
+        """Play what was left out while nothing of ours was at the exchange; nobody can be filled by it."""
+        rows = self._recording.rows
+        stop = bisect_right(self._row_times, now_ns, self._row)
+        if stop > self._row:
+            self._row = self._kernel.play(
+                self._market, rows, self._row, stop, self._requests, self._reports, 0
+            )
 
     def _collect(self) -> None:
         reports = self._reports
@@ -239,6 +251,8 @@ class TickDriver:
 
     def _send(self, action: int, order: Order, lots: int) -> None:
         now_ns = self._clock.at_ns
+        if not self._is_out:
+            self._catch_up(now_ns)
         sent = self._kernel.schedule(
             self._requests,
             now_ns + self._delays.order_ns(now_ns),
@@ -299,13 +313,14 @@ class TickDriver:
         self._markouts.on_fill(now_ns, own.fill.side, seen)
         self._consultation.on_fill(own, now_ns, self._own.table.open())
 
-    def _decide(self, cause: Cause) -> None:
+    def _decide(self, cause: Cause) -> int:
+        """Ask and send; returns for how long time alone makes nothing due."""
         view = self._view()
         targets = self._consultation.quotes(view, cause)
         top = None if isinstance(view, str) else MarketTop(view.bid[0], view.ask[0])
         live = self._own.table.live()
         if not live and not targets.quotes:
-            return
+            return _NEVER_NS
         allowance = Allowance(blocked_until_ns=self._own.blocked_until_ns)
         todo = plan(targets, live, self._rules, self._clock.at_ns, allowance)
         for each in todo.cancels:
@@ -316,6 +331,7 @@ class TickDriver:
             for quote in todo.placements:
                 if self._check.refusal(quote, self._strategy.order_kind, top, holdings) is None:
                     self._send(PLACE, self._own.place(quote), quote.size_lots)
+        return todo.rests_ns
 
     def _view(self) -> MarketView | str:
         """What the strategy sees, or why it sees nothing."""
