@@ -17,8 +17,10 @@ from mrmarket.services.access.repository import ControlStore
 from mrmarket.services.access.settings import AccessSettings
 from mrmarket.services.api.app import create_app
 from mrmarket.services.api.money_face import MoneyFace
+from mrmarket.services.api.selection_face import SelectionFace
 from services.face_fake import FakeFace
 from services.operations_fake import FakeOperations
+from services.selection_fake import FakeSelection
 
 LOCAL = "http://127.0.0.1"
 BEARER = {"Authorization": "Bearer the-owners-token"}
@@ -46,6 +48,7 @@ class Door:
     face: FakeFace = field(default_factory=FakeFace)
     clock: ManualClock = field(default_factory=ManualClock)
     operations: FakeOperations = field(default_factory=FakeOperations)
+    selection: SelectionFace | None = field(default_factory=FakeSelection)
 
     def __post_init__(self) -> None:
         self.store = ControlStore.in_memory()
@@ -57,7 +60,9 @@ class Door:
             entropy=counted(),
             passwords=Passwords(memory_kib=64, rounds=1),
         )
-        self.app = create_app(self.face, self.money, self.access, operations=self.operations)
+        self.app = create_app(
+            self.face, self.money, self.access, operations=self.operations, selection=self.selection
+        )
 
     def client(self, base_url: str = LOCAL) -> TestClient[Any]:
         """A browser that comes from the instance's own address."""

@@ -73,6 +73,11 @@ CASES = [
     Case("GET", "events", "desk"),
     Case("GET", "pool", "desk"),
     Case("GET", "pool/equity", "desk"),
+    Case("GET", "admin/selection", "admin"),
+    Case("GET", "admin/selection/decisions", "admin"),
+    Case("GET", "admin/selection/thresholds", "admin"),
+    Case("POST", "admin/selection/thresholds", "admin", {"ratio": 2.0}),
+    Case("POST", "admin/selection/dry-run", "admin", {"ratio": 2.0}),
     Case("GET", "openapi.json", "anybody"),
     Case("GET", "auth/session", "anybody"),
     Case("GET", "auth/nonce", "anybody"),
@@ -375,7 +380,7 @@ def test_without_a_business_core_the_money_is_not_ready(bookless: Door, case: Ca
     with bookless.client() as browser:
         headers = sign_in(browser, "alice") if case.needs == "user" else BEARER
         answer = ask(browser, case, headers)
-    if case.path.startswith("admin/operations"):
+    if case.path.startswith(("admin/operations", "admin/selection")):
         assert answer.status_code == case.answer, answer.text
     elif case.path.split("/")[0] in {"me", "admin", "pools", "ledger"}:
         assert (answer.status_code, answer.json()["code"]) == (503, "money_not_ready")

@@ -151,6 +151,13 @@ def _check_strategies(table: dict[str, Any]) -> dict[str, Source]:
             for number, run in enumerate(runs)
             if isinstance(run, dict) and "strategy" in run
         ]
+    selection = table.get("selection")
+    if isinstance(selection, dict) and isinstance(candidates := selection.get("candidates"), list):
+        places += [
+            (f"selection.candidates[{number}].strategy", candidate)
+            for number, candidate in enumerate(candidates)
+            if isinstance(candidate, dict) and "strategy" in candidate
+        ]
     registry = Registry()
     filled: dict[str, Source] = {}
     for at, holder in places:

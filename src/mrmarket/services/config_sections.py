@@ -15,6 +15,7 @@ from mrmarket.services.engine.section import AccountSection, EngineSection, RunS
 from mrmarket.services.keys.section import KeysSection
 from mrmarket.services.notify.section import NotifySection
 from mrmarket.services.risk_section import RiskSection
+from mrmarket.services.selection.section import SelectionSection
 from mrmarket.services.store_address import StoreSection
 from mrmarket.services.telemetry.section import TelemetrySection
 from mrmarket.trading.strategy.parameters import Parameters
@@ -185,6 +186,7 @@ class Config(_Section, frozen=True):
     accounts: list[AccountSection] = msgspec.field(default_factory=list)
     engine: EngineSection = EngineSection()
     risk: RiskSection = RiskSection()
+    selection: SelectionSection = SelectionSection()
     pool: PoolSection = PoolSection()
     pools: list[FurtherPool] = msgspec.field(default_factory=list)
     rail: RailSection = RailSection()

@@ -29,6 +29,7 @@ from mrmarket.services.instance_parts import Assembly, Parts
 from mrmarket.services.money.face import MoneyOffice
 from mrmarket.services.notify.watchman import Watchman, keep_watch
 from mrmarket.services.run_desk import LEVELS, RunDesk
+from mrmarket.services.selection.office import SelectionOffice
 from mrmarket.services.telemetry.followed_workshop import held_runs, leases_hold
 from mrmarket.services.telemetry.instance_report import (
     report_money,
@@ -118,6 +119,12 @@ class Instance:
         return self._open.core.office
 
     @property
+    def selection(self) -> SelectionOffice | None:
+        """What the API's routes about the choice between strategies ask; None where there is no choice."""
+        choice = self._open.choice
+        return None if choice is None else choice.office
+
+    @property
     def office(self) -> OperationsOffice:
         """What the API's operations routes ask."""
         return self._open.office
@@ -151,6 +158,8 @@ class Instance:
         async with AsyncExitStack() as steps:  # carried out from the last to the first
             steps.callback(parts.store.close)
             steps.callback(parts.operations.close)
+            if parts.choice is not None:
+                steps.callback(parts.choice.close)
             steps.push_async_callback(parts.place.close)
             steps.push_async_callback(parts.room.close)
             steps.push_async_callback(parts.core.close)
@@ -284,6 +293,8 @@ class Instance:
         except BaseException:
             await parts.core.close()
             await parts.place.close()
+            if parts.choice is not None:
+                parts.choice.close()
             parts.operations.close()
             parts.store.close()
             self._parts = None
@@ -300,6 +311,8 @@ class Instance:
         for work in parts.core.tasks():
             self._keep(when_sound(self._first_check, work))
         self._keep(parts.side.keep())
+        for work in () if parts.choice is None else parts.choice.tasks():
+            self._keep(work)
         self._keep(keep_live(parts.office, self._hub))
         if parts.place.process is not None:
             self._keep(self._watch_venue())

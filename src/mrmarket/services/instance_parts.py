@@ -33,6 +33,7 @@ from mrmarket.services.money.business import BusinessCore, open_world
 from mrmarket.services.money.world import PaymentWorld
 from mrmarket.services.remote_trading import remote_trading
 from mrmarket.services.run_figures import RunFigures
+from mrmarket.services.selection.choice import Choice, open_choice
 from mrmarket.services.telemetry.voice import Voice
 from mrmarket.services.trading_place import (
     TradingPlace,
@@ -64,6 +65,8 @@ class Parts:
     watch: RunWatch
     room: LoneRoom | VenueRoom
     office: OperationsOffice
+    choice: Choice | None
+    """Which strategies take turns; None where there is one only."""
 
 
 class Assembly:
@@ -143,16 +146,20 @@ class Assembly:
         candles = CandleStore(instrument)
         watch = RunWatch(self._hub, candles, partial(views.fill_record_view, instrument))
         main = main_spec(stream, place.venue.name, place.symbol, config.strategy, config.pool.name)
-        specs = [main, *further_specs(config.runs, place.venue.name)]
+        choice = await open_choice(config, directory, operations, main)
+        mine = [main] if choice is None else choice.specs
+        specs = [*mine, *further_specs(config.runs, place.venue.name)]
         await asyncio.to_thread(put_specs, operations, specs)
-        room = place_room(config, directory, place, specs, self._know)
+        room = place_room(config, directory, place, specs, self._know, shared=choice is not None)
         node = directory.instance_id()
         side: LocalSide | RemoteSide
         if self._role == "api":
             side = remote_trading(node, operations, place, stream, watch, candles)
         else:
             setting = await self._setting(place, room, store, operations)
-            side = self._local_side(setting, stream, watch, alone=len(specs) == 1)
+            side = self._local_side(setting, stream, watch, alone=len(specs) == 1 and choice is None)
+            if choice is not None and isinstance(room, VenueRoom):
+                await choice.join(lambda: side.engine, operations, room, place, self._notices)
         made: list[Books] = []
         core = await BusinessCore.open(
             config,
@@ -179,7 +186,19 @@ class Assembly:
             health=None if self._voice is None else self._voice.telemetry.health,
         )
         return Parts(
-            place, store, operations, side, instrument, stream, core, books, candles, watch, room, office
+            place,
+            store,
+            operations,
+            side,
+            instrument,
+            stream,
+            core,
+            books,
+            candles,
+            watch,
+            room,
+            office,
+            choice,
         )
 
     async def _setting(

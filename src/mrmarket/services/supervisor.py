@@ -221,7 +221,15 @@ def _serve(
         hosts |= {urlsplit(api.public_url).hostname or ""}
     server = _Server(
         uvicorn.Config(
-            create_app(instance, instance.money, access, hosts, telemetry, instance.office),
+            create_app(
+                instance,
+                instance.money,
+                access,
+                hosts,
+                telemetry,
+                operations=instance.office,
+                selection=instance.selection,
+            ),
             log_config=None,
             access_log=False,
             lifespan="off",

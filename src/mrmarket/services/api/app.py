@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from mrmarket.services.api import (
     me_routes,
     operations_routes,
     pools_routes,
+    selection_routes,
 )
 from mrmarket.services.api.admission import Admission, KeptReady
 from mrmarket.services.api.contract import document
@@ -33,8 +35,9 @@ from mrmarket.services.api.origin import OriginGuard
 from mrmarket.services.api.pages import page_handlers
 from mrmarket.services.api.parameters import OwnMoney, StrictRequest
 from mrmarket.services.api.problems import answer_error, answer_fault, answer_http_error
-from mrmarket.services.api.refusals import MoneyNotReadyError, OperationsNotReadyError
+from mrmarket.services.api.refusals import MoneyNotReadyError, OperationsNotReadyError, SelectionOffError
 from mrmarket.services.api.routes import InstanceRoutes, PoolRoutes, TradingRoutes
+from mrmarket.services.api.selection_face import SelectionFace
 from mrmarket.services.api.stream import stream
 from mrmarket.services.telemetry.requests import RequestWatch
 from mrmarket.services.telemetry.telemetry import Telemetry
@@ -50,6 +53,7 @@ _ROUTES: Final[list[ControllerRouterHandler]] = [
     *(admin_routes.TreasuryRoutes, admin_routes.PoolAdminRoutes),
     *(admin_routes.RewardAdminRoutes, admin_routes.LedgerAdminRoutes),
     *(operations_routes.NoticeRoutes, operations_routes.OperationsRoutes),
+    selection_routes.SelectionRoutes,
     health_routes.MetricsRoutes,
 ]
 
@@ -77,23 +81,30 @@ def _health_router(telemetry: Telemetry | None, face: InstanceFace | None) -> Ro
     )
 
 
+def _needed(given: object | None, missing: Callable[[], MrMarketError]) -> Callable[[], Any]:
+    """Provides what is there, and refuses each request where it is not."""
+
+    def provide() -> Any:
+        if given is None:
+            raise missing()
+        return given
+
+    return provide
+
+
 def _api_router(
     face: InstanceFace | None,
     money: MoneyFace | None,
     access: Access | None,
     telemetry: Telemetry | None,
     operations: OperationsFace | None,
+    selection: SelectionFace | None,
 ) -> Router:
     def provide_telemetry() -> Telemetry | None:
         return telemetry
 
     def provide_face() -> InstanceFace | None:
         return face
-
-    def provide_operations() -> OperationsFace:
-        if operations is None:
-            raise OperationsNotReadyError
-        return operations
 
     def provide_operations_here() -> OperationsFace | None:
         return operations
@@ -116,8 +127,9 @@ def _api_router(
             "face": Provide(provide_face, sync_to_thread=False),
             "money_face": Provide(provide_money, sync_to_thread=False),
             "access": Provide(provide_access, sync_to_thread=False),
-            "operations": Provide(provide_operations, sync_to_thread=False),
+            "operations": Provide(_needed(operations, OperationsNotReadyError), sync_to_thread=False),
             "operations_here": Provide(provide_operations_here, sync_to_thread=False),
+            "selection": Provide(_needed(selection, SelectionOffError), sync_to_thread=False),
             "mine": Provide(provide_mine, sync_to_thread=False),
             "telemetry": Provide(provide_telemetry, sync_to_thread=False),
         },
@@ -139,6 +151,7 @@ def create_app(
     hosts: frozenset[str] = LOOPBACK_HOSTS,
     telemetry: Telemetry | None = None,
     operations: OperationsFace | None = None,
+    selection: SelectionFace | None = None,
 ) -> Litestar:
     """Put the API and the pages in front of an instance.
 
@@ -149,12 +162,13 @@ def create_app(
         hosts: host names the instance answers to; `*` for any (behind a proxy that checks).
         telemetry: what machines ask; without it there is little to tell.
         operations: the owner's view of trading; without it those routes answer 503 `operations_not_ready`.
+        selection: the choice between strategies; without it those routes answer 404 `selection_off`.
     """
     access = access or Access.ephemeral()
     telemetry = telemetry or Telemetry("Mr. Market", SystemClock())
     return Litestar(
         route_handlers=[
-            _api_router(face, money, access, telemetry, operations),
+            _api_router(face, money, access, telemetry, operations, selection),
             _health_router(telemetry, face),
             contract,
             *page_handlers(),
@@ -173,7 +187,7 @@ def create_app(
         compression_config=CompressionConfig(backend="gzip", minimum_size=2048, exclude=["/api/v1/stream"]),
         # Served by a route of ours: the framework's own would answer unknown paths below it with HTML.
         openapi_config=None,
-        signature_types=[InstanceFace, MoneyFace, Access, Telemetry, OperationsFace],
+        signature_types=[InstanceFace, MoneyFace, Access, Telemetry, OperationsFace, SelectionFace],
         debug=False,
     )
 
@@ -181,4 +195,4 @@ def create_app(
 @cache
 def openapi_text() -> str:
     """The API's contract as JSON text, from the types alone; `web/openapi.json` is a copy of it."""
-    return document(_api_router(None, None, None, None, None), _health_router(None, None))
+    return document(_api_router(None, None, None, None, None, None), _health_router(None, None))

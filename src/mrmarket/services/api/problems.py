@@ -34,6 +34,7 @@ _STATUS: Final[Mapping[type[MrMarketError], int]] = MappingProxyType(
         refusals.ForbiddenError: 403,
         refusals.CsrfRefusedError: 403,
         refusals.NotFoundError: 404,
+        refusals.SelectionOffError: 404,
         refusals.MediaTypeRefusedError: 415,
     }
 )

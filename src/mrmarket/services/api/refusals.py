@@ -73,6 +73,15 @@ class OperationsNotReadyError(MrMarketError):
         super().__init__("trading is not being run from here yet; try again in a moment")
 
 
+class SelectionOffError(MrMarketError):
+    """No strategies take turns here."""
+
+    code = "selection_off"
+
+    def __init__(self) -> None:
+        super().__init__("no strategies take turns here; name candidates in [selection] and start again")
+
+
 class DatabaseAwayError(MrMarketError):
     """What was asked goes through the database, and that does not answer."""
 

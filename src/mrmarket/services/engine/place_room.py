@@ -15,7 +15,13 @@ from mrmarket.trading.venue.port import Venue
 
 
 def place_room(
-    config: Config, directory: DataDirectory, place: TradingPlace, specs: Sequence[RunSpec], know: Register
+    config: Config,
+    directory: DataDirectory,
+    place: TradingPlace,
+    specs: Sequence[RunSpec],
+    know: Register,
+    *,
+    shared: bool = False,
 ) -> LoneRoom | VenueRoom:
     """Where runs get their venues: a single run has the instance's venue to itself.
 
@@ -25,8 +31,9 @@ def place_room(
         place: where the main run trades; its venue is open and stays so.
         specs: every run.
         know: told every secret.
+        shared: whether others than runs follow its feed, too.
     """
-    if len(specs) == 1:
+    if len(specs) == 1 and not shared:
         return LoneRoom(place.venue)
 
     async def opener(_: str, account: str) -> Venue:

@@ -25,9 +25,14 @@ def main_spec(stream: str, venue: str, pair: str, parameters: StrategyParameters
 def further_specs(sections: Iterable[RunSection], venue: str) -> list[RunSpec]:
     """The runs of `[[runs]]`."""
     return [
-        _spec(section.id, venue, section.account, section.strategy.pair, section.strategy, "")
+        further_spec(section.id, venue, section.account, section.strategy.pair, section.strategy)
         for section in sections
     ]
+
+
+def further_spec(run: str, venue: str, account: str, pair: str, parameters: StrategyParameters) -> RunSpec:
+    """A run with its account's own money."""
+    return _spec(run, venue, account, pair, parameters, "")
 
 
 def is_further(run: str) -> bool:

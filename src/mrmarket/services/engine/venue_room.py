@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from mrmarket.services.engine.shared_venue import Feeds, SharedVenue
+from mrmarket.services.engine.shared_venue import Feeds, SharedFeed, SharedVenue
 from mrmarket.store.operations import RunSpec
 from mrmarket.trading.venue.port import Venue
 
@@ -63,6 +63,11 @@ class VenueRoom:
         shared = SharedVenue(opened, feeds)
         self._suites[venue, account] = _Suite(shared=shared, kept=True)
         return shared
+
+    def feed(self, venue: str, symbol: str) -> SharedFeed | None:
+        """The pair's public feed, which runs follow, too; None before anything of that venue is open."""
+        feeds = self._feeds.get(venue)
+        return None if feeds is None else feeds.of(symbol)
 
     async def enter(self, spec: RunSpec, prefix: str) -> Venue:
         """The run's view of its account; opens the account if it is the first run there."""

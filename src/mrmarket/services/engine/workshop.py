@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -31,6 +31,9 @@ from mrmarket.trading.strategy.registry import Registry, UnknownStrategyError
 from mrmarket.trading.strategy.run import StrategyRun
 from mrmarket.trading.strategy.schema import StrategySchema
 from mrmarket.trading.venue.port import Venue
+
+ALL_PROVEN: Final = "all proven closed"
+"""How the answer to `cancel_all` ends when nothing of the run can stand any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,5 +193,5 @@ class RunWorkshop:
 
 def _told(report: StopReport) -> str:
     left = ", ".join(report.remaining)
-    proof = f"not proven closed: {left}" if left else "all proven closed"
+    proof = f"not proven closed: {left}" if left else ALL_PROVEN
     return f"{report.cancels_sent} cancels sent, {proof}"

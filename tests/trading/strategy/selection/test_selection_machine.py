@@ -182,6 +182,8 @@ def test_a_strategy_that_loses_beyond_doubt_ends_with_nothing_in_its_place() -> 
     step = evaluate(begin(MAKER, START_NS), mm=-0.05, arb=None, mm_upper=-0.01)
     assert step.decision is not None
     assert step.decision.outcome is Outcome.IDLE
+    stays = replace(EAGER, may_idle=False)
+    assert not evaluate(begin(MAKER, START_NS), mm=-0.05, arb=None, mm_upper=-0.01, thresholds=stays).actions
     step = happens(step, Stopped(candidate="mm", proven=True))
     assert (step.state.current, step.actions) == ("", ())
     again = evaluate(step.state, mm=-0.05, arb=0.05)

@@ -64,7 +64,7 @@ def rule(
     mine = usable(scores.get(current)) if current else 0.0
     # A current strategy that loses beyond doubt is no better than nothing.
     upper = scores[current].upper if current in scores else None
-    loses = upper is not None and not isnan(mine) and upper < 0
+    loses = thresholds.may_idle and upper is not None and not isnan(mine) and upper < 0
     needed = needed_to_replace(mine, thresholds)
     others = {
         name: value

@@ -41,6 +41,8 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Most switches within any hour; 0 never switches."""
     failure_cool_down_s: Seconds = 900.0
     """A strategy whose run has failed is not chosen for so long."""
+    may_idle: bool = True
+    """Whether a strategy that loses even at best is stopped where no other earns."""
     volatility_weight: Share = 0.5
     """How far a market wilder than usual lowers a gain: 0 not at all, 1 in proportion."""
     success_weight: Share = 0.5

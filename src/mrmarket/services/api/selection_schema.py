@@ -1,0 +1,117 @@
+"""What the API says of the choice between strategies. Returns are fractions of the capital per hour."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from mrmarket.trading.strategy.selection.thresholds import Thresholds
+
+
+class ScoreView(msgspec.Struct, kw_only=True):
+    """What a candidate is expected to earn."""
+
+    candidate: str
+    source: Literal["live", "paper", "none"]
+    mean: float | None
+    trust: float
+    error: float | None
+    samples: float
+    switch_cost: float
+    value: float | None
+    """What is compared; null where nothing is known, with the reason in `why_not`."""
+    upper: float | None
+    why_not: Literal["", "no_data", "few_samples", "stale", "not_finite"]
+
+
+class CandidateView(msgspec.Struct, kw_only=True):
+    """A strategy that may have the turn."""
+
+    id: str
+    activity: Literal["market_making", "arbitrage", "rebalance", "idle"]
+    strategy: str
+    run: str
+    account: str
+    has_turn: bool
+    can_interrupt: bool
+    rests_until_ms: int | None
+    """After a failure; null where it may be chosen."""
+    interrupted_at_ms: int | None
+    """Its run waits to be taken up again."""
+    waits: bool
+    """It is in the queue."""
+    paper_worth: float
+    """What a paper result of it counts of a live one."""
+    paper_off: str
+    """Why it does not run on paper any more; empty while it does."""
+    score: ScoreView | None
+
+
+class SliceView(msgspec.Struct, kw_only=True):
+    """Who should have how much of the capital by the scores; advice, nothing is moved by it."""
+
+    candidate: str
+    share: float
+    """Of the whole."""
+    wanted: float
+    """Before any limit."""
+    bound_by: list[str]
+
+
+class DecisionView(msgspec.Struct, kw_only=True):
+    """One decision with its figures."""
+
+    at_ms: int
+    number: int
+    """With `at_ms` its place: `before_ms` and `before_number` of the next page."""
+    outcome: str
+    verdict: str
+    reason: str
+    current: str
+    challenger: str
+    current_value: float | None
+    challenger_value: float | None
+    needed: float | None
+    streak: int
+    resumes: bool
+    by: str
+    changed: dict[str, Any]
+    scores: list[ScoreView]
+
+
+class SelectionView(msgspec.Struct, kw_only=True):
+    """Where the choice stands."""
+
+    at_ms: int
+    evaluated_ms: int
+    """When the scores were made; 0 before the first time."""
+    state: Literal["market_making", "arbitrage", "rebalance", "idle"]
+    phase: Literal["steady", "stopping", "starting"]
+    current: str
+    target: str
+    since_ms: int
+    switches_last_hour: int
+    reason: str
+    """Of the newest decision, whether it was kept or not."""
+    verdict: str
+    candidates: list[CandidateView]
+    slices: list[SliceView]
+    idle_share: float
+    thresholds: Thresholds
+
+
+class DryRunResult(msgspec.Struct, kw_only=True):
+    """What the recorded hours would have been with other thresholds."""
+
+    from_ms: int
+    to_ms: int
+    evaluations: int
+    switches: list[DecisionView]
+    share: dict[str, float]
+    earned: float
+    """Fraction of the capital, by the recorded means less what each switch costs."""
+    was_switches: int
+    was_share: dict[str, float]
+    was_earned: float
+    held_back: dict[str, int]

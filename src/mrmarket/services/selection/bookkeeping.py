@@ -1,0 +1,57 @@
+"""What every candidate has earned, live and on paper, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mrmarket.trading.strategy.selection.candidate import Candidate
+from mrmarket.trading.strategy.selection.roi import RoiEstimate
+from mrmarket.trading.strategy.selection.score import Score, score
+from mrmarket.trading.strategy.selection.thresholds import Thresholds
+from mrmarket.trading.strategy.shadow.paper_ratio import PaperRatio
+from mrmarket.trading.strategy.shadow.reading import Meter, Reading
+
+
+@dataclass(slots=True)
+class Account:
+    """One candidate's."""
+
+    candidate: Candidate
+    live: RoiEstimate = field(default_factory=RoiEstimate)
+    paper: RoiEstimate = field(default_factory=RoiEstimate)
+    ratio: PaperRatio = field(default_factory=PaperRatio)
+    last_per_hour: float = float("nan")
+    """What the newest stretch has earned, live before paper; NaN where neither says anything."""
+    _live_meter: Meter = field(default_factory=Meter)
+    _paper_meter: Meter = field(default_factory=Meter)
+
+    def take(self, live: Reading | None, paper: Reading | None, half_life_s: float) -> None:
+        """Look at both sides at once: what both have earned since the last look says what paper is worth."""
+        lived, papered = self._live_meter.take(live), self._paper_meter.take(paper)
+        if lived is not None:
+            self.live = self.live.after(lived, half_life_s)
+        if papered is not None:
+            self.paper = self.paper.after(papered, half_life_s)
+        newest = lived or papered
+        self.last_per_hour = float("nan") if newest is None else newest.per_hour
+        if lived is not None and papered is not None:
+            self.ratio = self.ratio.after(lived, papered, half_life_s)
+
+    def score(self, thresholds: Thresholds, now_ns: int, *, is_current: bool) -> Score:
+        """By live results while there are enough of them, else by paper's, discounted."""
+        live = score(
+            self.candidate, self.live, thresholds, now_ns=now_ns, source="live", is_current=is_current
+        )
+        if live.value is not None or not self.paper.weight:
+            return live
+        paper = score(
+            self.candidate,
+            self.paper,
+            thresholds,
+            now_ns=now_ns,
+            source="paper",
+            is_current=is_current,
+            discount=self.ratio.worth(thresholds.paper_ratio),
+        )
+        # Neither has a value: whichever is nearer to one says why.
+        return live if paper.value is None and live.samples > paper.samples else paper

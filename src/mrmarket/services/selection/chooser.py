@@ -1,0 +1,333 @@
+"""The loop that chooses: looks at what everybody earns, asks the machine, has its decisions carried out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Final, Protocol
+
+import structlog
+
+from mrmarket.core.clock import NS_PER_MS, Clock
+from mrmarket.core.notice import Notice, NoticeSink, Severity
+from mrmarket.services.selection.bookkeeping import Account
+from mrmarket.services.selection.memory import SelectionMemory
+from mrmarket.services.selection.plan import Plan, candidates_of
+from mrmarket.services.selection.section import MAIN
+from mrmarket.services.selection.switchboard import Answer
+from mrmarket.store.errors import StoreError
+from mrmarket.trading.strategy.selection.decision import Action, Decision, Outcome, Stop, tuning
+from mrmarket.trading.strategy.selection.dry_run import DryRun, ScoreRow, dry_run
+from mrmarket.trading.strategy.selection.machine import Step, begin, decide, pending
+from mrmarket.trading.strategy.selection.score import Score
+from mrmarket.trading.strategy.selection.state import (
+    EngineState,
+    Evaluated,
+    Event,
+    Failed,
+    Started,
+    Stopped,
+)
+from mrmarket.trading.strategy.selection.thresholds import Thresholds
+from mrmarket.trading.strategy.shadow.reading import Reading
+
+_RETURNS_KEPT: Final = 720
+_DAY_MS: Final = 86_400_000
+_TOLD: Final = {
+    Outcome.STARTED: Severity.INFO,
+    Outcome.IDLE: Severity.WARNING,
+    Outcome.FAILED: Severity.WARNING,
+    Outcome.UNPROVEN: Severity.WARNING,
+}
+_log = structlog.get_logger("mrmarket.selection")
+
+
+class Board(Protocol):
+    """Carries out actions; see `Switchboard`."""
+
+    async def stop(self, plan: Plan, reason: str) -> Answer:
+        """Pause to the proof."""
+        ...
+
+    async def start(self, plan: Plan, reason: str) -> Answer:
+        """Let it trade."""
+        ...
+
+    async def hold_down(self, plans: Mapping[str, Plan], current: str) -> list[str]:
+        """Pause who has not the turn."""
+        ...
+
+
+class Eyes(Protocol):
+    """What the chooser sees of runs and shadows. Nothing here waits but `held`."""
+
+    def live(self, run: str, life: str) -> Reading | None:
+        """What a run of this process has earned."""
+        ...
+
+    def paper(self, candidate: str) -> Reading | None:
+        """What a candidate's shadow has earned."""
+        ...
+
+    def failed(self) -> Collection[str]:
+        """Runs that rest after a failure."""
+        ...
+
+    async def held(self, runs: Collection[str]) -> Mapping[str, str]:
+        """Of these runs, those that the owner, or what waits for the owner, keeps from trading; and why."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the choice stands, for whoever looks."""
+
+    state: EngineState
+    scores: tuple[Score, ...]
+    thresholds: Thresholds
+    last: Decision | None
+    """The newest decision, recorded or not."""
+    worth: Mapping[str, float]
+    """What a candidate's paper results are worth of live ones."""
+    evaluated_ms: int
+
+
+class Chooser:
+    """Lets strategies take turns. One task drives it; readers may come at any time."""
+
+    def __init__(
+        self,
+        plans: Mapping[str, Plan],
+        memory: SelectionMemory,
+        board: Board,
+        eyes: Eyes,
+        clock: Clock,
+        notices: NoticeSink,
+        *,
+        thresholds: Thresholds,
+        evaluate_s: float,
+        on_decision: Callable[[Decision], None] = lambda _: None,
+    ) -> None:
+        """Put it together; nothing is decided before `keep`."""
+        self._plans = plans
+        self._candidates = candidates_of(plans.values())
+        self._memory = memory
+        self._board = board
+        self._eyes = eyes
+        self._clock = clock
+        self._notices = notices
+        self._thresholds = thresholds
+        self._evaluate_s = evaluate_s
+        self._on_decision = on_decision
+        self._accounts = {name: Account(candidate) for name, candidate in self._candidates.items()}
+        self._state = begin(self._candidates[MAIN], clock.now_ns())
+        self._scores: tuple[Score, ...] = ()
+        self._last: Decision | None = None
+        self._known_failures: frozenset[str] = frozenset()
+        self._evaluated_ms = 0
+        self._returns: deque[tuple[float, ...]] = deque(maxlen=_RETURNS_KEPT)
+        self._stepping = asyncio.Lock()
+
+    def standing(self) -> Standing:
+        """Where it stands."""
+        thresholds = self._thresholds
+        return Standing(
+            self._state,
+            self._scores,
+            thresholds,
+            self._last,
+            {name: each.ratio.worth(thresholds.paper_ratio) for name, each in self._accounts.items()},
+            self._evaluated_ms,
+        )
+
+    @property
+    def plans(self) -> Mapping[str, Plan]:
+        """Every candidate."""
+        return self._plans
+
+    def returns(self) -> tuple[list[tuple[float, ...]], float]:
+        """Hourly returns of all candidates over the same stretches, and how many hours each stretch has."""
+        return list(self._returns), self._evaluate_s / 3_600
+
+    async def keep(self) -> None:
+        """Recover, then evaluate again and again until cancelled."""
+        await self._recover()
+        while True:
+            await asyncio.sleep(self._evaluate_s)
+            await self.evaluate()
+
+    async def evaluate(self) -> None:
+        """One look, one decision, and what follows from it. A database that is away puts it off."""
+        async with self._stepping:
+            try:
+                await self._evaluate()
+            except StoreError as error:
+                # Nothing is done that could not be written down first.
+                _log.warning("the choice between strategies waits for the database", error=str(error))
+
+    async def tune(self, thresholds: Thresholds, by: str) -> Decision | None:
+        """Other thresholds from now on; the record of the change, None where nothing changed.
+
+        Raises:
+            StoreError: it could not be written down; the old ones stay in force.
+        """
+        async with self._stepping:
+            now_ms = self._clock.now_ns() // NS_PER_MS
+            decision = tuning(self._thresholds, thresholds, current=self._state.current, by=by, at_ms=now_ms)
+            if decision is not None:
+                await self._memory.save_thresholds(thresholds)
+                self._thresholds = thresholds
+                await self._record(decision)
+            return decision
+
+    async def dry_run(self, thresholds: Thresholds) -> DryRun:
+        """What the last 24 hours would have been with these thresholds. Raises a StoreError."""
+        rows = await self._memory.scores_since(self._clock.now_ns() // NS_PER_MS - _DAY_MS)
+        return await asyncio.to_thread(dry_run, rows, self._candidates, thresholds)
+
+    async def _recover(self) -> None:
+        while True:
+            try:
+                self._thresholds = await self._memory.thresholds() or self._thresholds
+                found = await self._memory.state()
+                break
+            except StoreError as error:
+                _log.warning("the choice between strategies waits for the database", error=str(error))
+                await asyncio.sleep(self._evaluate_s)
+        named = {"", *self._candidates}
+        if found is not None and {found.current, found.target} <= named:
+            self._state = found
+
+    async def _evaluate(self) -> None:
+        if actions := pending(self._state):
+            await self._carry_out(actions)
+            return
+        state, thresholds, now_ns = self._state, self._thresholds, self._clock.now_ns()
+        for failed in await self._new_failures():
+            await self._step(Failed(candidate=failed, reason="its run was set down; see its log"))
+        if self._state.phase != "steady":
+            return
+        for run in await self._board.hold_down(self._plans, state.current):
+            _log.warning("a run without the turn was paused", run=run)
+        for name, account in self._accounts.items():
+            is_current = name == state.current
+            life = f"{name}@{state.since_ns}"
+            live = self._eyes.live(self._plans[name].run, life) if is_current else None
+            account.take(live, self._eyes.paper(name), thresholds.half_life_s)
+        self._scores = tuple(
+            account.score(thresholds, now_ns, is_current=name == state.current)
+            for name, account in self._accounts.items()
+        )
+        newest = tuple(account.last_per_hour for account in self._accounts.values())
+        if all(map(isfinite, newest)):
+            self._returns.append(newest)
+        self._evaluated_ms = now_ns // NS_PER_MS
+        held = await self._held()
+        await self._memory.record_scores(
+            ScoreRow(
+                at_ms=self._evaluated_ms,
+                current=state.current,
+                scores=self._scores,
+                held_by_owner=tuple(sorted(held)),
+            )
+        )
+        await self._step(Evaluated(scores=self._scores, held_by_owner=held))
+
+    async def _held(self) -> frozenset[str]:
+        """Candidates that may not trade by somebody else's word; pauses of our own are not among them."""
+        held = await self._eyes.held({plan.run for plan in self._plans.values()})
+        current = self._state.current
+        mine = self._plans[current].run if current in self._plans else ""
+        return frozenset(
+            name
+            for name, plan in self._plans.items()
+            if (why := held.get(plan.run)) is not None and (plan.run == mine or why == "halted")
+        )
+
+    async def _new_failures(self) -> list[str]:
+        resting = frozenset(self._eyes.failed())
+        fresh, self._known_failures = resting - self._known_failures, resting
+        current = self._state.current
+        return [
+            name
+            for name, plan in self._plans.items()
+            # Of several candidates in one run it was the current one that failed.
+            if plan.run in fresh and (name == current or plan.run != self._run_of(current))
+        ]
+
+    def _run_of(self, candidate: str) -> str:
+        plan = self._plans.get(candidate)
+        return "" if plan is None else plan.run
+
+    async def _step(self, event: Event) -> None:
+        step = decide(self._state, event, self._candidates, self._thresholds, self._clock.now_ns())
+        await self._accept(step)
+        if step.actions:
+            await self._carry_out(step.actions)
+
+    async def _accept(self, step: Step) -> None:
+        """Written down first: whoever takes over knows what was begun."""
+        if step.state != self._state and (step.actions or step.decision is None or step.decision.recorded):
+            await self._memory.save_state(step.state)
+        self._state = step.state
+        if step.decision is not None:
+            self._last = step.decision
+            if step.decision.recorded:
+                await self._record(step.decision)
+
+    async def _carry_out(self, actions: tuple[Action, ...]) -> None:
+        for action in actions:
+            plan = self._plans[action.candidate]
+            if isinstance(action, Stop):
+                answer = await self._board.stop(plan, action.reason)
+                event: Event = Stopped(candidate=action.candidate, proven=answer.ok, detail=answer.detail)
+            else:
+                answer = await self._board.start(plan, action.reason)
+                event = (
+                    Started(candidate=action.candidate)
+                    if answer.ok
+                    else Failed(candidate=action.candidate, reason=answer.detail)
+                )
+            step = decide(self._state, event, self._candidates, self._thresholds, self._clock.now_ns())
+            await self._accept(step)
+            # What is not proven is asked again with the next evaluation, not at once.
+            if step.actions and not (isinstance(action, Stop) and not answer.ok):
+                await self._carry_out(step.actions)
+
+    async def _record(self, decision: Decision) -> None:
+        _log.info(
+            "strategy selection",
+            outcome=decision.outcome.value,
+            verdict=decision.verdict.value,
+            current=decision.current,
+            challenger=decision.challenger,
+            reason=decision.reason,
+        )
+        await self._memory.record(decision)
+        self._on_decision(decision)
+        severity = _TOLD.get(decision.outcome)
+        if severity is not None:
+            self._notices.notify(
+                Notice(
+                    key=f"selection:{decision.outcome.value}:{decision.current}:{decision.challenger}",
+                    kind="strategy",
+                    severity=severity,
+                    title=_title(decision),
+                    text=decision.reason,
+                    at_ms=decision.at_ms,
+                )
+            )
+
+
+def _title(decision: Decision) -> str:
+    match decision.outcome:
+        case Outcome.STARTED:
+            return f"{decision.challenger} has the turn now"
+        case Outcome.IDLE:
+            return f"{decision.current} is stopped, and nothing follows"
+        case Outcome.UNPROVEN:
+            return f"{decision.current} is not proven to have ended"
+    return f"{decision.challenger} has failed"

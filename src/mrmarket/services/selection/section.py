@@ -1,0 +1,69 @@
+"""`[selection]` of the configuration: which strategies take turns, and when."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from mrmarket.services.engine.section import MAIN_ACCOUNT
+from mrmarket.trading.strategy.parameters import Parameters
+from mrmarket.trading.strategy.schema import StrategyParameters
+from mrmarket.trading.strategy.selection.rule import IDLE
+from mrmarket.trading.strategy.selection.thresholds import Thresholds
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+MAIN = "main"
+"""The candidate that is the strategy of `[strategy]`."""
+
+
+class CandidateSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[[selection.candidates]]`: a strategy that may take the place of `[strategy]`."""
+
+    id: Name
+    """Its name in decisions; with an account of its own also that of its run."""
+    activity: Literal["market_making", "arbitrage", "rebalance"] = "market_making"
+    account: Name = MAIN_ACCOUNT
+    """`default`: it trades in the pool's run, with the pool's money. Another account is a run of its own,
+    with that account's money."""
+    can_interrupt: bool = True
+    """Whether it may end the turn of a strategy that still earns."""
+    switch_cost: Annotated[float, msgspec.Meta(ge=0, le=0.1)] = 0.0
+    """What taking over costs, as a fraction of its capital: inventory to be brought along, spread, fees."""
+    strategy: StrategyParameters = Parameters()
+    """`[selection.candidates.strategy]`: as in `[strategy]`."""
+
+    def __post_init__(self) -> None:
+        if self.id in (MAIN, IDLE):
+            raise ValueError(f"id: {self.id!r} is taken, choose another")
+
+
+class SelectionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[selection]`: whether strategies take turns, by what they earn."""
+
+    enabled: bool = False
+    evaluate_s: Annotated[float, msgspec.Meta(ge=0.05, le=3_600)] = 10.0
+    """Between two evaluations."""
+    shadows: bool = True
+    """Whether every candidate also runs on paper; without it one that is idle has no score."""
+    shadow_latency_ms: Annotated[float, msgspec.Meta(ge=0, le=60_000)] = 20.0
+    """One way to the exchange, for paper orders."""
+    shadow_patience_s: Annotated[float, msgspec.Meta(ge=0.5, le=600)] = 5.0
+    """A strategy on paper that does not come back from a call for so long is shut off."""
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 90
+    """How long decisions are kept; scores are kept for 25 hours."""
+    main_switch_cost: Annotated[float, msgspec.Meta(ge=0, le=0.1)] = 0.0
+    """As `switch_cost`, for the strategy of `[strategy]`."""
+    thresholds: Thresholds = Thresholds()
+    """`[selection.thresholds]`: until the owner changes them while it runs."""
+    candidates: list[CandidateSection] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        names = [each.id for each in self.candidates]
+        if len(set(names)) < len(names):
+            raise ValueError("candidates: each needs an id of its own")
+        accounts = [each.account for each in self.candidates if each.account != MAIN_ACCOUNT]
+        if len(set(accounts)) < len(accounts):
+            raise ValueError("candidates: each account is for one candidate")
+        if self.enabled and not self.candidates:
+            raise ValueError("candidates: name one strategy at least that may take the place of [strategy]")
