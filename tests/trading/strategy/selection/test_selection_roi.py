@@ -39,8 +39,8 @@ def test_without_forgetting_it_is_the_sample_mean_and_deviation(profits: list[fl
     rates = [profit / 1_000 * 360 for profit in profits]
     mean = sum(rates) / len(rates)
     deviation = sqrt(sum((rate - mean) ** 2 for rate in rates) / (len(rates) - 1))
-    assert found.mean == pytest.approx(mean, rel=1e-6, abs=1e-9)
-    assert found.deviation == pytest.approx(deviation, rel=1e-4, abs=1e-6)
+    assert found.mean == pytest.approx(mean, rel=1e-6, abs=1e-6)
+    assert found.deviation == pytest.approx(deviation, rel=1e-4, abs=1e-5)
     assert found.samples == pytest.approx(len(profits), rel=1e-4)
 
 
