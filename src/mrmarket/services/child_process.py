@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -17,6 +20,8 @@ from mrmarket.services.keys.hardening import child_environment
 _READY_S: Final = 60.0
 _STOP_S: Final = 10.0
 _TAIL_LINES: Final = 20
+_LEAVE_S: Final = 15.0
+_LOOK_S: Final = 0.05
 
 Ready = TypeVar("Ready")
 """The line of JSON that the child prints once it can be used."""
@@ -77,8 +82,15 @@ class ChildProcess(Generic[Ready]):
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
-    async def start(self) -> Ready:
-        """Start it; raises the failure with its own words if it refuses."""
+    async def start(self, after: Path | None = None) -> Ready:
+        """Start it; raises the failure with its own words if it refuses.
+
+        Args:
+            after: a lock that a former life may still hold, whose parent was killed a moment ago and which is
+                about to leave; waited for in bounded time.
+        """
+        if after is not None:
+            await _let_leave(after)
         self._readers.clear()
         self._process = process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "mrmarket", *self._arguments),
@@ -136,3 +148,22 @@ class ChildProcess(Generic[Ready]):
         words = next((line for line in reversed(self._tail) if line.startswith("error: ")), "")
         words = words or next((line for line in reversed(self._tail) if line), "it ended without a word")
         return f"{self._title}: {words.removeprefix('error: ')}"
+
+
+async def _let_leave(lock: Path) -> None:
+    """Wait until nobody holds a lock; whoever holds it for longer is to be named by who wants it, too."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LEAVE_S):
+            while _is_held(lock):  # noqa: ASYNC110 - a lock of another process tells nobody
+                await asyncio.sleep(_LOOK_S)
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -228,7 +228,7 @@ def simulated_market(config: Config, pair: str | None) -> str | None:
 
 async def _open_simulated(config: Config, pair: str | None, directory: DataDirectory) -> TradingPlace:
     process = VenueProcess(_write_plan(config, directory.venue_state))
-    endpoints = await process.start()
+    endpoints = await process.start(after=directory.venue_state / "venue.lock")
     try:
         symbol = pair or endpoints.symbols[0]
         symbols = (symbol, *_pairs_of(config, MAIN_ACCOUNT))

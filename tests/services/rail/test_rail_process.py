@@ -183,6 +183,20 @@ async def test_a_child_that_says_nothing_readable_is_a_failure(tmp_path: Path) -
     await ChildProcess("nothing", [], RailEndpoints).stop()
 
 
+async def test_a_former_life_is_given_the_time_to_leave(tmp_path: Path) -> None:
+    """Its parent was killed a moment ago: the next one starts as soon as it has let go of the folder."""
+    state = tmp_path / "rail"
+    with running(state) as (former, _):
+        process = RailProcess(RailConfig(state_dir=str(state), **FAST))
+        starting = asyncio.create_task(process.start(after=state / "rail.lock"))
+        done, _pending = await asyncio.wait({starting}, timeout=0.5)
+        assert not done
+        former.kill()
+        told = await starting
+        await process.stop()
+    assert told.token
+
+
 async def test_a_child_that_does_not_leave_is_made_to(tmp_path: Path) -> None:
     """One that overlooks the end of its input is terminated, and one that was not ready yet goes too."""
     arguments = ["rail", "--state", str(tmp_path / "rail"), "--json"]

@@ -53,7 +53,7 @@ class PaymentWorld:
             RailProcessError: it did not start.
         """
         process = RailProcess(RailConfig(state_dir=str(state)))
-        endpoints = await process.start()
+        endpoints = await process.start(after=state / "rail.lock")
         rail, wallets = RailClient(endpoints), WalletClient(endpoints)
         return cls({rail.name: rail}, {}, wallets, process, (rail, wallets), endpoints)
 
