@@ -195,8 +195,6 @@ class RunRisk:
             return
         wall_ns, execution = self._wall.monotonic_ns(), self._execution
         stale = watch.tracker.stale
-        settled = not execution.facts.urgent_pending and not execution.table.short_of_fills()
-        self._position.tick(wall_ns, settled=settled)
         trusted = self._trusts is None or self._trusts.clock_trusted
         banned = self._is_banned(execution.executor.banned_until_ns)
         seen = (stale, trusted, banned)
@@ -204,6 +202,8 @@ class RunRisk:
             # A process may hold hundreds of runs: what takes a while is not done at every tick.
             return
         self._seen, self._looked_ns = seen, wall_ns
+        settled = not execution.facts.urgent_pending and not execution.table.short_of_fills()
+        self._position.tick(wall_ns, settled=settled)
         double_mid = None if stale is not None else watch.double_mid_ticks
         share = self._budget_share()
         context = self.gate.context
