@@ -136,6 +136,14 @@ class Columns(Protocol):
         """Named columns (and bundles of them) as what is handed to the kernel; read by the same names."""
         ...
 
+    def block(self, parts: Bundle) -> list[Bundle]:
+        """The same as the only element of a sequence, which costs compiled code less to take."""
+        ...
+
+    def window(self, column: Ints) -> Ints:
+        """A column that stays in its bundle, for plain Python that reads and writes single ints."""
+        ...
+
 
 class ListColumns:
     """Lists for the uncompiled kernel; a bundle is the named tuple itself."""
@@ -149,6 +157,14 @@ class ListColumns:
     def bundle(self, parts: Bundle) -> Bundle:
         """What was given."""
         return parts
+
+    def block(self, parts: Bundle) -> list[Bundle]:
+        """What was given, in a list."""
+        return [parts]
+
+    def window(self, column: Ints) -> Ints:
+        """What was given."""
+        return column
 
 
 list_column: Final = ListColumns()
