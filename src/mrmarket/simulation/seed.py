@@ -127,6 +127,7 @@ def quiet() -> Iterator[None]:
                 yield
             finally:
                 gc.collect()
+                gc.collect()  # what the first one has closed, coroutines, was still held by their clean-up
                 gc.unfreeze()
     finally:
         sys.unraisablehook = hook

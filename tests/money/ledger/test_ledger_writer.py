@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -189,3 +191,25 @@ def test_a_loop_that_is_gone_is_not_woken(store: GatedStore) -> None:
     store.gate.set()
     assert isinstance(writer.submit(deposit("a", 1)).result(), Posted)
     writer.close()
+
+
+class _Odd(Exception):  # noqa: N818 - anything that a unit of work may raise
+    """Something to hold weakly."""
+
+
+def test_an_error_that_was_told_is_forgotten(writer: LedgerWriter) -> None:
+    """Its traceback leads back to what holds it; the collector sees that nobody else does."""
+    errors: list[weakref.ref[BaseException]] = []
+
+    def fail(_draft: Draft) -> None:
+        raise _Odd
+
+    def ask_for_it() -> None:
+        with pytest.raises(_Odd) as caught:
+            writer.perform(fail).result()
+        errors.append(weakref.ref(caught.value))
+
+    ask_for_it()
+    assert isinstance(writer.submit(deposit("next", 1)).result(), Posted)  # the thread holds its last batch
+    gc.collect()
+    assert errors[0]() is None

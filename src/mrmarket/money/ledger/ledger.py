@@ -20,8 +20,11 @@ Work = Callable[[Draft], Any]
 """A unit of work inside the writer's transaction: it may post groups and write tables of its own."""
 
 
-class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What one request of a batch came to."""
+class Outcome(msgspec.Struct, frozen=True):
+    """What one request of a batch came to.
+
+    The collector has to see it: an error leads by its traceback to the frame that holds its outcome.
+    """
 
     value: Any = None
     """An `Answer` for a group, what it returned for a unit of work."""

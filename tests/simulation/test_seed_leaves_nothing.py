@@ -1,0 +1,16 @@
+"""What a seed needed is free again when it ends: thousands of them run in one process."""
+
+from __future__ import annotations
+
+import gc
+
+from mrmarket.simulation.plan import draw_plan
+from mrmarket.simulation.seed import run_seed
+from mrmarket.simulation.world import World
+
+
+def test_a_world_is_gone_with_its_seed() -> None:
+    """Neither a refusal of the books nor the clean-up of its coroutines holds it."""
+    seed = next(each for each in range(1, 50) if draw_plan(each).topology.depositors)
+    run_seed(seed)
+    assert not any(isinstance(each, World) for each in gc.get_objects())
