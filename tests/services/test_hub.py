@@ -28,6 +28,17 @@ async def test_values_are_conflated_and_rows_are_not() -> None:
     assert seen == [0, 1, 2, 2]
 
 
+async def test_what_happens_before_anybody_reads_is_not_missed() -> None:
+    """Whoever subscribes and then reads the present hears of every change since, however long that takes."""
+    hub = UpdateHub()
+    updates = hub.subscribe(frozenset({"orders"}))
+    assert hub.wants("orders")
+    hub.publish("orders", [])
+    assert await first(updates, 1) == [[]]
+    await updates.aclose()
+    assert not hub.wants("orders")
+
+
 async def test_nobody_watching_is_known() -> None:
     """A topic is wanted from the first subscriber until the last has gone."""
     hub = UpdateHub()
@@ -38,7 +49,8 @@ async def test_nobody_watching_is_known() -> None:
     assert hub.wants("market")
     hub.publish("market", 1)
     await waiting
-    await updates.aclose()  # type: ignore[attr-defined] # an async generator
+    await updates.aclose()
+    await updates.aclose()
     assert not hub.wants("market")
 
 

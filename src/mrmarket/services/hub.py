@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from mrmarket.services.api.face import Update
@@ -38,22 +38,40 @@ class UpdateHub:
         for subscriber in self._subscribers:
             subscriber.end()
 
-    async def subscribe(self, topics: frozenset[Topic]) -> AsyncIterator[Update]:
+    def subscribe(self, topics: frozenset[Topic]) -> Subscription:
         """Changes from now on. A subscriber more than 2,000 rows behind is ended: it must fetch again."""
         subscriber = _Subscriber(topics)
         self._subscribers.add(subscriber)
         for topic in topics:
             self._wanted[topic] = self._wanted.get(topic, 0) + 1
-        try:
-            while True:
-                for update in await subscriber.next():
-                    yield update
-                if subscriber.ended:
-                    return
-        finally:
+        return Subscription(subscriber, self._leave)
+
+    def _leave(self, subscriber: _Subscriber) -> None:
+        if subscriber in self._subscribers:
             self._subscribers.discard(subscriber)
-            for topic in topics:
+            for topic in subscriber.topics:
                 self._wanted[topic] -= 1
+
+
+class Subscription(AsyncIterator[Update]):
+    """What is published from the moment this is made, not only once somebody reads; to be closed."""
+
+    def __init__(self, subscriber: _Subscriber, leave: Callable[[_Subscriber], None]) -> None:
+        self._subscriber = subscriber
+        self._leave = leave
+        self._batch: deque[Update] = deque()
+
+    async def __anext__(self) -> Update:
+        while not self._batch:
+            if self._subscriber.ended and not self._subscriber.has_more:
+                await self.aclose()
+                raise StopAsyncIteration
+            self._batch.extend(await self._subscriber.next())
+        return self._batch.popleft()
+
+    async def aclose(self) -> None:
+        """Hear no more; closing twice is harmless."""
+        self._leave(self._subscriber)
 
 
 class _Subscriber:
@@ -71,6 +89,10 @@ class _Subscriber:
         else:
             self._values[update.topic] = update
         self._something.set()
+
+    @property
+    def has_more(self) -> bool:
+        return bool(self._rows or self._values)
 
     def end(self) -> None:
         self.ended = True
