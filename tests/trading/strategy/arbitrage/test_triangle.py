@@ -127,17 +127,17 @@ def test_the_amount_is_the_best_of_all(
     assert all(gain(Fraction(each, 3)) <= best for each in range(3 * held + 1))
     sized = size(cycle, found, Fraction(held), margin=margin, depth_share=share)
     if isinstance(sized, Triangle):
-        check(sized, found, Fraction(held), Decimal(fee))
+        check(sized, found, Fraction(held), Decimal(fee), share)
 
 
-def check(sized: Triangle, found: dict[str, SideBook], held: Fraction, fee: Decimal) -> None:
+def check(sized: Triangle, found: dict[str, SideBook], held: Fraction, fee: Decimal, share: Fraction) -> None:
     """Worked out again from the orders alone: each can be paid with what the one before brought."""
     purse = {"A": held}
     for leg in sized.legs:
         book = found[leg.symbol]
         instrument, left, notional = book.instrument, leg.size_lots, 0
         for price, lots in book.bids if leg.side is Side.SELL else book.asks:
-            taken = min(left, lots)
+            taken = min(left, int(lots * share))
             notional, left = notional + taken * price, left - taken
             if not left:
                 assert price == leg.worst_ticks

@@ -1,8 +1,8 @@
 """How much to send around a triangle: exact over three books, then rounded to lots leg by leg. Pure.
 
 Each step turns an amount into another by a function that is increasing, concave and made of straight pieces,
-one a level; so is all three together. Walking the merged pieces while the product of their rates gains more than
-the margin ends at the best amount.
+one a level; so is all three together. Walking the merged pieces while the product of their rates gains more
+than the margin ends at the best amount.
 """
 
 from __future__ import annotations
