@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mrmarket.core.clock import SystemClock
+from mrmarket.core.errors import MrMarketError
 from mrmarket.money.pool.plan import PoolPlan
 from mrmarket.money.pool.treasury import Treasury
 from mrmarket.money.pool.view import ReconciliationLine
@@ -136,16 +137,26 @@ def wait_until(
     """Poll a condition; fail loudly if it never holds.
 
     Args:
-        holds: what is waited for.
+        holds: what is waited for; whoever does not answer in time is asked again.
         timeout_s: for how long.
         seen: what to tell when it never holds; left out: the last answer of `holds`.
     """
     deadline = time.monotonic() + timeout_s
-    while not (last := holds()):
+    while not (last := _answer(holds)) or isinstance(last, MrMarketError):
         if time.monotonic() >= deadline:
             told = last if seen is None else seen()
             raise AssertionError(f"the condition did not hold within {timeout_s:.0f} s; seen: {told!r}")
         time.sleep(0.1)
+
+
+def _answer(ask: Callable[[], object]) -> object:
+    """What it says, or the error that may pass."""
+    try:
+        return ask()
+    except MrMarketError as error:
+        if not error.retryable:
+            raise
+        return error
 
 
 def wait_for(read: Callable[[], object], wanted: object, timeout_s: float = HOLDS_S) -> None:

@@ -28,7 +28,9 @@ class RemoteRefusedError(MrMarketError):
         super().__init__(problem.message)
 
 
-_TIMEOUT_S = 5.0
+_READ_S = 5.0
+_CHANGE_S = 30.0
+"""Longer than pausing takes, which answers when every cancel is proven or its time is up."""
 
 
 class RemoteInstance:
@@ -81,6 +83,7 @@ class RemoteInstance:
 
     def _ask(self, path: str, kind: type[T], *, change: bool, body: object = None) -> T:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        limit_s = _CHANGE_S if change else _READ_S
         content = None if body is None else msgspec.json.encode(body)
         if content is not None:
             headers["Content-Type"] = "application/json"
@@ -91,7 +94,7 @@ class RemoteInstance:
                 headers=headers,
                 method="POST" if change else "GET",
             )
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310 # nosec B310 # http only
+            with urllib.request.urlopen(request, timeout=limit_s) as answer:  # noqa: S310 # nosec B310 # http only
                 return msgspec.json.decode(answer.read(), type=kind)
         except HTTPError as refused:
             raise self._refusal(refused) from None
