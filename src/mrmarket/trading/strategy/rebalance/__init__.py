@@ -1,0 +1,1 @@
+"""Bringing balances back between venues and wallets: only where that is worth more than it costs."""
