@@ -198,6 +198,8 @@ class Config(_Section, frozen=True):
     notify: NotifySection = NotifySection()
 
     def __post_init__(self) -> None:
+        if self.selection.enabled and not self.selection.candidates and self.venue.exchange != "simulated":
+            raise ValueError("selection.candidates: name a strategy that may take the place of [strategy]")
         names = [self.pool.name, *(pool.name for pool in self.pools)]
         if len(set(names)) < len(names):
             raise ValueError("pools: each pool needs a name of its own")

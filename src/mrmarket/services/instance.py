@@ -159,7 +159,7 @@ class Instance:
             steps.callback(parts.store.close)
             steps.callback(parts.operations.close)
             if parts.choice is not None:
-                steps.callback(parts.choice.close)
+                steps.push_async_callback(parts.choice.close)
             steps.push_async_callback(parts.place.close)
             steps.push_async_callback(parts.room.close)
             steps.push_async_callback(parts.core.close)
@@ -294,7 +294,7 @@ class Instance:
             await parts.core.close()
             await parts.place.close()
             if parts.choice is not None:
-                parts.choice.close()
+                await parts.choice.close()
             parts.operations.close()
             parts.store.close()
             self._parts = None

@@ -157,9 +157,11 @@ class Assembly:
             side = remote_trading(node, operations, place, stream, watch, candles)
         else:
             setting = await self._setting(place, room, store, operations)
-            side = self._local_side(setting, stream, watch, alone=len(specs) == 1 and choice is None)
             if choice is not None and isinstance(room, VenueRoom):
-                await choice.join(lambda: side.engine, operations, room, place, self._notices)
+                await choice.open_market(room, place)
+            side = self._local_side(setting, stream, watch, choice, alone=len(specs) == 1)
+            if choice is not None:
+                await choice.join(lambda: side.engine, operations, place, self._notices)
         made: list[Books] = []
         core = await BusinessCore.open(
             config,
@@ -226,16 +228,24 @@ class Assembly:
             order_log=None if self._voice is None else self._voice.order_log,
         )
 
-    def _local_side(self, setting: EngineSetting, stream: str, watch: RunWatch, *, alone: bool) -> LocalSide:
+    def _local_side(
+        self, setting: EngineSetting, stream: str, watch: RunWatch, choice: Choice | None, *, alone: bool
+    ) -> LocalSide:
         def observer(spec: RunSpec, _: Instrument) -> RunObserver | None:
             return watch if spec.id == stream else None
 
         config = self._loaded.config
         return LocalSide(
-            lambda on_run: Engine(config, setting, on_run=on_run, observer=observer),
+            lambda on_run: Engine(
+                config,
+                setting,
+                on_run=on_run,
+                observer=observer,
+                second=None if choice is None else choice.second,
+            ),
             stream,
             setting.wall,
-            alone=alone,
+            alone=alone and choice is None,
         )
 
 

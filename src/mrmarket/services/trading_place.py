@@ -22,6 +22,7 @@ from mrmarket.services.keys.account_key import AccountKey, find_account_key
 from mrmarket.services.keys.inspection import require_rights
 from mrmarket.services.keys.secret import Register, unregistered
 from mrmarket.services.rail.config import VenueLink
+from mrmarket.services.selection.demo import demo_selection
 from mrmarket.services.venue_process import Endpoints, VenueProcess
 from mrmarket.trading.market.generator import DEFAULT_INSTRUMENT
 from mrmarket.trading.market.tape import open_tape
@@ -265,7 +266,7 @@ def _write_plan(config: Config, state: Path) -> Path:
         generator_seed=simulation.seed,
         speed=simulation.speed,
         loop=simulation.loop,
-        accounts={name: {} for name in dict.fromkeys((MAIN_ACCOUNT, *(run.account for run in config.runs)))},
+        accounts={name: {} for name in dict.fromkeys((MAIN_ACCOUNT, *_further_accounts(config)))},
         maker_fee=None if maker_fee is None else f"{maker_fee:f}",
         taker_fee=None if taker_fee is None else f"{taker_fee:f}",
         latency=simulation.latency,
@@ -277,6 +278,12 @@ def _write_plan(config: Config, state: Path) -> Path:
     file = state / "plan.json"
     file.write_bytes(msgspec.json.encode(plan))
     return file
+
+
+def _further_accounts(config: Config) -> list[str]:
+    """Accounts that runs beside the main one trade on."""
+    runs = [run.account for run in config.runs]
+    return runs + [each.account for each in demo_selection(config).candidates]
 
 
 def _pairs_of(config: Config, account: str) -> set[str]:

@@ -20,6 +20,7 @@ from mrmarket.services.engine.host import EngineHost
 from mrmarket.services.engine.keeper import OnRun
 from mrmarket.services.engine.ports import Hosted, Workshop
 from mrmarket.services.engine.workshop import Room, RunHabits, RunWorkshop
+from mrmarket.services.selection.two_venues import Second, TwoVenueWorkshop
 from mrmarket.services.telemetry.followed_workshop import FollowedWorkshop
 from mrmarket.services.telemetry.order_log import OrderLog
 from mrmarket.store.operations import Beat, DesiredState, OperationsStore, RunSpec
@@ -65,11 +66,16 @@ class Engine:
         observer: Callable[[RunSpec, Instrument], RunObserver | None] = lambda _spec, _instrument: None,
         view: Callable[[RunSpec, StrategyRun], dict[str, Any]] = lambda _spec, _run: {},
         serves: Callable[[RunSpec], bool] = lambda _: True,
+        second: Second | None = None,
     ) -> None:
-        """Put it together; nothing begins. Arguments as those of `RunWorkshop` and `EngineHost`."""
+        """Put it together; nothing begins. Arguments as those of `RunWorkshop` and `EngineHost`.
+
+        `second` gives runs that trade on two venues their other one.
+        """
         risk, wall = config.risk, setting.wall
         self.board = RiskBoard(wall, rearming=risk.rearming(), sink=setting.notices)
         self.switch = KillSwitch(self.board, HaltFile(setting.folder))
+        habits = RunHabits(limits=risk.orders(), breakers=risk.breakers(), dead_man_s=config.venue.dead_man_s)
         workshop: Workshop = RunWorkshop(
             setting.room,
             setting.log,
@@ -80,10 +86,20 @@ class Engine:
             view=view,
             on_made=self._made,
             board=self.board,
-            habits=RunHabits(
-                limits=risk.orders(), breakers=risk.breakers(), dead_man_s=config.venue.dead_man_s
-            ),
+            habits=habits,
         )
+        if second is not None:
+            workshop = TwoVenueWorkshop(
+                workshop,
+                setting.room,
+                setting.log,
+                second,
+                instance=setting.instance,
+                wall=wall,
+                world=setting.world,
+                board=self.board,
+                habits=habits,
+            )
         if setting.order_log is not None:
             workshop = FollowedWorkshop(workshop, setting.order_log)
         self.host = EngineHost(

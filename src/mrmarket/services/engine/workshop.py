@@ -168,9 +168,9 @@ class RunWorkshop:
         reason = str(arguments.get("reason") or f"{asked_by} asked for it")
         match kind:
             case "cancel_all":
-                return _told(await run.cancel_all(reason))
+                return told(await run.cancel_all(reason))
             case "halt":
-                return _told(await run.halt(reason, asked_by))
+                return told(await run.halt(reason, asked_by))
             case "flatten":
                 return str(msgspec.json.encode(asdict(await run.flatten(reason))).decode())
             case "rearm":
@@ -191,7 +191,8 @@ class RunWorkshop:
             raise SpecificationRefusedError(spec.id, str(refused)) from None
 
 
-def _told(report: StopReport) -> str:
+def told(report: StopReport) -> str:
+    """The answer to a command that cancels."""
     left = ", ".join(report.remaining)
     proof = f"not proven closed: {left}" if left else ALL_PROVEN
     return f"{report.cancels_sent} cancels sent, {proof}"

@@ -9,37 +9,69 @@ from typing import Any
 import msgspec
 
 from mrmarket.core.clock import SystemClock
+from mrmarket.core.errors import MrMarketError
 from mrmarket.core.notice import NoticeSink
 from mrmarket.services.config_sections import Config
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.engine.composition import Engine
 from mrmarket.services.engine.database_line import DatabaseLine
+from mrmarket.services.engine.shared_venue import SharedFeed
 from mrmarket.services.engine.venue_room import VenueRoom
 from mrmarket.services.selection.chooser import Chooser
+from mrmarket.services.selection.demo import demo_selection
 from mrmarket.services.selection.memory import SelectionMemory, forget_state, load_state
 from mrmarket.services.selection.office import SelectionOffice
 from mrmarket.services.selection.plan import Plan, selection_plans, specs_for
+from mrmarket.services.selection.second_market import SECOND, FollowingFeed, Premium
 from mrmarket.services.selection.section import MAIN
-from mrmarket.services.selection.shadows import keep_shadows, paper_opening, quoting_shadows
+from mrmarket.services.selection.shadows import ShadowHouse, is_cross, keep_shadows, paper_opening
 from mrmarket.services.selection.sight import Sight
 from mrmarket.services.selection.switchboard import Switchboard
 from mrmarket.services.trading_place import TradingPlace
 from mrmarket.store.operations import DesiredState, OperationsStore, RunSpec
 from mrmarket.store.selection_log import SelectionLog
 from mrmarket.trading.strategy.shadow.shadow import Shadow
+from mrmarket.trading.venue.paper import PaperVenue
+from mrmarket.trading.venue.paper_memory import PaperMemory
+from mrmarket.trading.venue.port import Venue
+from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
 
 _ANSWER_S = 3.0
+
+
+class NoSecondVenueError(MrMarketError):
+    """A candidate trades between two venues where there is one."""
+
+    code = "no_second_venue"
+
+    def __init__(self, candidate: str) -> None:
+        self.candidate = candidate
+        super().__init__(
+            f"{candidate} trades between two venues, and only the embedded exchange has a second market"
+            " beside it; take the candidate out of [selection]"
+        )
 
 
 class Choice:
     """Opened before the engine, so that it starts with whoever had the turn last."""
 
-    def __init__(self, config: Config, log: SelectionLog, plans: dict[str, Plan], current: str) -> None:
+    def __init__(
+        self,
+        config: Config,
+        directory: DataDirectory,
+        log: SelectionLog,
+        plans: dict[str, Plan],
+        current: str,
+    ) -> None:
+        self._second: PaperVenue | None = None
+        self._feed: SharedFeed | None = None
+        self._following: FollowingFeed | None = None
         self.office: SelectionOffice | None = None
         """What the API asks, once joined."""
         self.chooser: Chooser | None = None
         self.shadows: dict[str, Shadow] = {}
         self._config = config
+        self._directory = directory
         self._log = log
         self._plans = plans
         self._current = current
@@ -49,30 +81,55 @@ class Choice:
         """Every candidate's run, the main one first, as whoever had the turn last wants it."""
         return specs_for(self._plans, self._current)
 
+    def second(self, spec: RunSpec) -> Venue | None:  # noqa: ARG002 - there is one
+        """The second venue of a run that trades on two; None where there is none."""
+        return self._second
+
+    async def open_market(self, room: VenueRoom, place: TradingPlace) -> None:
+        """Open what candidates trade on beside the instance's venue. Raises a MrMarketError."""
+        self._feed = room.feed(place.venue.name, place.symbol)
+        crosses = [plan for plan in self._plans.values() if is_cross(plan.spec)]
+        if not crosses:
+            return
+        if not place.simulated or self._feed is None:
+            raise NoSecondVenueError(crosses[0].candidate.id)
+        seed, instrument = self._config.simulation.seed, place.venue.instrument(place.symbol)
+        self._following = FollowingFeed(instrument, self._feed.follow, lambda: Premium(seed), place.world)
+        memory = PaperMemory(self._directory.root / "second-market")
+        self._second = PaperVenue(
+            self._following,
+            SimulatedExchange(),
+            SystemClock(),
+            account=crosses[0].spec.account,
+            symbols=(place.symbol,),
+            memory=memory,
+        )
+        self._second.name = SECOND
+        await self._second.open()
+
     async def join(
         self,
         engine: Callable[[], Engine],
         operations: OperationsStore,
-        room: VenueRoom,
         place: TradingPlace,
         notices: NoticeSink,
     ) -> None:
         """Put everything together; nothing is decided yet. Raises a MrMarketError."""
         config, wall = self._config, SystemClock()
-        section = config.selection
+        section = demo_selection(config)
         line = DatabaseLine(wall, _ANSWER_S)
-        feed = room.feed(place.venue.name, place.symbol)
-        if section.shadows and feed is not None:
-            self.shadows = quoting_shadows(
-                self._plans.values(),
+        if section.shadows and self._feed is not None:
+            self.shadows = ShadowHouse(
                 section,
                 place.venue,
-                feed,
+                self._feed,
+                self._following,
                 wall=wall,
                 world=place.world,
                 opening=await paper_opening(place.venue),
-                run_with={"limits": config.risk.orders(), "breakers": config.risk.breakers()},
-            )
+                limits=config.risk.orders(),
+                breakers=config.risk.breakers(),
+            ).shadows(self._plans.values())
         sight = Sight(engine, operations, line, self.shadows, wall)
         memory = SelectionMemory(self._log, line, section.keep_days)
         self.chooser = Chooser(
@@ -93,8 +150,10 @@ class Choice:
             return []
         return [self.chooser.keep(), keep_shadows(self.shadows.values())]
 
-    def close(self) -> None:
-        """Release the database."""
+    async def close(self) -> None:
+        """Close the second market, release the database."""
+        if self._second is not None:
+            await self._second.close()
         self._log.close()
 
 
@@ -115,7 +174,7 @@ async def open_choice(
             await asyncio.to_thread(_end_earlier, log, operations, main.id)
             log.close()
             return None
-        plans = selection_plans(config.selection, main)
+        plans = selection_plans(demo_selection(config), main)
         state = await asyncio.to_thread(load_state, log)
         current = MAIN if state is None else state.current
         if current and current not in plans:
@@ -125,7 +184,7 @@ async def open_choice(
     except BaseException:
         log.close()
         raise
-    return Choice(config, log, plans, current)
+    return Choice(config, directory, log, plans, current)
 
 
 def _give_turn(operations: OperationsStore, plans: dict[str, Plan], current: str) -> None:

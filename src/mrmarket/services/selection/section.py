@@ -65,5 +65,3 @@ class SelectionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         accounts = [each.account for each in self.candidates if each.account != MAIN_ACCOUNT]
         if len(set(accounts)) < len(accounts):
             raise ValueError("candidates: each account is for one candidate")
-        if self.enabled and not self.candidates:
-            raise ValueError("candidates: name one strategy at least that may take the place of [strategy]")

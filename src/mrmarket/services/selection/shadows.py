@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from mrmarket.core.clock import Clock
 from mrmarket.services.engine.shared_venue import SharedFeed
 from mrmarket.services.selection.plan import Plan
+from mrmarket.services.selection.second_market import FollowingFeed
 from mrmarket.services.selection.section import SelectionSection
 from mrmarket.store.operations import RunSpec
+from mrmarket.trading.execution.risk.limits import BreakerLimits
+from mrmarket.trading.execution.risk.pretrade import RiskLimits
+from mrmarket.trading.strategy.cross_port import CrossStrategy
 from mrmarket.trading.strategy.port import Strategy
 from mrmarket.trading.strategy.registry import Registry
 from mrmarket.trading.strategy.shadow.bridge import FeedBridge
-from mrmarket.trading.strategy.shadow.shadow import Feed, Shadow, quoting_life
+from mrmarket.trading.strategy.shadow.cross_shadow import cross_life
+from mrmarket.trading.strategy.shadow.shadow import Feed, Life, Shadow, quoting_life
 from mrmarket.trading.venue.port import Venue
 from mrmarket.trading.venue.simulated.records import UNITS_PER_WHOLE
 
@@ -38,46 +44,94 @@ async def paper_opening(venue: Venue) -> dict[str, int] | None:
     return held if any(held.values()) else None
 
 
-def quoting_shadows(
-    plans: Iterable[Plan],
-    section: SelectionSection,
-    venue: Venue,
-    feed: SharedFeed,
-    *,
-    wall: Clock,
-    world: Clock,
-    opening: dict[str, int] | None,
-    run_with: dict[str, Any],
-) -> dict[str, Shadow]:
-    """A shadow for each plan whose strategy quotes on the one venue.
+def is_cross(spec: RunSpec) -> bool:
+    """Whether a run trades on two venues."""
+    return Registry().find(spec.kind).kind.venues > 1
 
-    Args:
-        plans: candidates.
-        section: latency and patience.
-        venue: whose instrument it is.
-        feed: the pair's.
-        wall: real time.
-        world: the strategies' time.
-        opening: what each paper account begins with; None for the exchange's own.
-        run_with: limits of the runs.
-    """
-    registry, shadows = Registry(), {}
-    for plan in plans:
-        name, spec = plan.candidate.id, plan.spec
-        life = quoting_life(
-            strategy_maker(spec, registry),
-            wall,
-            life=name,
-            world=world,
-            opening=opening,
-            latency_s=section.shadow_latency_ms / 1_000,
-            run_with=run_with,
+
+class ShadowHouse:
+    """Makes the shadows: all on the same feeds, each with accounts of its own."""
+
+    def __init__(
+        self,
+        section: SelectionSection,
+        venue: Venue,
+        feed: SharedFeed,
+        second: FollowingFeed | None,
+        *,
+        wall: Clock,
+        world: Clock,
+        opening: dict[str, int] | None,
+        limits: RiskLimits,
+        breakers: BreakerLimits,
+    ) -> None:
+        """Nothing begins.
+
+        Args:
+            section: latency and patience.
+            venue: whose instrument it is.
+            feed: the pair's.
+            second: the second market's; None where there is none.
+            wall: real time.
+            world: the strategies' time.
+            opening: what paper accounts of quoting strategies begin with; None for the exchange's own.
+            limits: of each order.
+            breakers: of each run.
+        """
+        self._section = section
+        self._venue = venue
+        self._feed = feed
+        self._second = second
+        self._wall = wall
+        self._world = world
+        self._opening = opening
+        self._limits = limits
+        self._breakers = breakers
+        self._registry = Registry()
+
+    def shadows(self, plans: Iterable[Plan]) -> dict[str, Shadow]:
+        """One for each plan that has its markets here."""
+        made = {}
+        for plan in plans:
+            name, cross = plan.candidate.id, is_cross(plan.spec)
+            if cross and self._second is None:
+                continue
+            life = self._cross(plan) if cross else self._quoting(plan)
+            feeds = [
+                Feed(FeedBridge(self._venue.name, self._venue.instrument(plan.spec.pair)), self._feed.follow)
+            ]
+            if cross and (second := self._second) is not None:
+                pair = plan.spec.pair
+                bridge = FeedBridge(second.name, second.instrument(pair))
+                feeds.append(Feed(bridge, partial(second.market_events, pair)))
+            made[name] = Shadow(name, life, feeds, self._wall, patience_s=self._section.shadow_patience_s)
+        return made
+
+    def _quoting(self, plan: Plan) -> Life:
+        return quoting_life(
+            strategy_maker(plan.spec, self._registry),
+            self._wall,
+            life=plan.candidate.id,
+            world=self._world,
+            opening=self._opening,
+            latency_s=self._section.shadow_latency_ms / 1_000,
+            run_with={"limits": self._limits, "breakers": self._breakers},
         )
-        bridge = FeedBridge(venue.name, venue.instrument(spec.pair))
-        shadows[name] = Shadow(
-            name, life, [Feed(bridge, feed.follow)], wall, patience_s=section.shadow_patience_s
+
+    def _cross(self, plan: Plan) -> Life:
+        spec, registry = plan.spec, self._registry
+
+        def make() -> CrossStrategy:
+            return registry.make_cross(registry.parameters(spec.kind, {**spec.parameters, "pair": spec.pair}))
+
+        return cross_life(
+            make,
+            self._wall,
+            life=plan.candidate.id,
+            world=self._world,
+            latency_s=self._section.shadow_latency_ms / 1_000,
+            run_with={"breakers": self._breakers},
         )
-    return shadows
 
 
 def keep_shadows(shadows: Iterable[Shadow]) -> Coroutine[Any, Any, None]:

@@ -12,8 +12,10 @@ from mrmarket.services.engine.ports import Hosted
 from mrmarket.services.engine.seat import Phase
 from mrmarket.store.operations import DesiredState, OperationsStore
 from mrmarket.trading.execution.risk.state import INSTANCE, RiskState, run_scope, venue_scope
+from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.run import StrategyRun
+from mrmarket.trading.strategy.shadow.cross_shadow import cross_reading
 from mrmarket.trading.strategy.shadow.reading import Reading, reading_of
 
 Reader = Callable[[Hosted, str, int], Reading | None]
@@ -29,8 +31,10 @@ class HasReading(Protocol):
         ...
 
 
-def read_quoting(run: Hosted, life: str, now_ns: int) -> Reading | None:
-    """What a quoting run has earned."""
+def read_run(run: Hosted, life: str, now_ns: int) -> Reading | None:
+    """What a run has earned, on one venue or on two."""
+    if isinstance(run, ArbitrageRun):
+        return cross_reading(run, life, now_ns)
     return reading_of(run, life, now_ns) if isinstance(run, StrategyRun) else None
 
 
@@ -44,7 +48,7 @@ class Sight:
         line: DatabaseLine,
         shadows: Mapping[str, HasReading],
         clock: Clock,
-        reader: Reader = read_quoting,
+        reader: Reader = read_run,
     ) -> None:
         self._engine = engine
         self._operations = operations
