@@ -13,26 +13,26 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 _TESTS: Final = Path(__file__).parent
-_PROCESSES: Final = (
-    "e2e/",
-    "services/angel/test_angel_beside.py",
-    "services/angel/test_angel_live.py",
+_PROCESSES: Final = ("e2e/", "services/angel/test_angel_beside.py", "services/angel/test_angel_live.py")
+"""Folders and files whose tests start several processes or a browser, or live on the wall clock."""
+_LIGHT: Final = (
     "services/rail/test_rail_conformance.py",
     "services/rail/test_rail_process.py",
     "store/test_two_processes.py",
     "trading/venue/front/test_venue_process.py",
 )
-"""Folders and files whose tests start real processes, servers or browsers, or live on the wall clock."""
+"""Those that start one light process and wait for what it says: they may run beside others."""
 _LIMIT_S: Final = 900
 """Of each of them: it only ends what hangs. What is waited for within them has limits of its own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give those tests the marker `processes`, by which `make test` runs them one at a time."""
+    """Give the heavy ones the marker `processes`, by which `make test` runs them one at a time."""
     for item in items:
         if not item.path.is_relative_to(_TESTS):
             continue
-        if item.path.relative_to(_TESTS).as_posix().startswith(_PROCESSES):
+        place = item.path.relative_to(_TESTS).as_posix()
+        if place.startswith(_PROCESSES):
             item.add_marker(pytest.mark.processes)
-            if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(_LIMIT_S))
+        if place.startswith((*_PROCESSES, *_LIGHT)) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_LIMIT_S))
