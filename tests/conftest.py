@@ -16,12 +16,16 @@ _TESTS: Final = Path(__file__).parent
 _PROCESSES: Final = ("e2e/", "services/angel/test_angel_beside.py", "services/angel/test_angel_live.py")
 """Folders and files whose tests start several processes or a browser, or live on the wall clock."""
 _LIGHT: Final = (
+    "e2e/test_admin_page.py",
+    "e2e/test_page_money_states.py",
+    "e2e/test_page_states.py",
     "services/rail/test_rail_conformance.py",
     "services/rail/test_rail_process.py",
     "store/test_two_processes.py",
     "trading/venue/front/test_venue_process.py",
 )
-"""Those that start one light process and wait for what it says: they may run beside others."""
+"""Those that start one light process, or a browser over an instance that is made up, and wait for what it
+says: they may run beside others."""
 _LIMIT_S: Final = 900
 """Of each of them: it only ends what hangs. What is waited for within them has limits of its own."""
 
@@ -32,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not item.path.is_relative_to(_TESTS):
             continue
         place = item.path.relative_to(_TESTS).as_posix()
-        if place.startswith(_PROCESSES):
+        if place.startswith(_PROCESSES) and not place.startswith(_LIGHT):
             item.add_marker(pytest.mark.processes)
         if place.startswith((*_PROCESSES, *_LIGHT)) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_LIMIT_S))
