@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +15,11 @@ from mrmarket import __version__
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.instrument import Instrument
-from mrmarket.trading.backtest.completion import checked
+from mrmarket.trading.backtest.completion import balances, completed, parameters_of, with_fees
 from mrmarket.trading.backtest.cross_books import LabVenue, Purse, decimal_of
 from mrmarket.trading.backtest.cross_driver import CrossDriver, CrossOutcome, CrossPlan
 from mrmarket.trading.backtest.cross_recording import CrossRecording, load_cross
-from mrmarket.trading.backtest.errors import EmptyWindowError, PairMismatchError, StrategyChangedError
+from mrmarket.trading.backtest.errors import EmptyWindowError
 from mrmarket.trading.backtest.latency import delays
 from mrmarket.trading.backtest.result import Assumption, BacktestResult, Decisions, Pass
 from mrmarket.trading.backtest.setting import BacktestSetting
@@ -30,7 +30,6 @@ from mrmarket.trading.strategy.arbitrage.parameters import LegSchema
 from mrmarket.trading.strategy.registry import Registry
 from mrmarket.trading.strategy.schema import StrategyParameters
 
-DEFAULT_BASE: Final = Decimal(10)
 _REASONS: Final = 20
 _POLLS: Final = 2
 """A polled book may be this many polls old before it counts as lost."""
@@ -57,7 +56,9 @@ def run_cross(
     grid = common_grid(*found.instruments)
     common = _common(found.instruments[0], grid)
     held = _held(setting, found, begin_ns)
-    full = _completed(setting, found, parameters, snapshot, held)
+    one = found.instruments[0]
+    full = completed(setting, found.refs[0], parameters, snapshot, (one.maker_fee, one.taker_fee), held)
+    full = msgspec.structs.replace(full, tapes=found.refs)
     share = _depth_share(parameters)
     venues = _venues(found, held, share)
     budget = pair_budget(_legs(parameters), float(getattr(parameters, "pause", 0.0)))
@@ -110,15 +111,10 @@ def run_cross(
 def _parameters(
     setting: BacktestSetting, registry: Registry, found: CrossRecording
 ) -> tuple[StrategyParameters, str]:
-    symbol = found.instruments[0].symbol
-    table: dict[str, Any] = dict(setting.parameters)
-    if table.get("pair", symbol) != symbol:
-        raise PairMismatchError(Path(setting.tapes[0].path), str(table["pair"]), [symbol])
+    table = setting.parameters
     if table.get("fees_in", "quote") != "quote":
-        raise InvalidInputError(
-            "fees_in", str(table["fees_in"]), "quote, in which both fees are charged here"
-        )
-    table["pair"] = symbol
+        wanted = "quote, in which both fees are charged here"
+        raise InvalidInputError("fees_in", str(table["fees_in"]), wanted)
     schema = registry.find(setting.strategy).kind.schema
     known = {each.name for each in msgspec.structs.fields(schema)}
     laboratory: dict[str, Any] = {"fees_in": "quote"}
@@ -128,21 +124,13 @@ def _parameters(
         laboratory |= {"max_book_age": patience_s, "max_book_gap": patience_s}
         laboratory["leg_deadline"] = 2 * patience_s
     table = {**{key: value for key, value in laboratory.items() if key in known}, **table}
-    parameters = checked(setting.strategy, table, registry)
-    snapshot = registry.snapshot(parameters).id
-    if setting.snapshot and setting.snapshot != snapshot:
-        raise StrategyChangedError(setting.strategy, setting.snapshot, snapshot)
-    return parameters, snapshot
+    full = msgspec.structs.replace(setting, parameters=table)
+    return parameters_of(full, registry, [found.instruments[0].symbol])
 
 
 def _with_fees(found: CrossRecording, setting: BacktestSetting) -> CrossRecording:
-    def charged(instrument: Instrument) -> Instrument:
-        maker = instrument.maker_fee if setting.maker_fee is None else setting.maker_fee
-        taker = instrument.taker_fee if setting.taker_fee is None else setting.taker_fee
-        return replace(instrument, maker_fee=maker, taker_fee=taker)
-
     one, two = found.instruments
-    return replace(found, instruments=(charged(one), charged(two)))
+    return replace(found, instruments=(with_fees(one, setting), with_fees(two, setting)))
 
 
 def _common(instrument: Instrument, grid: CommonGrid) -> Instrument:
@@ -158,17 +146,12 @@ def _common(instrument: Instrument, grid: CommonGrid) -> Instrument:
 
 def _held(setting: BacktestSetting, found: CrossRecording, begin_ns: int) -> tuple[Decimal, Decimal]:
     """Base and quote of both venues together; what the setting leaves open is worth as much as the other."""
-    base, quote = setting.base, setting.quote
-    if base is None and quote is None:
-        base = DEFAULT_BASE
-    if quote is None:
-        price = next(
-            found.instruments[venue].price(event.bids[0][0])
-            for venue, event in found.events
-            if event.exchange_ns >= begin_ns and event.bids
-        )
-        quote = (Decimal(base or 0) * price).quantize(Decimal("0.01"), ROUND_DOWN)
-    return base or Decimal(0), quote
+    price = next(
+        found.instruments[venue].price(event.bids[0][0])
+        for venue, event in found.events
+        if event.exchange_ns >= begin_ns and event.bids
+    )
+    return balances(setting, price)
 
 
 def _venues(
@@ -185,28 +168,6 @@ def _venues(
         for instrument, market in zip(found.instruments, found.markets, strict=True)
     )
     return one, two
-
-
-def _completed(
-    setting: BacktestSetting,
-    found: CrossRecording,
-    parameters: StrategyParameters,
-    snapshot: str,
-    held: tuple[Decimal, Decimal],
-) -> BacktestSetting:
-    plain: dict[str, Any] = msgspec.to_builtins(parameters)
-    plain.pop("kind", None)
-    return msgspec.structs.replace(
-        setting,
-        tapes=found.refs,
-        parameters=plain,
-        snapshot=snapshot,
-        symbol=found.instruments[0].symbol,
-        maker_fee=found.instruments[0].maker_fee if setting.maker_fee is None else setting.maker_fee,
-        taker_fee=found.instruments[0].taker_fee if setting.taker_fee is None else setting.taker_fee,
-        base=held[0],
-        quote=held[1],
-    )
 
 
 def _depth_share(parameters: StrategyParameters) -> Fraction:
