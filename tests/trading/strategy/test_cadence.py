@@ -17,6 +17,7 @@ from mrmarket.trading.execution.order_table import OrderTable
 from mrmarket.trading.execution.risk.state import RiskState
 from mrmarket.trading.execution.targets import Quote, TargetQuotes
 from mrmarket.trading.strategy.cadence import Cadence
+from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.parameters import Parameters
 from mrmarket.trading.strategy.port import MarketView
 from mrmarket.trading.strategy.pure_market_making import PureMarketMaking
@@ -201,4 +202,18 @@ async def test_a_quiet_run_asks_its_strategy_nothing_until_something_happens() -
     bid = next(order for order in stage.run.live_orders if order.slot == "b1")
     stage.venue.fill(bid.client_order_id, bid.size_lots)
     await stage.until(lambda: strategy.asked > asked)
+    await stage.run.stop()
+
+
+async def test_a_tick_that_fails_stops_its_run() -> None:
+    """Whatever it is, it is the run's failure, and no further tick comes."""
+
+    def broken() -> Decimal:
+        raise RuntimeError("the index is broken")
+
+    stage = Stage(FakeExchange(SystemClock()), MemoryJournal(), index=broken)
+    await stage.run.start()
+    await stage.run.wait()
+    assert stage.run.state is RunState.FAILED
+    assert stage.run.state_reason == "the index is broken"
     await stage.run.stop()
