@@ -16,6 +16,7 @@ from mrmarket.trading.backtest.optimiser.space import parse_space
 from mrmarket.trading.backtest.optimiser.splits import Fold, walk_forward
 from mrmarket.trading.backtest.optimiser.trial import Score
 from mrmarket.trading.backtest.setting import RISK_AVERSE, BacktestSetting, TapeRef, Window
+from mrmarket.trading.market.tape import TapeWriter, open_tape
 
 TAPE = Path(__file__).parent / "tapes" / "generated.tape.gz"
 WHOLE = (Fold(Window(), None),)
@@ -94,6 +95,19 @@ class AtOnce(Executor):
         except Exception as error:  # noqa: BLE001 - a future carries whatever was raised
             future.set_exception(error)
         return future
+
+
+def short_tape(folder: Path, seconds: int = 12) -> Path:
+    """The beginning of the generated tape, for tests that play it several times."""
+    tape = open_tape(TAPE)
+    path = folder / "short.tape.gz"
+    end_ns = next(tape.events()).exchange_ns + seconds * 1_000_000_000
+    with TapeWriter(path, tape.instrument) as writer:
+        for event in tape.events():
+            if event.exchange_ns >= end_ns:
+                break
+            writer.write(event)
+    return path
 
 
 def two_folds() -> tuple[Fold, ...]:

@@ -16,6 +16,7 @@ from mrmarket.cli.commands import (
     loyalty,
     notify,
     openapi,
+    optimise,
     pool,
     rail,
     reconcile,
@@ -57,3 +58,4 @@ def register(app: typer.Typer) -> None:
     app.command("record", rich_help_panel=data)(record.record)
     app.add_typer(tape.app, name="tape", rich_help_panel=data)
     app.add_typer(backtest.app, name="backtest", rich_help_panel=data)
+    app.add_typer(optimise.app, name="optimise", rich_help_panel=data)

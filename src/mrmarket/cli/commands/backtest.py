@@ -1,4 +1,4 @@
-"""`mrmarket backtest run`."""
+"""`mrmarket backtest run`; the group's other commands hang here too."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mrmarket.cli.commands import backtest_show
 from mrmarket.cli.exit_codes import ExitCode
 from mrmarket.cli.options import Json
 from mrmarket.cli.output import notes, print_error, print_json
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mrmarket.trading.backtest.result import BacktestResult
 
 app = typer.Typer(help="Try strategies on recorded markets.", no_args_is_help=True)
+app.command()(backtest_show.show)
+app.command()(backtest_show.compare)
 
 
 @app.callback()
@@ -76,7 +79,7 @@ def run(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for report.json and Parquet files.", metavar="DIR"),
+        typer.Option("--out", help="Folder for report.json, Parquet files and a page.", metavar="DIR"),
     ] = None,
     json: Json = False,
 ) -> int:
@@ -84,6 +87,7 @@ def run(
     from mrmarket.cli.backtest_view import print_result
     from mrmarket.trading.backtest.files import read_report, write_report
     from mrmarket.trading.backtest.options import Options, setting_of
+    from mrmarket.trading.backtest.report.tearsheet import write_tearsheet
     from mrmarket.trading.backtest.result import outcome_key, summary
     from mrmarket.trading.backtest.runner import run_backtest
 
@@ -106,7 +110,7 @@ def run(
     setting = setting_of(given, None if before is None else before.setting)
     with progress_line() as tell:
         result = run_backtest(setting, progress=tell)
-    files = [] if out is None else write_report(result, out)
+    files = [] if out is None else [*write_report(result, out), write_tearsheet(result, out)]
     repeated = None if before is None else _same(outcome_key(result), outcome_key(before), before)
     if json:
         more: dict[str, Any] = {"files": [str(file) for file in files]}

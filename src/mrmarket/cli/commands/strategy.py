@@ -86,7 +86,7 @@ def show(
             }
         )
     elif toml:
-        sys.stdout.write(_toml(parameters, plain, {row.name: row.meaning for row in rows}))
+        sys.stdout.write(strategy_section(parameters, plain, {row.name: row.meaning for row in rows}))
     else:
         print_pairs(
             f"[bold]{kind.name}[/] {kind.version} of {listed.source}",
@@ -129,7 +129,8 @@ def _word(value: object) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _toml(parameters: object, plain: dict[str, Any], meanings: dict[str, str]) -> str:
+def strategy_section(parameters: object, plain: dict[str, Any], meanings: dict[str, str]) -> str:
+    """A `[strategy]` section for `run --config`; `plain` are the parameters as they are written."""
     lines = ["[strategy]"]
     for key, value in plain.items():
         if isinstance(value, list | tuple | dict):

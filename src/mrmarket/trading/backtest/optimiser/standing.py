@@ -138,32 +138,34 @@ def _hint(plan: Plan, standing: Standing) -> str:
             "Nothing was held out: this is the best fit to the past and says little about the future. "
             "Use --walk-forward."
         )
-    parts = []
+    parts = [_left(standing)]
     winners = standing.winners
     below = sum(winner.test_score <= winner.median_test_score for winner in winners)
-    inside, outside = standing.in_sample_score or 0.0, standing.out_of_sample_score or 0.0
-    if inside <= 0:
-        parts.append("No set earned anything even where it was tuned.")
-    elif outside <= 0:
-        parts.append("What won in training lost on the windows after: treat the scores as overfitted.")
-    elif outside < inside / 2:
-        parts.append(f"Only {outside / inside:.0%} of the training score was left on the windows after.")
-    else:
-        parts.append(f"{outside / inside:.0%} of the training score was left on the windows after.")
     if 2 * below > len(winners):
         parts.append(
             f"In {below} of {len(winners)} folds the winner did no better than the median set afterwards."
         )
     agreement = standing.rank_agreement
     if agreement is not None:
-        if agreement < 0.2:  # noqa: PLR2004 - by eye, not a law
-            parts.append(f"The order of the sets did not last (rank correlation {agreement:.2f}).")
-        else:
-            parts.append(f"The order of the sets lasted in part (rank correlation {agreement:.2f}).")
+        lasted = "did not last" if agreement < 0.2 else "lasted in part"  # noqa: PLR2004 - by eye, not a law
+        parts.append(f"The order of the sets {lasted} (rank correlation {agreement:.2f}).")
     fills = standing.out_of_sample.fills if standing.out_of_sample is not None else 0
     if fills < 30:  # noqa: PLR2004 - the usual small sample
         parts.append(f"There were only {fills} fills on the held-out windows: too few to decide by.")
     return " ".join(parts)
+
+
+def _left(standing: Standing) -> str:
+    """How much of the training score there was afterwards."""
+    inside, outside = standing.in_sample_score or 0.0, standing.out_of_sample_score or 0.0
+    if standing.best is not None and not standing.best.trained.fills:
+        return "The best set did not trade at all: every one that did lost where it was tuned."
+    if inside <= 0:
+        return "No set earned anything even where it was tuned."
+    if outside <= 0:
+        return "What won in training lost on the windows after: treat the scores as overfitted."
+    only = "Only " if outside < inside / 2 else ""
+    return f"{only}{outside / inside:.0%} of the training score was left on the windows after."
 
 
 def _ranks(values: Sequence[float]) -> list[float]:

@@ -183,7 +183,7 @@ def waterfall(name: str, totals: Totals, unit: str) -> str:
     return figure("Where the PnL comes from", chart, said)
 
 
-def queues(passes: Sequence[Named], unit: str) -> str:
+def queues(passes: Sequence[Named], unit: str, *, title: str = "PnL by queue model") -> str:
     """PnL under each queue model, side by side."""
     if len(passes) < 2:  # noqa: PLR2004 - nothing beside it
         return ""
@@ -198,11 +198,9 @@ def queues(passes: Sequence[Named], unit: str) -> str:
         for number, (name, each) in enumerate(passes)
     ]
     y = value_axis([bar.high for bar in bars], with_zero=True)
-    chart = bar_chart(
-        bars, named_axis([_labelled(bar) for bar in bars]), y, label="PnL by queue model", unit=unit
-    )
+    chart = bar_chart(bars, named_axis([_labelled(bar) for bar in bars]), y, label=title, unit=unit)
     said = "The gap is what hangs on the model of the queue alone: nobody knows where cancels stood."
-    return figure("PnL by queue model", chart, said)
+    return figure(title, chart, said if title == "PnL by queue model" else "")
 
 
 def fallen(values: Sequence[float]) -> list[float]:

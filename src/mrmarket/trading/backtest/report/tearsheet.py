@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 import msgspec
 
+from mrmarket.trading.backtest.files import ReportFileError
 from mrmarket.trading.backtest.report import plots
 from mrmarket.trading.backtest.report.axis import amount
 from mrmarket.trading.backtest.report.page import (
@@ -26,6 +27,7 @@ from mrmarket.trading.backtest.report.page import (
 from mrmarket.trading.backtest.report.plots import Named
 from mrmarket.trading.backtest.result import BacktestResult, Totals
 
+TEARSHEET: Final = "tearsheet.html"
 _BPS: Final = 10_000
 
 
@@ -75,6 +77,20 @@ def tearsheet(result: BacktestResult) -> str:
             table(["", ""], _identity(result)),
         ],
     )
+
+
+def write_tearsheet(result: BacktestResult, folder: Path) -> Path:
+    """Write it beside the report.
+
+    Raises:
+        ReportFileError: the folder cannot be written to.
+    """
+    path = folder / TEARSHEET
+    try:
+        path.write_text(tearsheet(result), encoding="utf-8")
+    except OSError as error:
+        raise ReportFileError(path, f"cannot be written ({error.strerror or error})") from error
+    return path
 
 
 def queue_name(label: str) -> str:
