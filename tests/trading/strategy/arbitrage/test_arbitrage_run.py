@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,17 +13,25 @@ from arbitrage_stage import CrossStage, FaultyVenue, NamedFeed
 from mrmarket.core.clock import NS_PER_S, ManualClock, SystemClock
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.events import Filled, OrderCreated, RiskChanged, RunStateChanged
+from mrmarket.core.side import Side
 from mrmarket.store.errors import DuplicateIntentError
+from mrmarket.store.trading_store import TradingStore
 from mrmarket.trading.execution.lease_guard import LeaseGuard
-from mrmarket.trading.execution.legs import LegStage
+from mrmarket.trading.execution.legs import Leg, LegRules, LegStage, LegState, PairPlan
 from mrmarket.trading.execution.risk.state import Cause, RiskState, run_scope
+from mrmarket.trading.market.event import EventKind, MarketEvent
+from mrmarket.trading.strategy.arbitrage.budget import pair_budget
 from mrmarket.trading.strategy.arbitrage.cross_exchange import CrossExchangeArbitrage
+from mrmarket.trading.strategy.arbitrage.parameters import LegSchema
 from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun, Place
 from mrmarket.trading.strategy.cross_port import CrossDecision, CrossView, WashTradeRefusedError
 from mrmarket.trading.strategy.errors import ControlRefusedError, RunNotReadyError
 from mrmarket.trading.strategy.observer import RunState
+from mrmarket.trading.strategy.past import read_history
 from mrmarket.trading.venue.port import AuthenticationRefusedError
 from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
+
+LEG = Leg(0, Side.BUY, 1, 1)
 
 
 @pytest.fixture
@@ -293,3 +302,63 @@ async def test_a_venue_that_does_not_answer_keeps_the_run_from_beginning(stage: 
     stage.venues[1].balances = refused  # type: ignore[method-assign]  # a venue whose key was revoked
     with pytest.raises(RunNotReadyError, match="bad key"):
         await run.start()
+
+
+async def test_both_venues_write_one_chained_stream(stage: CrossStage, tmp_path: Path) -> None:
+    """On the real store: every fill once, the chain whole, a reason on each first leg; a restart reads it."""
+    store = TradingStore.open(tmp_path / "trading.db")
+    fence = store.acquire_lease("arb-1", "here", 60 * NS_PER_S, 0)
+    run = await stage.ready(journal=store, fence=fence)
+    stage.diverge()
+    await stage.until(lambda: len(run.pairs) > 3)
+    await run.stop()
+    rows = store.read_facts("arb-1", 0, 10_000)
+    assert store.verify_log().ok
+    fills = [row.fact for row in rows if isinstance(row.fact, Filled)]
+    assert len(fills) >= 8
+    first = next(row.fact for row in rows if isinstance(row.fact, OrderCreated))
+    assert "earns" in first.reason
+    profit = run.pnl_quote
+    history = read_history(store, "arb-1", with_fold=False)
+    later = await stage.life(journal=store, fence=fence, history=history)
+    await later.start()
+    await stage.until(lambda: later.pnl_quote is not None)
+    assert profit is not None
+    assert later.pnl_quote is not None
+    assert abs(later.pnl_quote - profit) < 1
+    assert sum(side.totals.fills for side in later.sides) == len(fills)
+    await later.stop()
+    store.close()
+
+
+async def test_a_venue_that_loses_its_stream_stops_new_pairs(stage: CrossStage) -> None:
+    """The reading names the venue and what is wrong with it."""
+    run = await stage.ready()
+    stage.feeds[1].put(MarketEvent(kind=EventKind.SNAPSHOT, exchange_ns=0, local_ns=0))
+    await stage.until(lambda: run.decision is not None and "high: the book is stale" in run.decision.why)
+    assert run.decision is not None
+    assert run.decision.readings[0].code == "unfit"
+    assert run.mid is None
+    assert run.pnl_quote is None
+    assert run.worth_quote is None
+
+
+async def test_a_venue_that_ends_fails_the_run(stage: CrossStage) -> None:
+    """Half of an arbitrage is none."""
+    run = await stage.ready()
+    stage.feeds[0].finish()
+    await run.wait()
+    assert run.state is RunState.FAILED
+
+
+def test_budgets_say_what_they_wait_for() -> None:
+    """Repeated attempts within a minute and fees within an hour bar new pairs until their time is over."""
+    budget = pair_budget(LegSchema(max_fees_per_hour=Decimal(5), max_retries_per_minute=3), 1.0)
+    pair = LegState(PairPlan(LEG, LEG), LegRules(), LegStage.DONE, sent=(1, 4, 0))
+    after = budget.after(pair, Decimal(2), 0)
+    assert after.refusal(0) == "resting between pairs"
+    assert after.refusal(NS_PER_S) == "budget: 3 repeated attempts within a minute"
+    assert after.refusal(60 * NS_PER_S) == ""
+    dear = after.after(pair, Decimal(3), 61 * NS_PER_S)
+    assert dear.refusal(122 * NS_PER_S) == "budget: 5 of fees within an hour"
+    assert dear.refusal(3_600 * NS_PER_S) == ""

@@ -200,7 +200,8 @@ class PairWork:
             # Our lease has lapsed: whoever holds it next goes on from the log. Nothing was tried.
             self._unsent = order
             return
-        refused = side.send(order)
+        chance = self._chance
+        refused = side.send(order) if chance is None else side.send(order, chance.why, chance.terms)
         if refused:
             self._feed(Ended(self._world.monotonic_ns(), order.slot, 0, refused))
 

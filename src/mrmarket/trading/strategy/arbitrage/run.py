@@ -34,7 +34,7 @@ from mrmarket.trading.strategy.cross_port import (
     CrossView,
     WashTradeRefusedError,
 )
-from mrmarket.trading.strategy.errors import ControlRefusedError, RunNotReadyError, StreamEndedError
+from mrmarket.trading.strategy.errors import ControlRefusedError, StreamEndedError
 from mrmarket.trading.strategy.observer import FillRecord, RunObserver, RunState, Unobserved
 from mrmarket.trading.strategy.past import History
 from mrmarket.trading.venue.port import Venue
@@ -201,13 +201,16 @@ class ArbitrageRun(PairReadings):
         self._set_state(RunState.STARTING, "recovering")
         ticks = (self.sides[0].instrument.tick_size, self.sides[1].instrument.tick_size)
         self.work.log.intents(self._journal.open_intents(self.stream), ticks)
-        try:
-            await asyncio.gather(*(side.begin(lambda: self.failure) for side in self.sides))
-        except RunNotReadyError:
+        # Both are waited for: one that went on alone would begin to trade after the other's error.
+        begun = await asyncio.gather(
+            *(side.begin(lambda: self.failure) for side in self.sides), return_exceptions=True
+        )
+        error = next((each for each in begun if each is not None), None)
+        if error is not None:
             await self._end_tasks()
             for side in self.sides:
                 await side.facts.close()
-            raise
+            raise error
         self._forget = self.board.listen(self._heard)
         self._deciding = True
         self._set_state(RunState.RUNNING, "")

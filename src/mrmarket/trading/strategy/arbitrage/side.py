@@ -35,7 +35,7 @@ from mrmarket.trading.execution.risk.gate import RiskGate
 from mrmarket.trading.execution.risk.limits import BreakerLimits
 from mrmarket.trading.execution.risk.pretrade import MarketTop, RiskLimits
 from mrmarket.trading.execution.risk.state import RiskState
-from mrmarket.trading.execution.targets import Quote
+from mrmarket.trading.execution.targets import Quote, Term
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.strategy.arbitrage.pair_log import base_of
 from mrmarket.trading.strategy.arbitrage.side_journal import SideJournal
@@ -330,10 +330,11 @@ class ArbitrageSide:
 
     # Legs.
 
-    def send(self, order: Send) -> str:
-        """Send a leg; returns why it was held back, if it was."""
+    def send(self, order: Send, why: str = "", terms: tuple[Term, ...] = ()) -> str:
+        """Send a leg; returns why it was held back, if it was. `why` and `terms`: of the decision."""
         top = self.watch.top or MarketTop(order.price_ticks, order.price_ticks)
-        quote = Quote(order.slot, order.side, order.price_ticks, order.size_lots, why=order.why)
+        reason = f"{order.why}: {why}" if why else order.why
+        quote = Quote(order.slot, order.side, order.price_ticks, order.size_lots, terms, reason)
         refused = self.execution.executor.take(quote, OrderKind.IOC, top)
         return "" if refused is None else refused.text
 
