@@ -6,12 +6,14 @@ import { describe, expect, it } from 'vitest';
 import { texts } from '../components/admin/texts';
 import { en as enAdmin } from './en.admin';
 import { enOperations } from './en.operations';
+import { enSelection } from './en.selection';
 import { I18n } from './i18n.svelte';
 import { zh as zhAdmin } from './zh.admin';
 import { zhOperations } from './zh.operations';
+import { zhSelection } from './zh.selection';
 
-const en = { ...enAdmin, ...enOperations };
-const zh = { ...zhAdmin, ...zhOperations };
+const en = { ...enAdmin, ...enOperations, ...enSelection };
+const zh = { ...zhAdmin, ...zhOperations, ...zhSelection };
 type AdminKey = keyof typeof en;
 
 const places = (text: string): string[] => [...text.matchAll(/\{\w+\}/g)].map(([place]) => place).sort();
@@ -36,7 +38,7 @@ describe('texts of the owner’s pages', () => {
 			.map((path) => readFileSync(path, 'utf8'))
 			.join('\n');
 		const composed =
-			/^((state|kind|fee|phase|page|period|runs|check|pause\.body|resume\.body|risk|run|cause|step|act|asked|ops\.deadman)\.|health\.\w+$|keys\.(read|trade|withdraw)$)/;
+			/^((state|kind|fee|phase|page|period|runs|check|pause\.body|resume\.body|risk|run|cause|step|act|asked|activity|outcome|source|whynot|verdict|threshold|ops\.deadman)\.|health\.\w+$|keys\.(read|trade|withdraw)$)/;
 		const unused = Object.keys(en).filter((key) => !composed.test(key) && !sources.includes(`'${key}'`));
 		expect(unused).toEqual([]);
 	});

@@ -2,7 +2,16 @@ import { query } from '#lib/api/client.ts';
 import type { AdminKey } from './texts.ts';
 
 /** The owner's pages, as the navigation lists them. */
-export const PAGES = ['operations', 'money', 'rewards', 'users', 'pools', 'ledger', 'performance'] as const;
+export const PAGES = [
+	'operations',
+	'strategies',
+	'money',
+	'rewards',
+	'users',
+	'pools',
+	'ledger',
+	'performance'
+] as const;
 
 export type PageName = (typeof PAGES)[number];
 

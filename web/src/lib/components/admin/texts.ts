@@ -1,17 +1,34 @@
 import { en as enAdmin } from '#lib/i18n/en.admin.ts';
 import { enOperations } from '#lib/i18n/en.operations.ts';
+import { enSelection } from '#lib/i18n/en.selection.ts';
 import { zh as zhAdmin } from '#lib/i18n/zh.admin.ts';
 import { zhOperations } from '#lib/i18n/zh.operations.ts';
+import { zhSelection } from '#lib/i18n/zh.selection.ts';
 import { fill, type I18n, type Language } from '#lib/i18n/i18n.svelte.ts';
 
-const en = { ...enAdmin, ...enOperations };
+const en = { ...enAdmin, ...enOperations, ...enSelection };
 
 export type AdminKey = keyof typeof en;
 
-const TEXTS: Record<Language, Record<AdminKey, string>> = { en, zh: { ...zhAdmin, ...zhOperations } };
+const TEXTS: Record<Language, Record<AdminKey, string>> = {
+	en,
+	zh: { ...zhAdmin, ...zhOperations, ...zhSelection }
+};
 
 /** Words that the instance says and these pages translate. */
-export type WordGroup = 'state' | 'kind' | 'fee' | 'phase' | 'risk' | 'run' | 'cause' | 'step';
+export type WordGroup =
+	| 'state'
+	| 'kind'
+	| 'fee'
+	| 'phase'
+	| 'risk'
+	| 'run'
+	| 'cause'
+	| 'step'
+	| 'activity'
+	| 'outcome'
+	| 'source'
+	| 'whynot';
 
 /** Texts of the owner's pages; they are apart from the others, so that nobody else has to load them. */
 export function texts(i18n: I18n) {
