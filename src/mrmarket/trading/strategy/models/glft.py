@@ -35,6 +35,9 @@ class Glft:
 
     def __init__(self, parameters: GlftParameters) -> None:
         self._parameters = parameters
+        self._solved: tuple[tuple[float, float, float], float] | None = None
+        """(volatility, A, k) of the last bisection and its answer: they change with the mid alone, and
+        a bisection takes longer than everything else."""
 
     def curve(self, sight: Sight) -> Curve | str:
         """Where quotes go."""
@@ -46,7 +49,7 @@ class Glft:
         a = glft_arrivals_after_fee(flow.a, flow.k, sight.fee_ticks)
         model_a = parameters.model == "a"
         if parameters.gamma is None:
-            gamma = glft_gamma(parameters.max_inventory, sight.sigma, a, flow.k, _SIZE, model_a=model_a)
+            gamma = self._gamma(sight.sigma, a, flow.k, model_a=model_a)
         else:
             gamma = parameters.gamma / bp_ticks
         half, skew = glft_terms(gamma, gamma if model_a else 0.0, sight.sigma, a, flow.k, _SIZE)
@@ -56,6 +59,12 @@ class Glft:
             Term("decay of arrivals", figure(flow.k), "1/tick"),
         )
         return Curve(half, -skew * sight.inventory, terms)
+
+    def _gamma(self, sigma: float, a: float, k: float, *, model_a: bool) -> float:
+        if self._solved is None or self._solved[0] != (sigma, a, k):
+            gamma = glft_gamma(self._parameters.max_inventory, sigma, a, k, _SIZE, model_a=model_a)
+            self._solved = (sigma, a, k), gamma
+        return self._solved[1]
 
 
 def glft(parameters: GlftParameters) -> CurveStrategy:
