@@ -28,7 +28,7 @@ from mrmarket.trading.strategy.cross_port import CrossDecision, CrossView, WashT
 from mrmarket.trading.strategy.errors import ControlRefusedError, RunNotReadyError
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.past import read_history
-from mrmarket.trading.venue.port import AuthenticationRefusedError
+from mrmarket.trading.venue.port import AuthenticationRefusedError, FillReport
 from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
 
 LEG = Leg(0, Side.BUY, 1, 1)
@@ -329,6 +329,33 @@ async def test_both_venues_write_one_chained_stream(stage: CrossStage, tmp_path:
     assert sum(side.totals.fills for side in later.sides) == len(fills)
     await later.stop()
     store.close()
+
+
+async def test_a_fill_of_a_pair_long_over_halts(stage: CrossStage) -> None:
+    """Nobody would undo it, so the owner is told; it counts in the totals like any other."""
+    run = await stage.ready()
+    stage.diverge()
+    await stage.until(lambda: len(run.pairs) > 1)
+    await run.pause("look")
+    old = next(record for record in stage.journal.records.values() if record.slot == "a100")
+    fills = run.sides[0].totals.fills
+    late = FillReport(
+        symbol=old.symbol,
+        trade_id="late",
+        client_order_id="",
+        venue_order_id=old.venue_order_id,
+        side=old.side,
+        price_ticks=old.price_ticks,
+        size_lots=7,
+        fee="0",
+        fee_asset="BTC",
+        maker=False,
+        venue_ns=1,
+    )
+    run.sides[0].execution.desk.fill(late)
+    await stage.until(lambda: run.board.state("arb-1") is RiskState.HALT)
+    assert "a fill came after its pair was settled; 0.00007 BTC" in run.board.explain("arb-1", "")
+    assert run.sides[0].totals.fills == fills + 1
 
 
 async def test_a_venue_that_loses_its_stream_stops_new_pairs(stage: CrossStage) -> None:

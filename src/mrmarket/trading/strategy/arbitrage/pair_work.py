@@ -151,11 +151,18 @@ class PairWork:
         elif units:
             self._feed(Corrected(now_ns, units))
 
-    def on_fill(self, side: ArbitrageSide, fill: FillReport) -> None:
+    def on_fill(self, side: ArbitrageSide, fill: FillReport, client_order_id: str) -> None:
         """A trade is durable."""
+        parsed = parse_order_id(client_order_id)
         if self._inherited:
-            self.log.fill(fill.client_order_id, side.changed_by(fill))
-        self._tally.fill(side.instrument, fill)
+            self.log.fill(client_order_id, side.changed_by(fill))
+        elif parsed is not None and parsed.sequence == self.number:
+            self._tally.fill(side.instrument, fill)
+        else:
+            # Its pair was settled without it: nobody has counted this, and nobody will undo it.
+            base = side.instrument.base
+            held = format_decimal(side.instrument.size(fill.size_lots) * fill.side.sign)
+            self._on_halt(f"order {client_order_id}: a fill came after its pair was settled; {held} {base}")
 
     def tick(self) -> None:
         """Time has passed."""

@@ -298,9 +298,9 @@ class ArbitrageRun(PairReadings):
         """An order of a pair may have ended, or fell into doubt."""
         self.work.on_leg(side, order)
 
-    def on_side_fill(self, side: ArbitrageSide, record: FillRecord) -> None:
+    def on_side_fill(self, side: ArbitrageSide, record: FillRecord, client_order_id: str) -> None:
         """A trade is durable."""
-        self.work.on_fill(side, record.own.fill)
+        self.work.on_fill(side, record.own.fill, client_order_id)
         self.observer.on_fill(record)
 
     def on_book(self, side: ArbitrageSide) -> None:  # noqa: ARG002 - the port's

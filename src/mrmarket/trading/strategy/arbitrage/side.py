@@ -73,8 +73,8 @@ class Whole(Protocol):
         """A leg may have ended, or fell into doubt."""
         ...
 
-    def on_side_fill(self, side: ArbitrageSide, record: FillRecord) -> None:
-        """A trade is durable."""
+    def on_side_fill(self, side: ArbitrageSide, record: FillRecord, client_order_id: str) -> None:
+        """A trade is durable; venues may name only their own id in it, so whose it is comes with it."""
         ...
 
     def on_book(self, side: ArbitrageSide) -> None:
@@ -393,7 +393,7 @@ class ArbitrageSide:
         key = order.client_order_id if order is not None else fill.client_order_id
         self._base[key] = self._base.get(key, Fraction(0)) + self.changed_by(fill)
         self._durable[key] = self._durable.get(key, 0) + fill.size_lots
-        self._whole.on_side_fill(self, record)
+        self._whole.on_side_fill(self, record, key)
         if order is not None:
             self._whole.on_leg(self, order)
 
