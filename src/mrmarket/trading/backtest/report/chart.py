@@ -18,6 +18,8 @@ COLOURS: Final = 8
 """Lines that can be told apart; further ones begin anew."""
 _POINTS: Final = 400
 """Buckets of a line: each keeps its first, lowest, highest and last point, so no peak is lost."""
+_NEAR_THE_END: Final = 0.98
+"""Figures beyond it are drawn in, so that they stay on their card."""
 _WIDEST: Final = 160
 """Of a bar, in thousandths of the chart's width."""
 
@@ -125,7 +127,8 @@ def _figure(
     longest = max((len(mark.text) for mark in y_marks), default=1)
     tall = " tall" if any("\n" in mark.text for mark in x_marks) else ""
     xs = "".join(
-        f'<span style="left:{_short(100 * mark.share)}%">{escape(mark.text).replace(chr(10), "<br>")}</span>'
+        f'<span style="left:{_short(100 * mark.share)}%"{" class=end" if mark.share > _NEAR_THE_END else ""}>'
+        f"{escape(mark.text).replace(chr(10), '<br>')}</span>"
         for mark in x_marks
     )
     head = f'<p class="unit">{escape(unit)}</p>' if unit else ""

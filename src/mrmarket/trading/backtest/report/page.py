@@ -36,7 +36,8 @@ font-size:12px;font-variant-numeric:tabular-nums}
 .ys{position:relative} .ys span{position:absolute;right:8px;transform:translateY(50%);white-space:nowrap}
 .xs{grid-column:2;position:relative;height:22px} .xs span{position:absolute;top:5px;
 transform:translateX(-50%);
-white-space:nowrap;text-align:center;line-height:1.3} .xs.tall{height:40px}
+white-space:nowrap;text-align:center;line-height:1.3}
+.xs .end{transform:translateX(-85%)} .xs.tall{height:40px}
 svg path,svg rect{vector-effect:non-scaling-stroke} path{fill:none}
 .grid{stroke:var(--grid)} .rule{stroke:var(--rule)} .whisker{stroke:var(--c0);stroke-width:1.5}
 .line{stroke-width:1.75;stroke-linejoin:round} .dot{stroke-width:6.5;stroke-linecap:round} .area{opacity:.16}
