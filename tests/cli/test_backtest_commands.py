@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from backtest_stage import wandering, write_tape
+from mrmarket.cli import progress
 from mrmarket.cli.app import run
 from mrmarket.cli.exit_codes import ExitCode
 from mrmarket.trading.backtest import runner
@@ -138,3 +141,24 @@ def test_a_damaged_tape_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     torn.write_bytes(torn.read_bytes()[:-20])
     assert run(["backtest", "run", "--tape", str(torn), "--strategy", "glft", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "tape_cut"
+
+
+def test_a_run_that_quotes_nothing_says_why(tape: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The commonest reason, in words."""
+    assert run(["backtest", "run", "--tape", tape, "--strategy", "glft", "--window", "0:0.1"]) == ExitCode.OK
+    assert "nothing was quoted: " in capsys.readouterr().err
+
+
+def test_progress_is_shown_to_people_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal a bar moves; in a file nothing is written."""
+    written = io.StringIO()
+    monkeypatch.setattr(progress, "notes", Console(file=written, force_terminal=True, width=80))
+    with progress.progress_line() as tell:
+        tell(0.5, "playing")
+        tell(1.0, "done")
+    assert "done" in written.getvalue()
+    silent = io.StringIO()
+    monkeypatch.setattr(progress, "notes", Console(file=silent))
+    with progress.progress_line() as tell:
+        tell(0.5, "playing")
+    assert silent.getvalue() == ""

@@ -34,6 +34,10 @@ def print_result(result: BacktestResult) -> None:
     if result.model_risk_quote is not None and result.failure is None:
         words = format_decimal(_short(result.model_risk_quote))
         notes.print(f"PnL hangs on the queue model by {words} {instrument.quote} (last less first column)")
+    idle = result.passes[0].decisions
+    if idle.reasons and not result.totals.orders_placed:
+        reason = max(idle.reasons, key=lambda each: idle.reasons[each])
+        notes.print(f"nothing was quoted: {reason}", markup=False, soft_wrap=True)
     names = ", ".join(each.name for each in result.assumptions)
     notes.print(f"assumptions: {names}; they stand in the report in words (--out DIR)", soft_wrap=True)
 
