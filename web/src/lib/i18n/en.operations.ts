@@ -233,6 +233,7 @@ export const enOperations = {
 	'cause.auth_refused': 'key refused',
 	'cause.run_failed': 'the run failed',
 	'cause.breaker_fault': 'a breaker failed',
+	'cause.partial_leg': 'half of a pair of orders',
 	'cause.owner': 'halted by the owner',
 	'cause.kill_switch': 'kill switch',
 	'cause.angel': 'the Angel took over',

@@ -228,6 +228,7 @@ export const zhOperations: Record<OperationsKey, string> = {
 	'cause.auth_refused': '密钥被拒',
 	'cause.run_failed': '运行失败',
 	'cause.breaker_fault': '熔断器故障',
+	'cause.partial_leg': '成对订单只完成一半',
 	'cause.owner': '所有者停止',
 	'cause.kill_switch': '总闸',
 	'cause.angel': '守护进程接管',
