@@ -27,6 +27,7 @@ from mrmarket.services.api.refusals import NotFoundError
 from services.face_fake import FakeFace
 from services.money_fake import FakeMoney
 from services.operations_fake import FakeOperations
+from services.selection_fake import FakeSelection
 
 DAY_MS: Final = 86_400_000
 GROUPS: Final = 120
@@ -452,7 +453,13 @@ def _door() -> Access:
 def serving(money_face: FakeMoney, port: int = 0, operations: FakeOperations | None = None) -> Iterator[str]:
     """Serve the pages and the API over a made-up business core; yields the address."""
     config = uvicorn.Config(
-        create_app(FakeFace(), money_face, _door(), operations=operations or FakeOperations()),
+        create_app(
+            FakeFace(),
+            money_face,
+            _door(),
+            operations=operations or FakeOperations(),
+            selection=FakeSelection(),
+        ),
         host="127.0.0.1",
         port=port,
         log_level="error",

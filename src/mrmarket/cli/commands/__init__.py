@@ -23,6 +23,7 @@ from mrmarket.cli.commands import (
     record,
     rewards,
     run,
+    selection,
     simulate,
     status,
     strategy,
@@ -53,6 +54,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(loyalty.app, name="loyalty", rich_help_panel=checking)
     app.add_typer(config.app, name="config", rich_help_panel=checking)
     app.add_typer(strategy.app, name="strategy", rich_help_panel=running)
+    app.add_typer(selection.app, name="selection", rich_help_panel=checking)
     app.command("simulate", rich_help_panel=checking)(simulate.simulate)
     app.command("openapi", rich_help_panel=checking)(openapi.openapi)
     app.command("record", rich_help_panel=data)(record.record)

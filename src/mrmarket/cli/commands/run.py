@@ -42,6 +42,13 @@ def run(
     paper: Annotated[
         bool, typer.Option("--paper", help="Real public data, simulated fills: no order leaves this machine.")
     ] = False,
+    take_turns: Annotated[
+        bool,
+        typer.Option(
+            "--take-turns",
+            help="Let strategies take turns by what they earn; the demo adds arbitrage with a second market.",
+        ),
+    ] = False,
     pair: Annotated[str | None, typer.Option("--pair", help="What to trade, e.g. BTC/USDT.")] = None,
     host: Annotated[str | None, typer.Option("--host", help="Address of the page and the API.")] = None,
     port: Annotated[
@@ -71,6 +78,7 @@ def run(
         "simulation.loop": False if tape and for_s is None else None,
         "venue.exchange": venue,
         "venue.paper": True if paper else None,
+        "selection.enabled": True if take_turns else None,
         "strategy.pair": pair,
         "api.host": host,
         "api.port": port,

@@ -1,0 +1,255 @@
+"""The loop that chooses, over a board and eyes that are made up and a real log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from mrmarket.core.clock import NS_PER_S, ManualClock
+from mrmarket.core.notice import Notice
+from mrmarket.services.engine.database_line import DatabaseLine
+from mrmarket.services.selection.chooser import Chooser
+from mrmarket.services.selection.memory import SelectionMemory, load_state
+from mrmarket.services.selection.office import SelectionOffice
+from mrmarket.services.selection.plan import Plan
+from mrmarket.services.selection.switchboard import Answer
+from mrmarket.services.store_address import StoreAddress
+from mrmarket.store.operations import RunSpec
+from mrmarket.store.selection_log import SelectionLog
+from mrmarket.trading.strategy.selection.thresholds import Thresholds
+from mrmarket.trading.strategy.shadow.reading import Reading
+from selection_samples import candidate
+
+QUICK = Thresholds(
+    margin_per_h=0.001,
+    z=0.5,
+    half_life_s=60,
+    least_samples=2,
+    cool_down_s=0,
+    dwell_s=0,
+    debounce=1,
+    switches_per_hour=100,
+    paper_ratio=1.0,
+)
+
+
+def plan(name: str, run: str) -> Plan:
+    """A candidate in a run."""
+    return Plan(candidate(name), RunSpec(id=run, venue="v", pair="BTC/USDT", kind=name))
+
+
+PLANS = {"main": plan("main", "pool.run"), "arb": plan("arb", "arb")}
+
+
+class World:
+    """A board that does what it is told, and earnings by the hour."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.told: list[tuple[str, str]] = []
+        self.proven = True
+        self.starts = True
+        self.owner: dict[str, str] = {}
+        self.resting: set[str] = set()
+        self.live_rate, self.paper_rate = {"pool.run": 1.0, "arb": 1.0}, {"main": 1.0, "arb": 1.0}
+        self.notices: list[Notice] = []
+
+    async def stop(self, plan: Plan, reason: str) -> Answer:
+        """Note it."""
+        assert reason
+        self.told.append(("stop", plan.candidate.id))
+        return Answer(self.proven, "order 7")
+
+    async def start(self, plan: Plan, reason: str) -> Answer:
+        """Note it."""
+        assert reason
+        self.told.append(("start", plan.candidate.id))
+        return Answer(self.starts, "no market")
+
+    async def hold_down(self, plans: Mapping[str, Plan], current: str) -> list[str]:
+        """Nobody trades out of turn."""
+        assert current in {"", *plans}
+        return []
+
+    def _reading(self, rate: float, life: str) -> Reading:
+        seconds = self.clock.monotonic_ns() / NS_PER_S
+        return Reading(
+            life=life,
+            at_ns=self.clock.now_ns(),
+            trading=True,
+            profit=rate * seconds,
+            fees=0.0,
+            capital=10_000.0,
+            used=10_000.0,
+            attempts=0,
+            successes=0,
+        )
+
+    def live(self, run: str, life: str) -> Reading | None:
+        """Earned at a steady rate."""
+        return self._reading(self.live_rate[run], life)
+
+    def paper(self, candidate: str) -> Reading | None:
+        """The same on paper."""
+        return self._reading(self.paper_rate[candidate], "paper")
+
+    def failed(self) -> Collection[str]:
+        """Runs that rest."""
+        return self.resting
+
+    async def held(self, runs: Collection[str]) -> Mapping[str, str]:
+        """By the owner's word."""
+        return {run: why for run, why in self.owner.items() if run in runs}
+
+    def notify(self, notice: Notice) -> None:
+        """Note it."""
+        self.notices.append(notice)
+
+
+class Stage:
+    """A chooser on a log."""
+
+    def __init__(self, log: SelectionLog) -> None:
+        self.clock = ManualClock()
+        self.world = World(self.clock)
+        self.log = log
+        self.memory = SelectionMemory(log, DatabaseLine(self.clock, 5.0), 30)
+        self.chooser = self.another()
+        self.office = SelectionOffice(self.chooser, self.memory, {}, self.clock)
+
+    def another(self) -> Chooser:
+        """As after a restart."""
+        return Chooser(
+            PLANS,
+            self.memory,
+            self.world,
+            self.world,
+            self.clock,
+            self.world,
+            thresholds=QUICK,
+            evaluate_s=0.001,
+        )
+
+    async def look(self, times: int = 1) -> None:
+        """So many evaluations, ten seconds apart."""
+        for _ in range(times):
+            self.clock.advance(10 * NS_PER_S)
+            await self.chooser.evaluate()
+
+    @property
+    def current(self) -> str:
+        """Whose turn it is."""
+        return self.chooser.standing().state.current
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A chooser on an empty log."""
+    log = StoreAddress(tmp_path).open_selection()
+    yield Stage(log)
+    log.close()
+
+
+async def test_whoever_earns_more_on_paper_takes_over_and_gives_the_turn_back(stage: Stage) -> None:
+    """Stop, then start, then a notice; the interrupted one goes on when it earns more again."""
+    await stage.look(3)
+    assert (stage.current, stage.world.told) == ("main", [])
+    stage.world.paper_rate["arb"] = 9.0
+    await stage.look(6)
+    assert stage.current == "arb"
+    assert stage.world.told == [("stop", "main"), ("start", "arb")]
+    assert [notice.title for notice in stage.world.notices] == ["arb has the turn now"]
+    stage.world.live_rate["arb"] = stage.world.paper_rate["arb"] = -9.0
+    await stage.look(12)
+    assert stage.current == "main"
+    decisions = await stage.office.decisions(10, None)
+    assert [each.outcome for each in decisions[:2]] == ["started", "switch"]
+    assert decisions[0].resumes
+    older = await stage.office.decisions(10, (decisions[1].at_ms, decisions[1].number))
+    assert all(each.at_ms <= decisions[1].at_ms for each in older)
+
+
+async def test_nothing_begins_before_the_proof_and_a_restart_asks_for_it_again(stage: Stage) -> None:
+    """One question an evaluation; another life begins with the same question."""
+    stage.world.proven = False
+    stage.world.paper_rate["arb"] = 9.0
+    await stage.look(8)
+    assert ("start", "arb") not in stage.world.told
+    saved = load_state(stage.log)
+    assert saved is not None
+    assert (saved.phase, saved.current, saved.target) == ("stopping", "main", "arb")
+    stage.world.told.clear()
+    stage.world.proven = True
+    stage.chooser = stage.another()
+    keeping = asyncio.create_task(stage.chooser.keep())
+    async with asyncio.timeout(20):
+        while stage.current != "arb":  # noqa: ASYNC110 - the chooser tells nobody of its steps
+            await asyncio.sleep(0.005)
+    keeping.cancel()
+    assert stage.world.told[:2] == [("stop", "main"), ("start", "arb")]
+
+
+async def test_one_that_cannot_begin_rests_and_nobody_has_the_turn(stage: Stage) -> None:
+    """It is stopped to the proof, and told as failed."""
+    stage.world.starts = False
+    stage.world.paper_rate["arb"] = 9.0
+    await stage.look(6)
+    assert ("stop", "arb") in stage.world.told
+    assert stage.current != "arb"
+    assert any(notice.title == "arb has failed" for notice in stage.world.notices)
+    view = stage.office.standing()
+    assert next(each for each in view.candidates if each.id == "arb").rests_until_ms
+
+
+async def test_the_owners_pause_stands(stage: Stage) -> None:
+    """While the current run is paused by its owner nothing is begun; a halt keeps a newcomer out."""
+    stage.world.owner = {"pool.run": "paused"}
+    stage.world.paper_rate["arb"] = 9.0
+    await stage.look(6)
+    assert stage.world.told == []
+    assert stage.office.standing().verdict == "owner_holds"
+    stage.world.owner = {"arb": "halted"}
+    await stage.look(3)
+    assert stage.world.told == []
+    stage.world.owner = {"arb": "paused"}  # that is our own pause
+    await stage.look(2)
+    assert ("start", "arb") in stage.world.told
+
+
+async def test_a_run_that_fails_gives_way(stage: Stage) -> None:
+    """The engine says that it rests: the turn is over."""
+    await stage.look(2)
+    stage.world.resting = {"pool.run"}
+    await stage.look()
+    assert stage.world.told == [("stop", "main")]
+    assert stage.current == ""
+    assert stage.office.standing().state == "idle"
+
+
+async def test_thresholds_are_tuned_while_it_runs_and_outlive_it(stage: Stage) -> None:
+    """The change is recorded with who made it; another life has them."""
+    patient = Thresholds(debounce=1_000, paper_ratio=1.0)
+    view = await stage.office.tune(patient, "owner")
+    assert view.thresholds == patient
+    await stage.office.tune(patient, "owner")
+    (decision,) = await stage.office.decisions(10, None)
+    assert (decision.outcome, decision.by) == ("tuned", "owner")
+    stage.world.paper_rate["arb"] = 9.0
+    await stage.look(6)
+    assert stage.current == "main"
+    assert await stage.memory.thresholds() == patient
+
+
+async def test_a_dry_run_says_what_other_thresholds_would_have_done(stage: Stage) -> None:
+    """The recorded scores, once more."""
+    await stage.chooser.tune(Thresholds(debounce=1_000, least_samples=2, half_life_s=60), "owner")
+    stage.world.paper_rate["arb"] = 9.0
+    await stage.look(15)
+    found = await stage.office.dry_run(QUICK)
+    assert (found.evaluations, found.was_switches) == (15, 0)
+    assert [each.outcome for each in found.switches] == ["switch"]
+    view = stage.office.standing()
+    assert sum(each.share for each in view.slices) + view.idle_share == pytest.approx(1.0)
