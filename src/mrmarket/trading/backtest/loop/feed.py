@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.venue.simulated.book_arrays import Columns, Ints, list_column
-from mrmarket.trading.venue.simulated.session import END_BIT, to_rows
+from mrmarket.trading.venue.simulated.session import END_BIT, TRADE_ROW, to_rows
 
 
 class Feed(NamedTuple):
@@ -21,7 +21,7 @@ class Feed(NamedTuple):
     at_ns: Ints
     """By the exchange's clock."""
     seen_ns: Ints
-    """When the strategy hears of the event that the row belongs to; never descending."""
+    """When the strategy hears of the event that the row belongs to; updates of the book stay in order."""
 
 
 def to_feed(
@@ -30,7 +30,8 @@ def to_feed(
     """Spread events over rows; best bids and asks that a feed sends beside its updates are left out.
 
     Clocks of a recording rarely agree: the local one is shifted as a whole so that the fastest event
-    took `least_latency_ns`. An event is heard no earlier than those the exchange sent before it.
+    took `least_latency_ns`. Trades and updates of the book come by streams of their own and overtake
+    each other; within a stream an event is heard no earlier than those the exchange sent before it.
 
     Raises:
         InvalidInputError: an event has no time of the exchange.
@@ -42,10 +43,12 @@ def to_feed(
     shift = least_latency_ns - min((event.local_ns - event.exchange_ns for event in ordered), default=0)
     heard = iter(ordered)
     seen: Ints = []
-    latest = at = 0
+    latest = {True: 0, False: 0}
+    at = 0
     for code in rows.code:
         if not at:
-            at = latest = max(latest, next(heard).local_ns + shift)
+            trade = code & 3 == TRADE_ROW
+            at = latest[trade] = max(latest[trade], next(heard).local_ns + shift)
         seen.append(at)
         if code & END_BIT:
             at = 0

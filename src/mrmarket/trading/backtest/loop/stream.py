@@ -37,6 +37,7 @@ from mrmarket.trading.venue.simulated.session import (
     ASK_BIT,
     END_BIT,
     LEVEL_ROW,
+    TRADE_ROW,
     end_event,
     execute,
     put_row,
@@ -45,6 +46,9 @@ from mrmarket.trading.venue.simulated.session import (
 )
 
 NEVER_NS: Final = 2**62
+
+NO_BOOK: Final = -1
+"""For the best bid in news that are no update of the book."""
 
 
 def play_row(side: BookSide, kind: int, key: int, lots: int, settings: Ints) -> None:
@@ -71,21 +75,37 @@ def best(levels: Levels) -> int:
     return levels.key[count - 1] if count > 0 else 0
 
 
-def send_news(desk: Desk, seen_ns: int) -> bool:
-    """What stands on top of the book now goes on its way; false when too much is on its way already."""
+def send_news(desk: Desk, code: int, seen_ns: int) -> bool:
+    """An event that ends goes on its way; false when too much is on its way already.
+
+    An update of the book carries what stands on top of it now; a trade leaves the book as it is.
+    """
     news = desk.news
     heard, sent = news.span[0], news.span[1]
     if sent - heard == RING:
         return False
-    row = sent & (RING - 1)
+    # The streams overtake each other by a few events.
+    at = sent
+    while at > heard and news.seen_ns[(at - 1) & (RING - 1)] > seen_ns:
+        row, before = at & (RING - 1), (at - 1) & (RING - 1)
+        news.seen_ns[row] = news.seen_ns[before]
+        news.bid[row] = news.bid[before]
+        news.ask[row] = news.ask[before]
+        news.bid_lots[row] = news.bid_lots[before]
+        news.ask_lots[row] = news.ask_lots[before]
+        at -= 1
+    row = at & (RING - 1)
+    news.seen_ns[row] = seen_ns
+    news.span[1] = sent + 1
+    if code & 3 == TRADE_ROW:
+        news.bid[row] = NO_BOOK
+        return True
     bids, asks = desk.market.bids.levels, desk.market.asks.levels
     bid, ask = best(bids), best(asks)
-    news.seen_ns[row] = seen_ns
     news.bid[row] = bid
     news.ask[row] = -ask
     news.bid_lots[row] = bids.lots[slot_of(bids, bid)] if bid != 0 else 0
     news.ask_lots[row] = asks.lots[slot_of(asks, ask)] if ask != 0 else 0
-    news.span[1] = sent + 1
     return True
 
 
@@ -105,12 +125,13 @@ def wake(desk: Desk) -> bool:
     news.span[0] += 1
     woken = FEED
     state[NOW_NS] = news.seen_ns[row]
-    if state[BID] != news.bid[row] or state[ASK] != news.ask[row]:
-        woken |= PRICES
-        state[BID] = news.bid[row]
-        state[ASK] = news.ask[row]
-    state[BID_LOTS] = news.bid_lots[row]
-    state[ASK_LOTS] = news.ask_lots[row]
+    if news.bid[row] != NO_BOOK:
+        if state[BID] != news.bid[row] or state[ASK] != news.ask[row]:
+            woken |= PRICES
+            state[BID] = news.bid[row]
+            state[ASK] = news.ask[row]
+        state[BID_LOTS] = news.bid_lots[row]
+        state[ASK_LOTS] = news.ask_lots[row]
     if hear(desk, state[NOW_NS]):
         woken |= OWN
     if woken & desk.settings[ON] == 0:
@@ -172,7 +193,7 @@ def play_on(desks: list[Desk], code: Ints, price_ticks: Ints, lots: Ints, at_ns:
                 end_event(desk.market, row, price, size)
                 if fill_rows[0] > 0:
                     answer_fills(desk, at_ns[at])
-            if not send_news(desk, seen_ns[at]):
+            if not send_news(desk, row, seen_ns[at]):
                 return False
             event_ns = min(event_ns, seen_ns[at])
     if not settle(desk, NEVER_NS - 1):
