@@ -181,7 +181,8 @@ async def test_quoting_goes_on_while_money_comes_and_goes(show: Show) -> None:
     await show.fills(20)
     assert show.run.totals.fills > fills
     assert show.run.state is RunState.RUNNING
-    assert (show.run.pulled, show.run.failure) == ("", None)
+    await show.holds(lambda: not show.run.pulled)
+    assert show.run.failure is None
     report = await show.run.stop()
     assert (report.clean, report.fills_missing) == (True, 0)
 
@@ -190,8 +191,11 @@ async def test_quoting_goes_on_while_money_comes_and_goes(show: Show) -> None:
     assert [fact for fact in facts if isinstance(fact, OrderDoubted) and fact.request != "cancel"] == []
     reasons = {fact.reason for fact in facts if isinstance(fact, OrderRejected)}
     assert reasons <= {"binance Order would immediately match and take."}
-    later = {fact.state for fact in facts[show.begun :] if isinstance(fact, RunStateChanged)}
-    assert not later & {"failed", "pulled", "paused"}
+    later = [fact for fact in facts[show.begun :] if isinstance(fact, RunStateChanged)]
+    assert not {fact.state for fact in later} & {"failed", "paused"}
+    # A busy machine may let the book grow old; money that moves pulls nothing.
+    pulled = {fact.reason for fact in later if fact.state == "pulled"}
+    assert {reason for reason in pulled if not reason.startswith("the book is stale")} == set()
     trades = show.market.trades(show.known_trades)
     ours = [fact for fact in facts if isinstance(fact, Filled)]
     assert sorted(fact.trade_id for fact in ours) == sorted(str(trade["id"]) for trade in trades)
@@ -233,7 +237,8 @@ async def test_quotes_follow_the_balances_that_are_left(show: Show) -> None:
     assert (await show.deposit("USDT", taken)).state is SendState.CONFIRMED
     await show.holds(lambda: show.wanted(Side.BUY) > full * 9 // 10)
     await show.holds(show.quotes_both)
-    assert (show.run.state, show.run.pulled, show.run.failure) == (RunState.RUNNING, "", None)
+    await show.holds(lambda: not show.run.pulled)
+    assert (show.run.state, show.run.failure) == (RunState.RUNNING, None)
     assert (await show.run.stop()).clean
     observed = [Decimal(fact.free) + Decimal(fact.locked) for fact in facts_of(show.journal)]
     assert min(observed) < show.before["USDT"] - 700_000 < observed[-1]

