@@ -102,10 +102,10 @@ def test_an_engine_that_ignores_its_lease(monkeypatch: Patch) -> None:
     # The store would refuse the intents of a deposed owner before anything is sent.
     monkeypatch.setattr(MemoryTradingLog, "_require_fence", lambda _log, _stream: None)
 
-    async def never(_host: EngineHost) -> None:
+    async def never(_host: EngineHost, _call: str = "") -> None:
         return None
 
-    monkeypatch.setattr(EngineHost, "_renew", never)
+    monkeypatch.setattr(EngineHost, "renew", never)
     checks = found(plan(engines=2))
     assert {"guard", "old_fence"} <= checks
 

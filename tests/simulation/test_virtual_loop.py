@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
 from collections.abc import Coroutine
 from typing import Any
@@ -223,7 +222,6 @@ def test_who_dies_as_its_task_fails_leaves_no_fault(steps: int | None) -> None:
     process.run(task.add_done_callback, lambda done: seen.append(done.exception()))
     del task
     loop.run_until(1.0)
-    gc.collect()
     assert not process.is_alive
     assert seen == []
     assert loop.faults == []

@@ -14,8 +14,7 @@ from typing import Final
 import msgspec
 
 from mrmarket.core.clock import NS_PER_S
-from mrmarket.simulation.checkers import Violation
-from mrmarket.simulation.plan import Topology, draw_plan
+from mrmarket.simulation.plan import Plan, Topology, draw_plan
 from mrmarket.simulation.seed import quiet, rest
 from mrmarket.simulation.storm import Storm
 from mrmarket.simulation.weather import FaultKind
@@ -78,39 +77,40 @@ def run_weeks(days: int, heard: Callable[[Day], None] = lambda _day: None) -> We
         storm_s=days * _DAY_S,
         end_s=days * _DAY_S + 1_260.0,
     )
-    seen: list[Day] = []
     with tempfile.TemporaryDirectory() as folder, quiet():
-        world = World(plan, Path(folder) / "money.db")
-        for person in world.people:
-            person.pace = _PACE
-        storm = Storm(world)
-        world.begin()
-        for day in range(1, days + 1):
-            world.loop.run_until(day * _DAY_S)
-            _forget(world)
-            gc.collect()
-            counts = [exchange.counts for exchange in world.exchanges]
-            seen.append(
-                Day(
-                    day, rss_bytes(), sum(each.actions for each in counts), sum(each.fills for each in counts)
-                )
-            )
-            heard(seen[-1])
-        rest(world, storm)
-        faults = Counter({kind.value: count for kind, count in world.weather.struck.items()})
-        violations: list[Violation] = list(world.checkers.violations)
-        virtual_s = world.loop.time()
-        world.business.database.close()
+        return _live(plan, days, Path(folder) / "money.db", heard)
+
+
+def _live(plan: Plan, days: int, money_db: Path, heard: Callable[[Day], None]) -> WeeksReport:
+    # A function of its own, so that its world is gone when `quiet` collects.
+    seen: list[Day] = []
+    world = World(plan, money_db)
+    for person in world.people:
+        person.pace = _PACE
+    storm = Storm(world)
+    world.begin()
+    for day in range(1, days + 1):
+        world.loop.run_until(day * _DAY_S)
+        _forget(world)
+        gc.collect()
+        counts = [exchange.counts for exchange in world.exchanges]
+        seen.append(
+            Day(day, rss_bytes(), sum(each.actions for each in counts), sum(each.fills for each in counts))
+        )
+        heard(seen[-1])
+    rest(world, storm)
+    faults = Counter({kind.value: count for kind, count in world.weather.struck.items()})
+    world.business.database.close()
     begin, end = seen[min(_SETTLED_DAYS, days) - 1], seen[-1]
     return WeeksReport(
-        virtual_seconds=int(virtual_s),
+        virtual_seconds=int(world.loop.time()),
         actions=end.actions,
         fills=end.fills,
         rss_begin_bytes=begin.rss_bytes,
         rss_end_bytes=end.rss_bytes,
         growth=round(end.rss_bytes / begin.rss_bytes - 1, 4),
         faults=dict(sorted(faults.items())),
-        violations=[str(each) for each in violations],
+        violations=[str(each) for each in world.checkers.violations],
     )
 
 
