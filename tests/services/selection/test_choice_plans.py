@@ -13,7 +13,6 @@ from mrmarket.services.selection.choice import open_choice
 from mrmarket.services.selection.demo import demo_selection
 from mrmarket.services.selection.plan import selection_plans, specs_for
 from mrmarket.store.operations import DesiredState
-from mrmarket.trading.strategy.selection.candidate import Activity
 from mrmarket.trading.strategy.selection.state import EngineState
 
 TEXT = """
@@ -58,7 +57,7 @@ def test_the_demo_adds_arbitrage_where_nobody_is_named(tmp_path: Path) -> None:
     """Only on the embedded exchange, and only where turns are taken."""
     config = load_config(written(tmp_path, "[selection]\nenabled = true\n"), {}).config
     (arbitrage,) = demo_selection(config).candidates
-    assert arbitrage.activity == Activity.ARBITRAGE
+    assert arbitrage.activity == "arbitrage"
     assert arbitrage.account == "arbitrage"
     off = load_config(None, {}).config
     assert demo_selection(off) is off.selection
