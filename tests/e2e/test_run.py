@@ -68,8 +68,11 @@ def fills_in_log(data: Path) -> int:
 
 def test_a_tape_is_traded_to_its_end_and_the_books_add_up(tmp_path: Path) -> None:
     """One object on stdout with every field; the ledger verifies; no order is left; fills are in the log."""
-    data = tmp_path / "data"
-    summary = run_to_the_end(data, "--tape", str(TAPE), "--speed", "30")
+    for speed in ("30", "4"):  # a busy machine may not come to quote before a fast tape is over
+        data = tmp_path / f"data-{speed}"
+        summary = run_to_the_end(data, "--tape", str(TAPE), "--speed", speed)
+        if summary["orders_placed"]:
+            break
     assert summary.keys() >= FIELDS
     assert summary["ledger_verified"] is True
     assert summary["orders_remaining"] == 0
