@@ -29,6 +29,7 @@ from mrmarket.services.instance_parts import Assembly, Parts
 from mrmarket.services.money.face import MoneyOffice
 from mrmarket.services.notify.watchman import Watchman, keep_watch
 from mrmarket.services.run_desk import LEVELS, RunDesk
+from mrmarket.services.selection.figures import selection_source
 from mrmarket.services.selection.office import SelectionOffice
 from mrmarket.services.telemetry.followed_workshop import held_runs, leases_hold
 from mrmarket.services.telemetry.instance_report import (
@@ -330,6 +331,8 @@ class Instance:
             return held_runs(list(seats.values()))
 
         report_runs(voice.telemetry, runs)
+        if self.selection is not None:
+            voice.telemetry.watch("selection", selection_source(self.selection))
         report_trading_store(voice.telemetry, parts.store, wall)
         report_operations(voice.telemetry, parts.operations, wall)
         report_money(

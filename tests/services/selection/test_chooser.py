@@ -12,11 +12,13 @@ from mrmarket.core.clock import NS_PER_S, ManualClock
 from mrmarket.core.notice import Notice
 from mrmarket.services.engine.database_line import DatabaseLine
 from mrmarket.services.selection.chooser import Chooser
+from mrmarket.services.selection.figures import selection_source
 from mrmarket.services.selection.memory import SelectionMemory, load_state
 from mrmarket.services.selection.office import SelectionOffice
 from mrmarket.services.selection.plan import Plan
 from mrmarket.services.selection.switchboard import Answer
 from mrmarket.services.store_address import StoreAddress
+from mrmarket.services.telemetry.reading import Reading as Figure
 from mrmarket.store.operations import RunSpec
 from mrmarket.store.selection_log import SelectionLog
 from mrmarket.trading.strategy.selection.thresholds import Thresholds
@@ -253,3 +255,21 @@ async def test_a_dry_run_says_what_other_thresholds_would_have_done(stage: Stage
     assert [each.outcome for each in found.switches] == ["switch"]
     view = stage.office.standing()
     assert sum(each.share for each in view.slices) + view.idle_share == pytest.approx(1.0)
+
+
+def figures(stage: Stage) -> dict[tuple[str, ...], float]:
+    """What Prometheus is told, by name and labels."""
+    found = selection_source(stage.office)()
+    return {(each.metric, *each.labels): each.value for each in found if isinstance(each, Figure)}
+
+
+async def test_figures_say_who_has_the_turn(stage: Stage) -> None:
+    """One reading a strategy; a score only where there is one."""
+    before = figures(stage)
+    assert before["mm_selection_turn", "main"] == 1.0
+    assert before["mm_selection_turn", "arb"] == 0.0
+    assert ("mm_selection_score", "main") not in before
+    await stage.look(4)
+    after = figures(stage)
+    assert after["mm_selection_score", "main"] > 0
+    assert after["mm_selection_switches",] == 0

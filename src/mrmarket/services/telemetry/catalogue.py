@@ -43,6 +43,14 @@ _METRICS: Final = (
     Metric("mm_runs_wanted", "gauge", "Runs that the owner wants traded, by all engines together."),
     Metric("mm_runs_unheld", "gauge", "Wanted runs whose engine has not reported for a minute."),
     Metric("mm_strategy_state", "gauge", "1 for the state that a run is in.", ("run", "state")),
+    Metric("mm_selection_turn", "gauge", "1 for the strategy that has the turn.", ("candidate",)),
+    Metric(
+        "mm_selection_score",
+        "gauge",
+        "What a strategy scores: fraction of its capital per hour; left out where it has no score.",
+        ("candidate",),
+    ),
+    Metric("mm_selection_switches", "gauge", "Switches of strategies within the last hour."),
     Metric("mm_quotes_pulled", "gauge", "1 while a running strategy's quotes are pulled.", ("run",)),
     Metric(
         "mm_orders_total",
