@@ -215,12 +215,11 @@ def test_payouts_that_nobody_delivers(monkeypatch: Patch) -> None:
 def test_runs_that_nobody_takes_over(monkeypatch: Patch) -> None:
     """`heals`: an engine that comes back from a crash and takes no run."""
     claim = EngineHost._claim
-    lives: list[EngineHost] = []
+    lives: list[int] = []  # not the host: it would keep its world from ending with the seed
 
     async def first_life_only(host: EngineHost, runs: Sequence[str]) -> None:
-        if not lives:
-            lives.append(host)
-        if host is lives[0]:
+        lives.append(host.started_ms)
+        if host.started_ms == lives[0]:
             await claim(host, runs)
 
     monkeypatch.setattr(EngineHost, "_claim", first_life_only)
