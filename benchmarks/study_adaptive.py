@@ -190,14 +190,15 @@ def lines(held: Sequence[Held]) -> Iterator[str]:
     """A table for people; PnL by exposure in basis points of what was held."""
     yield (
         f"{'strategy':<26} {'fills':>6} {'pnl':>8} {'spread':>8} {'fees':>7} {'exposure':>9} "
-        f"{'pnl/exposure':>13} {'tuned':>8} {'ahead of plain':>15}"
+        f"{'pnl/exposure':>13} {'tuned':>8} {'pnl/sd':>7} {'ahead of plain':>15}"
     )
     for each in held:
         test = each.test
         yield (
             f"{each.name:<26} {test.fills:>6} {test.pnl:>8.2f} {test.spread:>8.2f} {test.fees:>7.2f} "
             f"{test.exposure:>9.0f} {10_000 * (test.pnl_per_exposure or 0):>13.1f} "
-            f"{10_000 * (each.train.pnl_per_exposure or 0):>8.1f} {better_share(each, held[0]):>15.2f}"
+            f"{10_000 * (each.train.pnl_per_exposure or 0):>8.1f} "
+            f"{score_of('pnl_per_sd', test):>7.2f} {better_share(each, held[0]):>15.2f}"
         )
         for name, part in each.by_tape.items():
             yield (
