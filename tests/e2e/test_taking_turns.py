@@ -18,7 +18,7 @@ TEXT = """
 [angel]
 enabled = false
 [simulation]
-speed = 20
+speed = 6
 [selection]
 enabled = true
 evaluate_s = 1.0
@@ -47,7 +47,7 @@ async def test_arbitrage_takes_over_when_the_markets_part_and_only_one_trades_at
         try:
             office = instance.selection
             assert office is not None
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(160):
                 while office.standing().current != "arbitrage":
                     assert not instance.failed.done()
                     await asyncio.sleep(0.2)  # the chooser tells nobody of its steps
