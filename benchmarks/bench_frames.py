@@ -29,6 +29,7 @@ from mrmarket.trading.market.binance import FrameParser
 from mrmarket.trading.market.book import OrderBook
 from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.market.tape import open_tape
+from peers import peer_rates
 
 TAPE: Final = (
     Path(__file__).resolve().parents[2]
@@ -39,6 +40,13 @@ TAPE: Final = (
     / "usdm_btcusdt_20240808.gz"
 )
 TOLERANCE_TICKS: Final = 5
+BOOKS: Final = (
+    "book nautilus apply_deltas (one call a message)",
+    "book ccxt.pro OrderBook storeArray",
+    "book order_book(C) float",
+    "book sortedcontainers int ticks",
+)
+"""Books of peers that are measured in an environment of their own."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -145,7 +153,8 @@ def measure(path: Path, runs: int) -> tuple[list[Row], dict[str, float]]:
     name = "mrmarket: update to book"
     applying = rate(name, "levels/s", levels, runs, lambda: ours_book(instrument, events))
     rows = [quoting, applying]
-    ratios: dict[str, float] = {}
+    rates = peer_rates()
+    ratios = {f"update to book, to {peer}": applying.per_s / rates[peer] for peer in BOOKS if peer in rates}
     try:
         import ccxt.pro as ccxt_pro
     except ImportError as error:

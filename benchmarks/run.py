@@ -1,9 +1,10 @@
 """Runs every benchmark, prints one table, and writes `latest.json` and the table in `docs/benchmarks.md`.
 
-    .venv/bin/python benchmarks/run.py [--only NAME …] [--no-write]
+    .venv/bin/python benchmarks/run.py [--only NAME …] [--no-write] [--peers PYTHON]
 
 Peers and yardsticks are measured in the same run, so a ratio holds on any machine. A benchmark that
-needs what is not there (a recording, a compiler) says so and is left out.
+needs what is not there (a recording, a compiler) says so and is left out; so are the peers that live
+in an environment of their own, unless its interpreter is named (or stands in MRMARKET_PEERS_PYTHON).
 """
 
 from __future__ import annotations
@@ -14,14 +15,20 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from peers import RESULTS
+
 HERE = Path(__file__).resolve().parent
 DOCUMENT = HERE.parent / "docs" / "benchmarks.md"
+PEERS = HERE.parents[1] / "shared" / "bench" / "peers" / "run"
+WITH_PEERS = frozenset({"backtest", "frames"})
+"""Benchmarks that compare with peers in their own environment."""
 START, END = "<!-- measured -->", "<!-- end of measured -->"
 
 
@@ -31,7 +38,23 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--only", nargs="+", choices=sorted(scripts), default=sorted(scripts))
     options.add_argument("--no-write", action="store_true", help="leave latest.json and the docs as they are")
+    options.add_argument(
+        "--peers",
+        type=Path,
+        default=os.environ.get("MRMARKET_PEERS_PYTHON"),
+        help="interpreter of the peers' environment (default: MRMARKET_PEERS_PYTHON)",
+    )
     chosen = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        return run(chosen, Path(folder))
+
+
+def run(chosen: argparse.Namespace, folder: Path) -> int:
+    """Measure the peers, then ours; `folder` holds what the peers leave."""
+    surroundings = {**os.environ, RESULTS: ""}
+    if WITH_PEERS.intersection(chosen.only):
+        surroundings[RESULTS] = measure_peers(chosen.peers, folder)
+    scripts = {path.stem.removeprefix("bench_"): path for path in HERE.glob("bench_*.py")}
     ratios: dict[str, float] = {}
     limits: dict[str, dict[str, Any]] = {}
     failed = False
@@ -39,7 +62,11 @@ def main() -> int:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
         begun = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, str(scripts[name]), "--json"], stdout=subprocess.PIPE, text=True, check=False
+            [sys.executable, str(scripts[name]), "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=surroundings,
         )
         if done.returncode != 0:
             print(f"{name} failed with status {done.returncode}", file=sys.stderr)
@@ -57,6 +84,28 @@ def main() -> int:
     if not chosen.no_write and not failed:
         write(chosen.only, ratios, limits)
     return int(failed)
+
+
+def measure_peers(python: Path | None, folder: Path) -> str:
+    """Let the peers measure themselves; the file with their lines, empty where they are not there."""
+    if python is None or not python.is_file() or not PEERS.is_file():
+        missing = python if PEERS.is_file() else PEERS
+        print(f"the peers are left out: {missing or 'no --peers PYTHON'} is not there", file=sys.stderr)
+        return ""
+    print("measuring the peers …", file=sys.stderr, flush=True)
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [str(PEERS), str(python.absolute())],
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PEERS_OUT": str(folder)},
+        check=False,
+    )
+    results = folder / "results.jsonl"
+    if done.returncode != 0 or not results.is_file():
+        print(f"the peers are left out: they ended with status {done.returncode}", file=sys.stderr)
+        return ""
+    print(f"  {time.perf_counter() - begun:.0f} s", file=sys.stderr)
+    return str(results)
 
 
 def figures(result: dict[str, Any]) -> Iterator[tuple[str, float, str]]:
