@@ -228,8 +228,8 @@ async def test_an_unlisted_asset_can_still_be_paid_in(start_rail: StartRail) -> 
 
 async def test_silence_is_unclear_and_the_effect_may_still_come(start_rail: StartRail) -> None:
     """A client that gave up does not take its request back: the payment is found later."""
-    rail = await start_rail()
-    rail.dice.reset(RailFaults(rules=[strike(RailFaultKind.DELAY, match="POST *", delay_ms=2_500)]), 0)
+    rail = await start_rail(settle_ms=30_000)
+    rail.dice.reset(RailFaults(rules=[strike(RailFaultKind.DELAY, match="POST *", delay_ms=2_000)]), 0)
     # Long enough for a request to leave a busy machine: one that was never sent has no effect to find.
     client = RailClient(rail.endpoints, timeout_s=1.0)
     with pytest.raises(RailUnclearError, match="no answer in time"):
