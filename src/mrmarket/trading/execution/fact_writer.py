@@ -68,6 +68,7 @@ class FactWriter:
         self._idle.set()
         self._linger: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
         self._fold: Fold | None = None
         self._keep: Callable[[RunFold], None] | None = None
 
@@ -81,8 +82,11 @@ class FactWriter:
         return self._urgent
 
     def write(self, fact: Fact, *, urgent: bool = False, then: Then | None = None) -> None:
-        """Queue a fact; returns at once."""
-        if self.failure is not None:
+        """Queue a fact; returns at once.
+
+        What an answer under way tells a closed writer is left to the next life, which asks the venue for it.
+        """
+        if self.failure is not None or self._closed:
             return
         self._queue.append(_Entry(fact, urgent, then))
         if self.told is not None:
@@ -98,11 +102,15 @@ class FactWriter:
 
     async def flush(self) -> None:
         """Wait until everything queued is durable, or the writer has failed."""
+        if self._closed:
+            return
         self._wake.set()
         await self._idle.wait()
 
     async def close(self) -> None:
-        """Write what is queued and release the thread."""
+        """Write what is queued and release the thread; once closed, it has nothing left to wait for."""
+        if self._closed:
+            return
         if self._queue and self.failure is None:
             await self.flush()
         if self.failure is None:
@@ -112,6 +120,7 @@ class FactWriter:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._closed = True
         self._thread.shutdown()
 
     async def _run(self) -> None:
