@@ -35,6 +35,8 @@ _RATES: Final[Mapping[FaultKind, tuple[float, float]]] = {
 """How often a fault strikes what it can strike: the least and the most that a seed draws."""
 
 _LEAST_ACTIONS: Final = 300
+_FEW_RATES: Final = 4
+_LEAST_HAPPENINGS: Final = 10
 _LAST_CRASH_S: Final = 500.0
 """So long before the storm ends: a quiet process takes a while to come to the step at which it dies."""
 
@@ -119,6 +121,9 @@ def draw_plan(seed: int) -> Plan:
     rates = {kind: rng.uniform(least, most) for kind, (least, most) in _RATES.items() if kind not in off}
     kinds = [kind for kind in _HAPPENINGS if kind not in off and _fits(kind, topology)]
     wanted = rng.choices(kinds, k=rng.randint(2, 9)) if kinds else []
+    if len(rates) < _FEW_RATES:
+        # The swarm left little that strikes by itself: more happens at moments. A quiet storm proves nothing.
+        wanted += rng.choices(kinds or [FaultKind.PAUSE], k=_LEAST_HAPPENINGS)
     # One engine dies in any case, whatever is switched off.
     crash = _draw_happening(rng, FaultKind.CRASH)
     crash = replace(crash, target=0.0, at_s=min(crash.at_s, STORM_S - _LAST_CRASH_S))
