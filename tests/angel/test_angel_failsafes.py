@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from angel.angel_world import PREFIX, World
-from angel.test_angel_watch import run, trading, until
+from angel.watch import run, trading, until
 from mrmarket.angel.failsafe import AlertOnly, Flatten, Position, Scene, Verdict
 from mrmarket.angel.recovery import Restrict
 from mrmarket.angel.settings import AngelSection

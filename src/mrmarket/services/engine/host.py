@@ -21,6 +21,7 @@ from mrmarket.services.engine.keeper import Keeper, OnRun
 from mrmarket.services.engine.placement import Moves, plan_moves
 from mrmarket.services.engine.ports import Hosted, LeaseLine, LeaseStore, Workshop
 from mrmarket.services.engine.seat import Ending, Phase, Seat
+from mrmarket.services.engine.specs import what_runs
 from mrmarket.services.engine.timing import EngineTiming
 from mrmarket.services.engine.twin import EngineNameTakenError, TwinWatch
 from mrmarket.store.errors import StaleFenceError, StoreError
@@ -328,7 +329,7 @@ class EngineHost:
             if spec is None or spec.desired is DesiredState.STOPPED:
                 seat.ask(Ending.HAND_OVER, "no longer wanted")
             elif spec.revision > seat.spec.revision:
-                if _plan_of(spec) != _plan_of(seat.spec):
+                if what_runs(spec) != what_runs(seat.spec):
                     seat.ask(Ending.HAND_OVER, "its specification has changed")
                 else:
                     self.commands.follow(seat, spec)
@@ -444,7 +445,7 @@ class EngineHost:
         """
         self._reported = {run: last for run, last in self._reported.items() if run in self.seats}
         last = self._reported
-        fresh = [seat for seat in self.seats.values() if last.get(seat.spec.id, _NEVER)[0] != _said(seat)]
+        fresh = [seat for seat in self.seats.values() if last.get(seat.spec.id, _NEVER)[0] != seat.said]
         await self._tell(fresh)
         rounds = max(1.0, every_s / self.timing.report_s)
         longest = sorted(self.seats.values(), key=lambda seat: last.get(seat.spec.id, _NEVER)[1])
@@ -453,7 +454,7 @@ class EngineHost:
     async def _tell(self, seats: Sequence[Seat]) -> None:
         reports = []
         for place, seat in enumerate(seats):
-            said = _said(seat)
+            said = seat.said
             reports.append(
                 RunReport(
                     run=seat.spec.id,
@@ -497,13 +498,3 @@ class EngineHost:
 
 def _of(node: str, beats: Sequence[Beat]) -> Beat | None:
     return next((beat for beat in beats if beat.node == node), None)
-
-
-def _said(seat: Seat) -> tuple[int, str]:
-    """What a report says first of all: the fence and the state."""
-    return seat.fence, seat.phase.value if seat.run is None else seat.run.state.value
-
-
-def _plan_of(spec: RunSpec) -> tuple[object, ...]:
-    """What makes a run another run; what the owner wants of it does not."""
-    return (spec.venue, spec.account, spec.pair, spec.kind, spec.parameters, spec.pool)

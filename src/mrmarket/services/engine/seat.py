@@ -56,6 +56,11 @@ class Seat:
         """Whether nothing was begun under the lease yet: to give it back costs nothing."""
         return self.phase is Phase.STARTING and not self.begun
 
+    @property
+    def said(self) -> tuple[int, str]:
+        """What a report says first of all: the fence and the state."""
+        return self.fence, self.phase.value if self.run is None else self.run.state.value
+
     def ask(self, ending: Ending, reason: str) -> None:
         """Have the seat end."""
         if ending is Ending.DROP:

@@ -40,6 +40,11 @@ def is_further(run: str) -> bool:
     return "." not in run
 
 
+def what_runs(spec: RunSpec) -> tuple[object, ...]:
+    """What makes a run another run; what the owner wants of it does not."""
+    return (spec.venue, spec.account, spec.pair, spec.kind, spec.parameters, spec.pool)
+
+
 def put_specs(operations: OperationsStore, specs: Sequence[RunSpec]) -> list[RunSpec]:
     """Write down what the configuration says, where it says something new; returns what is in force.
 

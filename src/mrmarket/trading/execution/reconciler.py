@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, Self
 
 from mrmarket.core.clock import NS_PER_S, Clock
 from mrmarket.store.errors import StaleFenceError
@@ -62,6 +62,16 @@ class StopReport:
     def clean(self) -> bool:
         """Whether nothing of ours is left at the venue."""
         return not self.remaining
+
+    @classmethod
+    def together(cls, reports: Sequence[Self]) -> Self:
+        """What several found, as one."""
+        return cls(
+            sum(each.cancels_sent for each in reports),
+            tuple(key for each in reports for key in each.remaining),
+            sum(each.fills_missing for each in reports),
+            all(each.proven for each in reports),
+        )
 
 
 class Reconciler:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -222,7 +222,7 @@ class ArbitrageRun(PairReadings):
         """Begin no new pair; the one at work is brought to its end first, then nothing of ours is left."""
         self._set_state(RunState.PAUSED, reason)
         await self._pair_over_or_late()
-        return _together(await asyncio.gather(*(side.sweep.once(reason) for side in self.sides)))
+        return StopReport.together(await asyncio.gather(*(side.sweep.once(reason) for side in self.sides)))
 
     def resume(self) -> None:
         """Look for pairs again; a failed or stopped run stays what it is."""
@@ -232,7 +232,7 @@ class ArbitrageRun(PairReadings):
 
     async def cancel_all(self, reason: str) -> StopReport:
         """Cancel whatever should stand and prove it; a pair at work goes on by what its orders came to."""
-        return _together(await asyncio.gather(*(side.sweep.once(reason) for side in self.sides)))
+        return StopReport.together(await asyncio.gather(*(side.sweep.once(reason) for side in self.sides)))
 
     async def flatten(self, reason: str) -> None:
         """Refused: base on both venues is what this run works with.
@@ -274,7 +274,7 @@ class ArbitrageRun(PairReadings):
         for side in self.sides:
             await side.facts.close()
         self._ended.set()
-        return _together(reports)
+        return StopReport.together(reports)
 
     async def abandon(self) -> None:
         """Drop everything where it is, as a crash would; the next start recovers."""
@@ -489,13 +489,3 @@ class ArbitrageRun(PairReadings):
             await asyncio.gather(self._refreshing, return_exceptions=True)
         for side in self.sides:
             await side.end()
-
-
-def _together(reports: Sequence[StopReport]) -> StopReport:
-    """What both sides found."""
-    return StopReport(
-        sum(each.cancels_sent for each in reports),
-        tuple(key for each in reports for key in each.remaining),
-        sum(each.fills_missing for each in reports),
-        all(each.proven for each in reports),
-    )
