@@ -13,7 +13,7 @@ WEB_SOURCES := $(shell find web -type d \( -name node_modules -o -name .svelte-k
 DATA ?= data
 ARGS ?=
 
-.PHONY: help setup run test check test-python test-web simulate soak debian mutants bench lock openapi clean
+.PHONY: help setup sandbox run test check test-python test-web simulate soak debian mutants bench lock openapi clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -33,10 +33,17 @@ setup: .venv/.installed ## prepare .venv with everything locked in requirements-
 	@VIRTUAL_ENV="$(CURDIR)/.venv" $(BIN)/python -m uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+sandbox: tools/sandbox/node_modules/.installed ## fetch what partners are tried on: an EVM node and Mixin's own client
+
+tools/sandbox/node_modules/.installed: .venv/.installed tools/sandbox/package-lock.json
+	@echo "Fetching an EVM node and Mixin's own client ..."
+	@cd tools/sandbox && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --ignore-scripts
+	@touch $@
+
 run: setup ## start an instance: embedded exchange, engine, ledger and page on http://127.0.0.1:8080
 	@exec $(BIN)/mrmarket run --data "$(DATA)" $(ARGS)
 
-test: setup debian check test-web test-python simulate ## run every check there is, as CI does
+test: setup debian sandbox check test-web test-python simulate ## run every check there is, as CI does
 
 check: setup ## style, types, walls, and what a security linter finds
 	$(BIN)/ruff check .
@@ -89,11 +96,11 @@ bench: setup ## measure, print a table, write benchmarks/latest.json
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 lock: .venv/.synced ## renew the lock files from pyproject.toml (names, versions and hashes only)
-	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra lab --extra postgres --extra cluster pyproject.toml -o requirements.lock
-	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra lab --extra postgres --extra cluster --group dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra lab --extra postgres --extra cluster --extra chains pyproject.toml -o requirements.lock
+	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --extra lab --extra postgres --extra cluster --extra chains --group dev pyproject.toml -o requirements-dev.lock
 
 openapi: setup ## write web/openapi.json from the API's types
 	$(BIN)/mrmarket openapi > web/openapi.json
 
 clean: ## remove what the set-up made (never the data)
-	rm -rf .venv web/node_modules web/.svelte-kit web/build src/mrmarket/web .mypy_cache .ruff_cache .pytest_cache .hypothesis .artifacts .coverage .coverage.*
+	rm -rf .venv tools/sandbox/node_modules web/node_modules web/.svelte-kit web/build src/mrmarket/web .mypy_cache .ruff_cache .pytest_cache .hypothesis .artifacts .coverage .coverage.*

@@ -1,0 +1,1 @@
+"""Partners: chains, HuFi, Mixin, market data. Each implements ports that other rooms own."""

@@ -1,0 +1,1 @@
+"""HuFi: its APIs, manifests, scores and rewards."""

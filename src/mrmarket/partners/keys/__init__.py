@@ -1,0 +1,1 @@
+"""Keys and addresses of many chains, derived from one seed."""

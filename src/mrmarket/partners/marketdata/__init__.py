@@ -1,0 +1,1 @@
+"""Prices from providers and venues behind one port."""

@@ -1,0 +1,1 @@
+"""Mixin Safe: keystore, outputs, transactions, memos, messages."""
