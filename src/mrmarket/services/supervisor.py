@@ -49,7 +49,7 @@ class PortInUseError(MrMarketError):
 
 
 class OrdersLeftError(MrMarketError):
-    """The run is over, and some of its orders may still stand at the exchange."""
+    """The run is over, and some of its orders may still stand at the exchange, or their end is not written."""
 
     code = "orders_left"
     retryable = True
@@ -60,6 +60,8 @@ class OrdersLeftError(MrMarketError):
         super().__init__(
             f"{venue} did not confirm the end of {len(orders)} orders (the log names them);"
             " start again to have them found and cancelled, or cancel them at the exchange"
+            if orders
+            else "the end of the last orders could not be written down; start again to have them found and settled"
         )
 
 
@@ -184,8 +186,10 @@ async def _close(instance: Instance) -> list[Exception]:
         return [error]
     if not instance.trades:
         return []
+    if instance.run.settled:
+        return []
     left = [order.client_order_id for order in instance.run.live_orders]
-    return [OrdersLeftError(instance.place.venue.name, left)] if left else []
+    return [OrdersLeftError(instance.place.venue.name, left)]
 
 
 async def _settled(failed: asyncio.Future[Exception]) -> None:

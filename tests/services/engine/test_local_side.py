@@ -178,7 +178,24 @@ async def test_what_was_taken_away_is_waited_for_before_closing(house: House, kn
         await house.until(lambda: not side.engine.runs)
     await side.close(abandon=False)
     assert house.exchange.open() == []
-    assert side.run.live_orders == []
+    assert side.run.settled
+
+
+async def test_what_the_journal_did_not_take_is_settled_before_closing(house: House) -> None:
+    """Filled after the lease was lost: nothing is live in memory, and yet the next life is waited for."""
+    side = house.side()
+    await side.begin()
+    await house.until(lambda: len(house.exchange.open()) == 2)
+    first = side.run
+    with closing(TradingStore.open(house.folder / "trading.db")) as elsewhere:
+        elsewhere.seize_lease(RUN, "angel", NS_PER_S, house.wall.now_ns())
+    for order in house.exchange.open():
+        house.venue.fill(order.order.client_order_id, order.order.size_lots)
+    await house.until(lambda: not first.live_orders)
+    assert house.log.open_intents(RUN)
+    await side.close(abandon=False)
+    assert (first.settled, side.run.settled) == (False, True)
+    assert (house.exchange.open(), house.log.open_intents(RUN)) == ([], [])
 
 
 async def test_every_word_of_the_owner_is_carried_out_on_the_run(house: House) -> None:

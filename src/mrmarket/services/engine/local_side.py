@@ -117,8 +117,9 @@ class LocalSide:
     async def close(self, *, abandon: bool) -> None:
         """Set every run down, or drop it where nobody is there to cancel anything.
 
-        A main run whose lease was lost a moment ago, to an Angel for instance, has left orders behind that
-        only its next life cancels: that is waited for, in bounded time.
+        A main run whose lease was lost a moment ago, to an Angel for instance, has left behind orders to cancel
+        or a journal that does not know their end; only its next life settles that, which is waited for, in
+        bounded time.
         """
         if not abandon:
             await self._regain()
@@ -128,27 +129,30 @@ class LocalSide:
         await self.engine.close(abandon=abandon)
 
     async def _regain(self) -> None:
-        """Wait until the main run is held again, if orders of a life that is over may still stand."""
+        """Wait until the main run is held again, if a life that is over has left something to settle."""
         if self._keeping is None:
             return
         with suppress(StoreError):  # nobody can be asked: then what is known has to do
             await self.engine.host.renew("before closing")
-        if not self._has_left_orders():
+        if not self._is_left_unsettled():
             return
-        _log.warning("the main run was taken from this engine; waiting for it, to cancel its orders")
+        _log.warning("the main run was taken from this engine; waiting for it, to settle its orders")
         since_s = asyncio.get_running_loop().time()
-        while self._has_left_orders() and not self._keeping.done():
+        while self._is_left_unsettled() and not self._keeping.done():
             if asyncio.get_running_loop().time() - since_s >= _REGAIN_S:
                 _log.warning("the main run did not come back; whoever has it now has its orders, too")
                 return
             await asyncio.sleep(_LOOK_S)
 
-    def _has_left_orders(self) -> bool:
-        """Whether the screen's run is one that was dropped, or is being dropped, with orders of its own."""
+    def _is_left_unsettled(self) -> bool:
+        """Whether the screen's run is one that was dropped, or is being dropped, before all was settled.
+
+        What it holds in memory does not count: the journal takes nothing from whoever has lost the lease.
+        """
         seat = self.engine.host.seats.get(self._main)
         if self.desk is None or (seat is not None and seat.run is self.desk.run and seat.ending is None):
             return False
-        return bool(self.desk.run.live_orders)
+        return not self.desk.run.settled
 
     def _held(self) -> Hosted | None:
         return self.engine.held(self._main)

@@ -111,7 +111,8 @@ class OrderDesk:
         self._orphans: dict[str, list[FillReport]] = {}
         self._undurable: dict[str, int] = {}
         self._journalled: dict[str, str] = {}
-        self._journal_failed = False
+        self.journal_failed = False
+        """Whether the journal has refused a state: from then on it holds orders as open that may not be."""
         self._told: frozenset[tuple[type[Fact], str]] = frozenset()
 
     @property
@@ -375,7 +376,7 @@ class OrderDesk:
         closing = order.is_final
         if closing and (not order.is_settled or key in self._undurable):
             return
-        if state in ("new", "sent") or self._journalled.get(key) == state or self._journal_failed:
+        if state in ("new", "sent") or self._journalled.get(key) == state or self.journal_failed:
             return
         try:
             self._journal.record_report(
@@ -388,7 +389,7 @@ class OrderDesk:
         except Exception as error:  # noqa: BLE001 - a journal that fails must not keep quotes from being cancelled
             # The intent stays open, which leads recovery to the order. The run has failed with this; another
             # attempt might wait again for what does not come, and the remaining cancels with it.
-            self._journal_failed = True
+            self.journal_failed = True
             self._listener.on_fault(error)
             return
         if closing:

@@ -63,6 +63,11 @@ class StopReport:
         """Whether nothing of ours is left at the venue."""
         return not self.remaining
 
+    @property
+    def settled(self) -> bool:
+        """Whether the venue has confirmed that, and all that was traded is known."""
+        return self.clean and self.proven and not self.fills_missing
+
     @classmethod
     def together(cls, reports: Sequence[Self]) -> Self:
         """What several found, as one."""

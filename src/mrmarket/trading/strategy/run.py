@@ -116,6 +116,8 @@ class StrategyRun(RunReadings):
         """The newest last; since this start."""
         self.failure: Exception | None = None
         """What made the run fail."""
+        self.settled = False
+        """Whether it has ended with every order proven closed and every fill and state written down."""
         self.recovery: Recovery | None = None
         self.observer: RunObserver = observer or Unobserved()
         self.watch = MarketWatch(self.instrument, wall=wall, world=world, estimates=wanted_by(strategy))
@@ -275,6 +277,7 @@ class StrategyRun(RunReadings):
         if not failed:
             self._set_state(RunState.STOPPED, reason)
         await self.facts.close()
+        self.settled = report.settled and self.facts.failure is None and not self._desk.journal_failed
         self._ended.set()
         return report
 
