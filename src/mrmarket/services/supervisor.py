@@ -49,7 +49,7 @@ class PortInUseError(MrMarketError):
 
 
 class OrdersLeftError(MrMarketError):
-    """The run is over, and some of its orders may still stand at the exchange, or their end is not written."""
+    """The run is over, and some of its orders may still stand at the exchange or in the journal."""
 
     code = "orders_left"
     retryable = True
@@ -61,7 +61,7 @@ class OrdersLeftError(MrMarketError):
             f"{venue} did not confirm the end of {len(orders)} orders (the log names them);"
             " start again to have them found and cancelled, or cancel them at the exchange"
             if orders
-            else "the end of the last orders could not be written down; start again to have them found and settled"
+            else "the end of the last orders was not written down; start again to have them settled"
         )
 
 

@@ -117,9 +117,9 @@ class LocalSide:
     async def close(self, *, abandon: bool) -> None:
         """Set every run down, or drop it where nobody is there to cancel anything.
 
-        A main run whose lease was lost a moment ago, to an Angel for instance, has left behind orders to cancel
-        or a journal that does not know their end; only its next life settles that, which is waited for, in
-        bounded time.
+        A main run whose lease was lost a moment ago, to an Angel for instance, has left orders behind, or a
+        journal that does not know their end; only its next life settles that: it is waited for, in bounded
+        time.
         """
         if not abandon:
             await self._regain()

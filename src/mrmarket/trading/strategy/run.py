@@ -53,6 +53,9 @@ class StrategyRun(RunReadings):
     totals or an observer hear of it, and nothing is placed in between.
     """
 
+    settled = False
+    """Whether it has ended with every order proven closed and every fill and state written down."""
+
     def __init__(
         self,
         venue: Venue,
@@ -116,8 +119,6 @@ class StrategyRun(RunReadings):
         """The newest last; since this start."""
         self.failure: Exception | None = None
         """What made the run fail."""
-        self.settled = False
-        """Whether it has ended with every order proven closed and every fill and state written down."""
         self.recovery: Recovery | None = None
         self.observer: RunObserver = observer or Unobserved()
         self.watch = MarketWatch(self.instrument, wall=wall, world=world, estimates=wanted_by(strategy))
@@ -163,8 +164,9 @@ class StrategyRun(RunReadings):
         self.dead_man = execution.dead_man
         """Keeps the venue's dead man's switch from firing."""
         execution.differences.listen(self.risk.on_difference)
-        ended = self._on_task_ended
-        self._upkeep = Upkeep(stream, venue.name, self._reconciler, wall, timing, on_ended=ended)
+        self._upkeep = Upkeep(
+            stream, venue.name, self._reconciler, wall, timing, on_ended=self._on_task_ended
+        )
         self._sweep = Sweep(
             self._reconciler,
             self._table,
