@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 from mrmarket.trading.market.event import Level
-from mrmarket.trading.strategy.arbitrage.cycles import Cycle, CycleIndex
-from mrmarket.trading.strategy.arbitrage.triangle import (
+from mrmarket.trading.strategy.triangular.cycles import Cycle, CycleIndex
+from mrmarket.trading.strategy.triangular.sizing import (
     NoTriangle,
     SideBook,
     Triangle,

@@ -15,7 +15,7 @@ from math import floor
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 from mrmarket.trading.market.event import Level
-from mrmarket.trading.strategy.arbitrage.cycles import Cycle, Step
+from mrmarket.trading.strategy.triangular.cycles import Cycle, Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from math import inf, nan
 
 import pytest
 
-from mrmarket.trading.strategy.arbitrage.carry import (
+from mrmarket.trading.strategy.carry.rules import (
     Carry,
     CarryCosts,
     CarryLimits,

@@ -1,0 +1,1 @@
+"""Spot against perpetual: when collecting funding pays, and a strategy that does it in the laboratory."""
