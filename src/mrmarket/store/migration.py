@@ -41,7 +41,7 @@ class SchemaFamily:
 
 
 TRADING_SCHEMA: Final = SchemaFamily("trading", 2)
-MONEY_SCHEMA: Final = SchemaFamily("money", 6)
+MONEY_SCHEMA: Final = SchemaFamily("money", 7)
 CONTROL_SCHEMA: Final = SchemaFamily("control", 3)
 
 

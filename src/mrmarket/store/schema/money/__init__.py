@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrmarket.store.schema.money import ledger, payouts, pool, rewards, seals
+from mrmarket.store.schema.money import campaigns, ledger, payouts, pool, rewards, seals
 from mrmarket.store.schema.money.metadata import MONEY
 
-__all__ = ["MONEY", "ledger", "payouts", "pool", "rewards", "seals"]
+__all__ = ["MONEY", "campaigns", "ledger", "payouts", "pool", "rewards", "seals"]
