@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from mrmarket.cli.commands import (
+    address,
     admin,
     angel,
     backtest,
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     app.command("run", rich_help_panel=running)(run.run)
     app.command("venue", rich_help_panel=running)(venue.venue)
     app.command("rail", rich_help_panel=running)(rail.rail)
+    app.add_typer(address.app, name="address", rich_help_panel=running)
     app.add_typer(admin.app, name="admin", rich_help_panel=running)
     app.add_typer(angel.app, name="angel", rich_help_panel=running)
     app.add_typer(keys.app, name="keys", rich_help_panel=running)
