@@ -1,0 +1,28 @@
+"""The one place that loads web3, and what of it the other modules of this room use.
+
+Loading it raises the interpreter's recursion limit to 100,000 (by way of eth-account); a body of nested
+brackets would then overflow the stack of the whole process. The limit is put back here.
+"""
+
+from __future__ import annotations
+
+import sys
+
+_LIMIT = sys.getrecursionlimit()
+try:
+    from web3 import Account, AsyncHTTPProvider, AsyncWeb3, WebSocketProvider
+    from web3.exceptions import Web3Exception
+    from web3.logs import DISCARD
+    from web3.types import RPCEndpoint
+finally:
+    sys.setrecursionlimit(_LIMIT)
+
+__all__ = [
+    "DISCARD",
+    "Account",
+    "AsyncHTTPProvider",
+    "AsyncWeb3",
+    "RPCEndpoint",
+    "Web3Exception",
+    "WebSocketProvider",
+]
