@@ -15,9 +15,10 @@ from mrmarket.core.errors import InvalidInputError
 from mrmarket.trading.strategy import registry as room
 from mrmarket.trading.strategy.catalogue import BUILT_IN
 from mrmarket.trading.strategy.description import described
-from mrmarket.trading.strategy.kind import StrategyKind
+from mrmarket.trading.strategy.kind import Form, StrategyKind
 from mrmarket.trading.strategy.plugins import Offer, PluginRefusedError
 from mrmarket.trading.strategy.registry import (
+    OtherFormError,
     Registry,
     UnknownStrategyError,
     UnknownTemplateError,
@@ -92,6 +93,7 @@ def test_ours_are_all_there_and_each_can_be_made() -> None:
         "twap",
         "dca",
         "triple_barrier",
+        "triangular_arbitrage",
         "cross_exchange_arbitrage",
     ]
     assert bad == []
@@ -99,6 +101,11 @@ def test_ours_are_all_there_and_each_can_be_made() -> None:
         for template in ("", *each.kind.templates):
             parameters = registry.parameters(each.kind.name, {}, template=template, strict=True)
             assert kind_of(parameters) == each.kind.name
+            if each.kind.form is not Form.QUOTES:
+                assert each.kind.make(parameters).name == each.kind.name
+                with pytest.raises(OtherFormError, match=each.kind.name):
+                    registry.make(parameters)
+                continue
             made = registry.make(parameters) if each.kind.venues == 1 else registry.make_cross(parameters)
             assert (made.name, made.symbol) == (each.kind.name, "BTC/USDT")
 

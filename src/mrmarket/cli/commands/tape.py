@@ -1,4 +1,4 @@
-"""`mrmarket tape info`."""
+"""`mrmarket tape info` and `mrmarket tape triangle`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LINES_SHOWN: Final = 5
 
-app = typer.Typer(help="Look into recordings.", no_args_is_help=True)
+app = typer.Typer(help="Look into recordings, and make some.", no_args_is_help=True)
 
 
 @app.command()
@@ -41,6 +41,31 @@ def info(
     message = f"{file}: updates are missing {_lines(facts.gap_lines)}; record it again"
     print_error("tape_gap", message, as_json=False)
     return ExitCode.CHECK_FAILED
+
+
+@app.command()
+def triangle(
+    folder: Annotated[Path, typer.Argument(help="Where three tapes are written; made if it is not there.")],
+    *,
+    seconds: Annotated[float, typer.Option(min=1, max=86_400, help="How long they are.")] = 300.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")] = 7,
+    stray: Annotated[
+        float, typer.Option(help="How far ETH/BTC leaves what the others make of it, in basis points.")
+    ] = 0.0,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds from one straying to the next.")] = 20.0,
+    lasts: Annotated[float, typer.Option(min=0.1, help="Seconds that each lasts.")] = 2.0,
+    json: Json = False,
+) -> int:
+    """Make tapes of BTC/USDT, ETH/USDT and ETH/BTC of one venue and one time, to try triangles on."""
+    from mrmarket.trading.market.triangle_tapes import Straying, write_triangle
+
+    straying = Straying(bps=stray, every_s=every, lasts_s=lasts)
+    files = [str(file) for file in write_triangle(folder, seconds, seed=seed, straying=straying)]
+    if json:
+        print_json({"files": files})
+    else:
+        print_pairs(str(folder), [("wrote", file) for file in files])
+    return ExitCode.OK
 
 
 def _rows(facts: TapeInfo) -> list[tuple[str, str]]:

@@ -23,7 +23,9 @@ from mrmarket.trading.backtest.setting import BacktestSetting, QueueChoice, Tape
 from mrmarket.trading.backtest.signals import signals_of
 from mrmarket.trading.backtest.tally import Tally, samples
 from mrmarket.trading.backtest.tick_driver import TickDriver, TickPlan
+from mrmarket.trading.backtest.triangle_venue import run_triangle
 from mrmarket.trading.strategy.estimates import wanted_by
+from mrmarket.trading.strategy.kind import Form
 from mrmarket.trading.strategy.registry import Registry
 from mrmarket.trading.venue.simulated.book_arrays import QueueModel
 from mrmarket.trading.venue.simulated.compiled import Kernel, load_kernel
@@ -62,7 +64,10 @@ def run_backtest(
     """
     tell = progress or _silent
     registry = registry or Registry()
-    if registry.find(setting.strategy).kind.venues > 1:
+    kind = registry.find(setting.strategy).kind
+    if kind.form is Form.TRIANGLE:
+        return run_triangle(setting, registry, tell)
+    if kind.venues > 1:
         return run_cross(setting, registry, tell)
     if len(setting.tapes) != 1:
         raise DriverMissingError(setting.strategy, len(setting.tapes))

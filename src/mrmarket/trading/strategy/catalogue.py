@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mrmarket.trading.strategy.arbitrage.cross_exchange import CrossExchangeArbitrage
 from mrmarket.trading.strategy.arbitrage.parameters import CrossExchangeParameters
-from mrmarket.trading.strategy.kind import StrategyKind, Template
+from mrmarket.trading.strategy.kind import Form, StrategyKind, Template
 from mrmarket.trading.strategy.models.as_normalised import AsNormalisedParameters, as_normalised
 from mrmarket.trading.strategy.models.avellaneda_stoikov import (
     AvellanedaStoikovParameters,
@@ -20,6 +20,8 @@ from mrmarket.trading.strategy.models.triple_barrier import TripleBarrier, Tripl
 from mrmarket.trading.strategy.models.twap import TwapParameters, twap
 from mrmarket.trading.strategy.parameters import Parameters
 from mrmarket.trading.strategy.pure_market_making import PureMarketMaking
+from mrmarket.trading.strategy.triangular.arbitrage import TriangularArbitrage
+from mrmarket.trading.strategy.triangular.parameters import TriangularParameters
 
 _LIQUID: Final = "a pair with a spread of a few basis points and trades each second"
 _ILLIQUID: Final = "a pair with a wide spread and trades each minute"
@@ -160,6 +162,14 @@ BUILT_IN: Final = (
         summary="Enters one position and closes it at a profit, at a loss, or after a time.",
         schema=TripleBarrierParameters,
         make=TripleBarrier,
+    ),
+    StrategyKind(
+        name="triangular_arbitrage",
+        version="1",
+        summary="Sends an asset around three pairs of one venue when more comes back than went out.",
+        schema=TriangularParameters,
+        make=TriangularArbitrage,
+        form=Form.TRIANGLE,
     ),
     StrategyKind(
         name="cross_exchange_arbitrage",

@@ -14,7 +14,7 @@ from mrmarket import __version__
 from mrmarket.core.errors import MrMarketError
 from mrmarket.trading.strategy.catalogue import BUILT_IN
 from mrmarket.trading.strategy.cross_port import CrossStrategy
-from mrmarket.trading.strategy.kind import StrategyKind
+from mrmarket.trading.strategy.kind import Form, StrategyKind
 from mrmarket.trading.strategy.plugins import STRATEGIES_GROUP, Offer, PluginRefusedError, offers
 from mrmarket.trading.strategy.port import Strategy
 from mrmarket.trading.strategy.schema import StrategyParameters, StrategySchema, kind_of
@@ -22,6 +22,7 @@ from mrmarket.trading.strategy.snapshot import Snapshot, snapshot_of
 
 __all__ = [
     "Listed",
+    "OtherFormError",
     "Refused",
     "Registry",
     "StrategyKind",
@@ -80,6 +81,23 @@ class VenueCountError(MrMarketError):
         self.needed = needed
         what = "two venues; run it where there are two" if needed > 1 else "one venue; run it on one"
         super().__init__(f"{name} trades on {what}")
+
+
+class OtherFormError(MrMarketError):
+    """A strategy of several pairs was asked to quote one."""
+
+    code = "other_form"
+
+    def __init__(self, name: str, form: Form) -> None:
+        self.name = name
+        self.form = form
+        what = (
+            "sends an asset around three pairs and quotes none; run it under [[runs]] with its own account"
+            if form is Form.TRIANGLE
+            else "needs a venue with perpetuals, and no venue here has one; run it in the laboratory with"
+            " `mrmarket backtest run`"
+        )
+        super().__init__(f"{name} {what}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +195,13 @@ class Registry:
         Raises:
             PluginRefusedError: a plug-in's factory raised, or gave something that is no strategy.
             VenueCountError: it trades between venues; see `make_cross`.
+            OtherFormError: it trades several pairs.
         """
         listed = self.find(kind_of(parameters))
         if listed.kind.venues != 1:
             raise VenueCountError(listed.kind.name, listed.kind.venues)
+        if listed.kind.form is not Form.QUOTES:
+            raise OtherFormError(listed.kind.name, listed.kind.form)
         strategy: Strategy = _made(listed.kind, listed.source, parameters)
         return strategy
 
@@ -231,6 +252,8 @@ def _problem(kind: StrategyKind) -> str:
         return f"the tag of its schema is {schema.__struct_config__.tag}, not {kind.name}"
     if kind.venues not in (1, 2):
         return f"it asks for {kind.venues} venues, where 1 or 2 are offered"
+    if kind.form is not Form.QUOTES:
+        return f"its form is {kind.form.value}, where only quotes are offered"
     return "" if callable(make) else "its `make` cannot be called"
 
 
