@@ -31,6 +31,8 @@ _FAIR_HALF_LIFE_NS: Final = 5 * NS_PER_S
 _LOOK_NS: Final = NS_PER_S // 5
 _DEPTH_NS: Final = NS_PER_S
 _DEPTH_LEVELS: Final = 10
+_BUDGET: Final = "budget"
+"""What the event log says of a change of the run's budget."""
 
 Index = Callable[[], Decimal | None]
 """A reference price from elsewhere, in quote; None while there is none."""
@@ -64,7 +66,16 @@ class RunRisk:
         """Until `bind` nothing is known of the run but its scopes."""
         self.board = board
         self.governor = RiskGovernor(run, venue.name, instrument, board, limits)
-        self.gate = RiskGate(instrument, self._state, gap_lots=self.gap_lots, why=self._why)
+        self.budget = board.budgets.of(run)
+        """How much it may have in play."""
+        self.gate = RiskGate(
+            instrument,
+            self._state,
+            gap_lots=self.gap_lots,
+            why=self._why,
+            base_total=lambda: self._execution.account.base_total,
+        )
+        self.gate.context.budget = self.budget
         self.capital: Decimal | None = None
         """What the account was worth in quote at the first price of this start."""
         self._run = run
@@ -91,6 +102,7 @@ class RunRisk:
         """What the last equity was made of: mid, fills, cash."""
         self._equity = Decimal(0)
         self._forget: Callable[[], None] | None = None
+        self._forget_budget: Callable[[], None] = lambda: None
 
     @property
     def state(self) -> RiskState:
@@ -149,13 +161,29 @@ class RunRisk:
             )
             on_change(change)
 
+        def funded() -> None:
+            facts.write(
+                RiskChanged(
+                    venue=self._venue.name,
+                    at_ns=self._wall.now_ns(),
+                    symbol=self._instrument.symbol,
+                    scope=self._scopes[0],
+                    state=self.state.word,
+                    cause=_BUDGET,
+                    detail=str(self.budget) or "no limit",
+                )
+            )
+            on_change(RiskChange(self._scopes[0], _BUDGET, None, self.board.scope_state(self._scopes[0])))
+
         self.end()
         self._forget = self.board.listen(heard)
+        self._forget_budget = self.budget.listen(funded)
 
     def end(self) -> None:
         """Hear nothing more, hold nothing more."""
         if self._forget is not None:
             self._forget()
+            self._forget_budget()
             self._forget = None
             self.governor.close()
 

@@ -18,6 +18,7 @@ import msgspec
 from mrmarket.core.clock import NS_PER_MS, NS_PER_S, Clock
 from mrmarket.core.notice import Notice, NoticeSink, Severity, Unheard
 from mrmarket.store.operations import Restriction
+from mrmarket.trading.execution.risk.budget import Budgets
 from mrmarket.trading.execution.risk.state import (
     INSTANCE,
     RULES,
@@ -97,6 +98,8 @@ class RiskBoard:
         """How often a listener raised."""
         self.trips: dict[str, int] = {}
         """How often each cause has restricted anything, by cause."""
+        self.budgets = Budgets()
+        """How much each run may have in play."""
         self._clock = clock
         self._rearming = rearming or Rearming()
         self._sink = sink or Unheard()

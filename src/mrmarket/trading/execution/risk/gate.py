@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.order import Order
+from mrmarket.trading.execution.risk.budget import Budget
 from mrmarket.trading.execution.risk.pretrade import MarketTop, OrderContext
 from mrmarket.trading.execution.risk.state import RiskState
 from mrmarket.trading.execution.targets import Quote, TargetQuotes
@@ -30,6 +32,7 @@ class RiskGate:
         *,
         gap_lots: GapLots = on_target,
         why: Callable[[], str] = str,
+        base_total: Callable[[], Decimal] = Decimal,
     ) -> None:
         """Without more said it is a gate that knows no position: in REDUCE it lets nothing through.
 
@@ -38,6 +41,7 @@ class RiskGate:
             state: what the run may do now.
             gap_lots: how far the position is from its target.
             why: the strictest reason, for people.
+            base_total: base held, for the budget.
         """
         self.context = OrderContext()
         """What the pre-trade check looks at."""
@@ -45,6 +49,7 @@ class RiskGate:
         self._state = state
         self._gap_lots = gap_lots
         self._why = why
+        self._base_total = base_total
 
     @property
     def state(self) -> RiskState:
@@ -65,10 +70,35 @@ class RiskGate:
         state = self._state()
         self.context.state, self.context.room = state, None
         if state is RiskState.ACTIVE:
-            return targets
+            budget = self.context.budget
+            if budget is None or budget.quote is None or top is None:
+                return targets
+            return self._within(budget, targets, live, top)
         if state is RiskState.REDUCE and top is not None:
             return self._reduced(targets, live, short, top)
         return TargetQuotes(reason=self._why() or state.word)
+
+    def _within(
+        self, budget: Budget, targets: TargetQuotes, live: Sequence[Order], top: MarketTop
+    ) -> TargetQuotes:
+        """Live buys that the budget does not cover any more are left out, the newest first.
+
+        New ones are the pre-trade check's affair: it refuses with the reason.
+        """
+        instrument = self._instrument
+        mid, base = top.double_mid_ticks * instrument.tick_size / 2, self._base_total()
+        gone: set[str] = set()
+        for order in live:
+            if order.side is Side.BUY:
+                more = base + instrument.size(order.remaining_lots)
+                if budget.is_passed(more, mid):
+                    gone.add(order.slot)
+                else:
+                    base = more
+        if not gone:
+            return targets
+        kept = tuple(quote for quote in targets.quotes if quote.slot not in gone)
+        return TargetQuotes(kept, reason=f"its part of the capital: {budget}", hold=targets.hold)
 
     def _reduced(
         self, targets: TargetQuotes, live: Sequence[Order], short: Sequence[Order], top: MarketTop

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
+from mrmarket.trading.execution.risk.budget import Budget
 from mrmarket.trading.execution.risk.state import RiskState
 from mrmarket.trading.execution.targets import Quote
 from mrmarket.trading.venue.port import OrderKind
@@ -82,6 +83,8 @@ class OrderContext:
     """What others show in the first levels of both sides; None where it is not known."""
     budget_share: float = 1.0
     """What is left of the requests that cancels need, 0 to 1."""
+    budget: Budget | None = None
+    """How much the run may have in play; None where nobody divides the capital."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class PreTradeCheck:
             or self._price(quote, kind, top)
             or self._book(quote)
             or self._money(quote, top, holdings)
+            or self._budget(quote, top, holdings)
             or self._run(quote, holdings)
         )
         if refused is not None:
@@ -214,6 +218,15 @@ class PreTradeCheck:
                 "max_position", f"more than {limits.max_position_base} {instrument.base} would be held"
             )
         return None
+
+    def _budget(self, quote: Quote, top: MarketTop, holdings: Holdings) -> Refusal | None:
+        budget, instrument = self._context.budget, self._instrument
+        if budget is None or quote.side is Side.SELL:
+            return None
+        base_after = holdings.base_total + holdings.base_pending + instrument.size(quote.size_lots)
+        if budget.takes(base_after, top.double_mid_ticks * instrument.tick_size / 2):
+            return None
+        return Refusal("budget", f"more than its part of the capital would be in play: {budget}")
 
     def _run(self, quote: Quote, holdings: Holdings) -> Refusal | None:
         limits = self._limits
