@@ -76,6 +76,7 @@ class FakeSelection:
 
     def __init__(self) -> None:
         self.thresholds = Thresholds()
+        self.caps: dict[str, float] = {}
         self.asked: list[str] = []
 
     def standing(self) -> schema.SelectionView:
@@ -110,16 +111,38 @@ class FakeSelection:
                     waits=False,
                     paper_worth=0.5,
                     paper_off="a bug of its own" if name == "adaptive" else "",
+                    cap=self.caps.get(name, 1.0),
+                    capped_by_owner=name in self.caps,
                     score=next(each for each in SCORES if each.candidate == name),
                 )
                 for name, (activity, strategy) in kinds.items()
             ],
             slices=[
-                schema.SliceView(candidate="main", share=0.62, wanted=0.62, bound_by=[]),
-                schema.SliceView(candidate="adaptive", share=0.0, wanted=0.0, bound_by=[]),
-                schema.SliceView(candidate="arbitrage", share=0.2, wanted=0.71, bound_by=["slice"]),
+                schema.SliceView(
+                    run="simulated.BTCUSDT",
+                    candidate="main",
+                    share=0.62,
+                    wanted=0.62,
+                    limit="7000",
+                    budget="6200",
+                    in_play="5100.5",
+                    bound_by=[],
+                ),
+                schema.SliceView(
+                    run="arbitrage",
+                    candidate="arbitrage",
+                    share=0.2,
+                    wanted=0.71,
+                    limit="2000",
+                    budget=None,
+                    in_play="0",
+                    bound_by=["slice"],
+                ),
             ],
             idle_share=0.18,
+            capital="10000",
+            drawdown=0.01,
+            budgets_bind=True,
             thresholds=self.thresholds,
         )
 
@@ -132,6 +155,16 @@ class FakeSelection:
         """From now on."""
         self.asked.append(by)
         self.thresholds = thresholds
+        return self.standing()
+
+    async def set_cap(self, candidate: str, share: float | None, by: str) -> schema.SelectionView:
+        """From now on."""
+        if candidate not in {"main", "adaptive", "arbitrage"}:
+            raise InvalidInputError("candidate", candidate, "another")
+        self.asked.append(by)
+        self.caps.pop(candidate, None)
+        if share is not None:
+            self.caps[candidate] = share
         return self.standing()
 
     async def dry_run(self, thresholds: Thresholds) -> schema.DryRunResult:

@@ -77,6 +77,7 @@ CASES = [
     Case("GET", "admin/selection/decisions", "admin"),
     Case("GET", "admin/selection/thresholds", "admin"),
     Case("POST", "admin/selection/thresholds", "admin", {"ratio": 2.0}),
+    Case("POST", "admin/selection/caps", "admin", {"candidate": "main", "share": 0.5}),
     Case("POST", "admin/selection/dry-run", "admin", {"ratio": 2.0}),
     Case("GET", "openapi.json", "anybody"),
     Case("GET", "auth/session", "anybody"),

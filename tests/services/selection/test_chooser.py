@@ -3,148 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mrmarket.core.clock import NS_PER_S, ManualClock
-from mrmarket.core.notice import Notice
-from mrmarket.services.engine.database_line import DatabaseLine
-from mrmarket.services.selection.chooser import Chooser
 from mrmarket.services.selection.figures import selection_source
-from mrmarket.services.selection.memory import SelectionMemory, load_state
-from mrmarket.services.selection.office import SelectionOffice
-from mrmarket.services.selection.plan import Plan
-from mrmarket.services.selection.switchboard import Answer
+from mrmarket.services.selection.memory import load_state
 from mrmarket.services.store_address import StoreAddress
 from mrmarket.services.telemetry.reading import Reading as Figure
-from mrmarket.store.operations import RunSpec
-from mrmarket.store.selection_log import SelectionLog
 from mrmarket.trading.strategy.selection.thresholds import Thresholds
-from mrmarket.trading.strategy.shadow.reading import Reading
-from selection_samples import candidate
-
-QUICK = Thresholds(
-    margin_per_h=0.001,
-    z=0.5,
-    half_life_s=60,
-    least_samples=2,
-    cool_down_s=0,
-    dwell_s=0,
-    debounce=1,
-    switches_per_hour=100,
-    paper_ratio=1.0,
-)
-
-
-def plan(name: str, run: str) -> Plan:
-    """A candidate in a run."""
-    return Plan(candidate(name), RunSpec(id=run, venue="v", pair="BTC/USDT", kind=name))
-
-
-PLANS = {"main": plan("main", "pool.run"), "arb": plan("arb", "arb")}
-
-
-class World:
-    """A board that does what it is told, and earnings by the hour."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        self.clock = clock
-        self.told: list[tuple[str, str]] = []
-        self.proven = True
-        self.starts = True
-        self.owner: dict[str, str] = {}
-        self.resting: set[str] = set()
-        self.live_rate, self.paper_rate = {"pool.run": 1.0, "arb": 1.0}, {"main": 1.0, "arb": 1.0}
-        self.notices: list[Notice] = []
-
-    async def stop(self, plan: Plan, reason: str) -> Answer:
-        """Note it."""
-        assert reason
-        self.told.append(("stop", plan.candidate.id))
-        return Answer(self.proven, "order 7")
-
-    async def start(self, plan: Plan, reason: str) -> Answer:
-        """Note it."""
-        assert reason
-        self.told.append(("start", plan.candidate.id))
-        return Answer(self.starts, "no market")
-
-    async def hold_down(self, plans: Mapping[str, Plan], current: str) -> list[str]:
-        """Nobody trades out of turn."""
-        assert current in {"", *plans}
-        return []
-
-    def _reading(self, rate: float, life: str) -> Reading:
-        seconds = self.clock.monotonic_ns() / NS_PER_S
-        return Reading(
-            life=life,
-            at_ns=self.clock.now_ns(),
-            trading=True,
-            profit=rate * seconds,
-            fees=0.0,
-            capital=10_000.0,
-            used=10_000.0,
-            attempts=0,
-            successes=0,
-        )
-
-    def live(self, run: str, life: str) -> Reading | None:
-        """Earned at a steady rate."""
-        return self._reading(self.live_rate[run], life)
-
-    def paper(self, candidate: str) -> Reading | None:
-        """The same on paper."""
-        return self._reading(self.paper_rate[candidate], "paper")
-
-    def failed(self) -> Collection[str]:
-        """Runs that rest."""
-        return self.resting
-
-    async def held(self, runs: Collection[str]) -> Mapping[str, str]:
-        """By the owner's word."""
-        return {run: why for run, why in self.owner.items() if run in runs}
-
-    def notify(self, notice: Notice) -> None:
-        """Note it."""
-        self.notices.append(notice)
-
-
-class Stage:
-    """A chooser on a log."""
-
-    def __init__(self, log: SelectionLog) -> None:
-        self.clock = ManualClock()
-        self.world = World(self.clock)
-        self.log = log
-        self.memory = SelectionMemory(log, DatabaseLine(self.clock, 5.0), 30)
-        self.chooser = self.another()
-        self.office = SelectionOffice(self.chooser, self.memory, {}, self.clock)
-
-    def another(self) -> Chooser:
-        """As after a restart."""
-        return Chooser(
-            PLANS,
-            self.memory,
-            self.world,
-            self.world,
-            self.clock,
-            self.world,
-            thresholds=QUICK,
-            evaluate_s=0.001,
-        )
-
-    async def look(self, times: int = 1) -> None:
-        """So many evaluations, ten seconds apart."""
-        for _ in range(times):
-            self.clock.advance(10 * NS_PER_S)
-            await self.chooser.evaluate()
-
-    @property
-    def current(self) -> str:
-        """Whose turn it is."""
-        return self.chooser.standing().state.current
+from services.selection_stage import QUICK, Stage
 
 
 @pytest.fixture

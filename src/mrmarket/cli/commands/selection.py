@@ -1,4 +1,4 @@
-"""`mrmarket selection scores|decisions|thresholds|dry-run`."""
+"""`mrmarket selection scores|decisions|thresholds|dry-run|capital`."""
 
 from __future__ import annotations
 
@@ -120,6 +120,79 @@ def dry_run(*, change: Change = None, data: Data = DEFAULT_DATA, json: Json = Fa
             ["time", _shares(found.share), _shares(found.was_share)],
         ],
     )
+
+
+@app.command()
+def capital(
+    *,
+    cap: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cap",
+            help="Most of the whole that a strategy may have, as name=share; name=none takes it back.",
+            metavar="NAME=SHARE",
+        ),
+    ] = None,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Show how the capital is divided between the runs, and by what; with --cap bound a strategy at once."""
+    from mrmarket.services.api.selection_schema import SelectionView
+
+    remote = _remote(data)
+    view = remote.read(_PATH, SelectionView)
+    for change in _caps(cap or []):
+        view = remote.change(f"{_PATH}/caps", SelectionView, change)
+    if json:
+        print_json(
+            {
+                "capital": view.capital,
+                "idle_share": view.idle_share,
+                "drawdown": view.drawdown,
+                "budgets_bind": view.budgets_bind,
+                "slices": view.slices,
+                "caps": {each.id: each.cap for each in view.candidates},
+            }
+        )
+        return
+    print_pairs(
+        f"[bold]Capital {view.capital}[/]",
+        [
+            ("idle", f"{view.idle_share:.1%}"),
+            ("lost from the high", f"{view.drawdown:.2%}"),
+            ("budgets", "bind" if view.budgets_bind else "are advice"),
+        ],
+    )
+    print_table(
+        ["run", "by", "should have", "may have", "has in play", "at most", "bound by"],
+        [
+            [
+                each.run,
+                each.candidate,
+                f"{each.share:.1%}",
+                each.budget or "",
+                each.in_play,
+                each.limit,
+                ", ".join(each.bound_by),
+            ]
+            for each in view.slices
+        ],
+    )
+
+
+def _caps(changes: list[str]) -> list[Any]:
+    from mrmarket.core.errors import InvalidInputError
+    from mrmarket.services.api.selection_schema import CapChange
+
+    found = []
+    for each in changes:
+        name, _, value = each.partition("=")
+        try:
+            share = None if value == "none" else float(value)
+        except ValueError:
+            raise InvalidInputError("--cap", each, "NAME=SHARE with a share from 0 to 1, or none") from None
+        found.append(CapChange(candidate=name, share=share))
+    return found
 
 
 def _remote(data: str | Path) -> Any:

@@ -23,6 +23,10 @@ class SelectionFace(Protocol):
         """Other thresholds from now on."""
         ...
 
+    async def set_cap(self, candidate: str, share: float | None, by: str) -> schema.SelectionView:
+        """Another cap of a candidate; None takes the owner's word back. Raises an `InvalidInputError`."""
+        ...
+
     async def dry_run(self, thresholds: Thresholds) -> schema.DryRunResult:
         """What the last 24 hours would have been with them."""
         ...

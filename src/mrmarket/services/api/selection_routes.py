@@ -54,6 +54,13 @@ class SelectionRoutes(Controller):
         """Other numbers from now on; what is left out is the default."""
         return await selection.tune(data, asker(request.user))
 
+    @post("/caps", operation_id="set_selection_cap", status_code=200)
+    async def set_cap(
+        self, request: Asked, selection: Choice, data: JSONBody[schema.CapChange]
+    ) -> schema.SelectionView:
+        """How much of the capital a candidate may ever have; null gives the configuration's word back."""
+        return await selection.set_cap(data.candidate, data.share, asker(request.user))
+
     @post("/dry-run", operation_id="selection_dry_run", status_code=200)
     async def dry_run(self, selection: Choice, data: Body) -> schema.DryRunResult:
         """What the last 24 hours would have been with these numbers; changes nothing."""

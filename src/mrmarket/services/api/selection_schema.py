@@ -45,18 +45,38 @@ class CandidateView(msgspec.Struct, kw_only=True):
     """What a paper result of it counts of a live one."""
     paper_off: str
     """Why it does not run on paper any more; empty while it does."""
+    cap: float
+    """Most of the whole capital that it may ever have."""
+    capped_by_owner: bool
+    """Whether that was set while it runs, and not in the configuration."""
     score: ScoreView | None
 
 
 class SliceView(msgspec.Struct, kw_only=True):
-    """Who should have how much of the capital by the scores; advice, nothing is moved by it."""
+    """How much of the capital one run should have by the scores, and may have; amounts in quote."""
 
+    run: str
     candidate: str
+    """Whose figures count: who has the turn in that run, else the best of its candidates."""
     share: float
-    """Of the whole."""
+    """Of the whole: what it should have."""
     wanted: float
     """Before any limit."""
+    limit: str
+    """Most that it may ever have, by cap, slice, venue and asset."""
+    budget: str | None
+    """What it may have in play now; null before that was first decided."""
+    in_play: str
+    """What it has: base as it would be with every open buy filled."""
     bound_by: list[str]
+
+
+class CapChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The owner's word on how much of the capital a candidate may ever have."""
+
+    candidate: str
+    share: float | None
+    """Of the whole, 0 to 1; null: what the configuration says."""
 
 
 class DecisionView(msgspec.Struct, kw_only=True):
@@ -98,6 +118,12 @@ class SelectionView(msgspec.Struct, kw_only=True):
     candidates: list[CandidateView]
     slices: list[SliceView]
     idle_share: float
+    capital: str
+    """What the accounts of all candidates are worth, in quote."""
+    drawdown: float
+    """Share of the highest worth that was lost by trading."""
+    budgets_bind: bool
+    """Whether runs obey their budgets; else they are advice."""
     thresholds: Thresholds
 
 

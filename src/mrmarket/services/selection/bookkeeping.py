@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from mrmarket.trading.strategy.selection.candidate import Candidate
 from mrmarket.trading.strategy.selection.roi import RoiEstimate
 from mrmarket.trading.strategy.selection.score import Score, score
 from mrmarket.trading.strategy.selection.thresholds import Thresholds
 from mrmarket.trading.strategy.shadow.paper_ratio import PaperRatio
 from mrmarket.trading.strategy.shadow.reading import Meter, Reading
+
+
+class KeptEstimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one candidate, as it outlives a restart."""
+
+    strategy: str
+    """Fingerprint of what it measures: another strategy, or other parameters, begin anew."""
+    live: RoiEstimate
+    paper: RoiEstimate
+    ratio: PaperRatio
 
 
 @dataclass(slots=True)
@@ -22,6 +34,8 @@ class Account:
     ratio: PaperRatio = field(default_factory=PaperRatio)
     last_per_hour: float = float("nan")
     """What the newest stretch has earned, live before paper; NaN where neither says anything."""
+    last_gain: float = float("nan")
+    """What it has earned live in the newest stretch, in quote; NaN where nothing is known."""
     _live_meter: Meter = field(default_factory=Meter)
     _paper_meter: Meter = field(default_factory=Meter)
 
@@ -33,9 +47,18 @@ class Account:
         if papered is not None:
             self.paper = self.paper.after(papered, half_life_s)
         newest = lived or papered
+        self.last_gain = float("nan") if lived is None else lived.profit - lived.cost
         self.last_per_hour = float("nan") if newest is None else newest.per_hour
         if lived is not None and papered is not None:
             self.ratio = self.ratio.after(lived, papered, half_life_s)
+
+    def kept(self, strategy: str) -> KeptEstimate:
+        """What a restart should know; readings are of a life, and stay behind with it."""
+        return KeptEstimate(strategy=strategy, live=self.live, paper=self.paper, ratio=self.ratio)
+
+    def restore(self, kept: KeptEstimate) -> None:
+        """Go on from there."""
+        self.live, self.paper, self.ratio = kept.live, kept.paper, kept.ratio
 
     def score(self, thresholds: Thresholds, now_ns: int, *, is_current: bool) -> Score:
         """By live results while there are enough of them, else by paper's, discounted."""

@@ -17,6 +17,7 @@ from mrmarket.services.engine.composition import Engine
 from mrmarket.services.engine.database_line import DatabaseLine
 from mrmarket.services.engine.shared_venue import SharedFeed
 from mrmarket.services.engine.venue_room import VenueRoom
+from mrmarket.services.selection.capital import Capital
 from mrmarket.services.selection.chooser import Chooser
 from mrmarket.services.selection.demo import demo_selection
 from mrmarket.services.selection.memory import SelectionMemory, forget_state, load_state
@@ -132,6 +133,10 @@ class Choice:
             ).shadows(self._plans.values())
         sight = Sight(engine, operations, line, self.shadows, wall)
         memory = SelectionMemory(self._log, line, section.keep_days)
+        caps = {MAIN: section.capital.main_cap, **{each.id: each.cap for each in section.candidates}}
+        budgets = engine().board.budgets
+        capital = Capital(section.capital, self._plans, caps, memory, budgets, wall)
+        await capital.recover()
         self.chooser = Chooser(
             self._plans,
             memory,
@@ -141,6 +146,7 @@ class Choice:
             notices,
             thresholds=section.thresholds,
             evaluate_s=section.evaluate_s,
+            capital=capital,
         )
         self.office = SelectionOffice(self.chooser, memory, self.shadows, wall)
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from mrmarket.core.clock import NS_PER_MS, Clock
+from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.notice import Notice, NoticeSink, Severity
 from mrmarket.services.selection.bookkeeping import Account
+from mrmarket.services.selection.capital import Capital, Look
 from mrmarket.services.selection.memory import SelectionMemory
 from mrmarket.services.selection.plan import Plan, candidates_of
+from mrmarket.services.selection.ports import Board, Eyes
 from mrmarket.services.selection.section import MAIN
-from mrmarket.services.selection.switchboard import Answer
 from mrmarket.store.errors import StoreError
 from mrmarket.trading.strategy.selection.decision import Action, Decision, Outcome, Stop, tuning
 from mrmarket.trading.strategy.selection.dry_run import DryRun, ScoreRow, dry_run
@@ -32,7 +34,6 @@ from mrmarket.trading.strategy.selection.state import (
     Stopped,
 )
 from mrmarket.trading.strategy.selection.thresholds import Thresholds
-from mrmarket.trading.strategy.shadow.reading import Reading
 
 _RETURNS_KEPT: Final = 720
 _DAY_MS: Final = 86_400_000
@@ -43,42 +44,6 @@ _TOLD: Final = {
     Outcome.UNPROVEN: Severity.WARNING,
 }
 _log = structlog.get_logger("mrmarket.selection")
-
-
-class Board(Protocol):
-    """Carries out actions; see `Switchboard`."""
-
-    async def stop(self, plan: Plan, reason: str) -> Answer:
-        """Pause to the proof."""
-        ...
-
-    async def start(self, plan: Plan, reason: str) -> Answer:
-        """Let it trade."""
-        ...
-
-    async def hold_down(self, plans: Mapping[str, Plan], current: str) -> list[str]:
-        """Pause who has not the turn."""
-        ...
-
-
-class Eyes(Protocol):
-    """What the chooser sees of runs and shadows. Nothing here waits but `held`."""
-
-    def live(self, run: str, life: str) -> Reading | None:
-        """What a run of this process has earned."""
-        ...
-
-    def paper(self, candidate: str) -> Reading | None:
-        """What a candidate's shadow has earned."""
-        ...
-
-    def failed(self) -> Collection[str]:
-        """Runs that rest after a failure."""
-        ...
-
-    async def held(self, runs: Collection[str]) -> Mapping[str, str]:
-        """Of these runs, those that the owner, or what waits for the owner, keeps from trading; and why."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +74,11 @@ class Chooser:
         *,
         thresholds: Thresholds,
         evaluate_s: float,
+        capital: Capital | None = None,
         on_decision: Callable[[Decision], None] = lambda _: None,
     ) -> None:
-        """Put it together; nothing is decided before `keep`."""
+        """Put it together; nothing is decided before `keep`. `capital`: divides it; None: nobody does."""
+        self.capital = capital
         self._plans = plans
         self._candidates = candidates_of(plans.values())
         self._memory = memory
@@ -154,7 +121,7 @@ class Chooser:
 
     async def keep(self) -> None:
         """Recover, then evaluate again and again until cancelled."""
-        await self._recover()
+        await self.recover()
         while True:
             await asyncio.sleep(self._evaluate_s)
             await self.evaluate()
@@ -188,11 +155,13 @@ class Chooser:
         rows = await self._memory.scores_since(self._clock.now_ns() // NS_PER_MS - _DAY_MS)
         return await asyncio.to_thread(dry_run, rows, self._candidates, thresholds)
 
-    async def _recover(self) -> None:
+    async def recover(self) -> None:
+        """Go on where an earlier life was; a database that is away is asked again."""
         while True:
             try:
                 self._thresholds = await self._memory.thresholds() or self._thresholds
                 found = await self._memory.state()
+                await self._restore_estimates()
                 break
             except StoreError as error:
                 _log.warning("the choice between strategies waits for the database", error=str(error))
@@ -200,6 +169,23 @@ class Chooser:
         named = {"", *self._candidates}
         if found is not None and {found.current, found.target} <= named:
             self._state = found
+
+    async def _restore_estimates(self) -> None:
+        """What was measured of the very same strategies goes on; the others begin anew."""
+        kept = await self._memory.estimates()
+        same = {
+            name
+            for name, plan in self._plans.items()
+            if name in kept and kept[name].strategy == plan.fingerprint
+        }
+        for name in same:
+            self._accounts[name].restore(kept[name])
+        self._returns.clear()
+        if same != set(self._plans):
+            return
+        for row in await self._memory.newest_scores(_RETURNS_KEPT):
+            if same <= row.per_hour.keys():
+                self._returns.append(tuple(row.per_hour[name] for name in self._plans))
 
     async def _evaluate(self) -> None:
         if actions := pending(self._state):
@@ -221,9 +207,9 @@ class Chooser:
             account.score(thresholds, now_ns, is_current=name == state.current)
             for name, account in self._accounts.items()
         )
-        newest = tuple(account.last_per_hour for account in self._accounts.values())
-        if all(map(isfinite, newest)):
-            self._returns.append(newest)
+        newest = {name: each.last_per_hour for name, each in self._accounts.items()}
+        if all(map(isfinite, newest.values())):
+            self._returns.append(tuple(newest.values()))
         self._evaluated_ms = now_ns // NS_PER_MS
         held = await self._held()
         await self._memory.record_scores(
@@ -232,9 +218,48 @@ class Chooser:
                 current=state.current,
                 scores=self._scores,
                 held_by_owner=tuple(sorted(held)),
+                per_hour={name: rate for name, rate in newest.items() if isfinite(rate)},
             )
         )
+        await self._memory.save_estimates(
+            {name: each.kept(self._plans[name].fingerprint) for name, each in self._accounts.items()}
+        )
+        await self._divide()
         await self._step(Evaluated(scores=self._scores, held_by_owner=held))
+
+    async def _divide(self) -> None:
+        """What each run may have in play, by the same figures."""
+        if self.capital is None:
+            return
+        current, (returns, stretch_h) = self._state.current, self.returns()
+        account = self._accounts.get(current)
+        decision = await self.capital.look(
+            Look(
+                current=current,
+                scores=self._scores,
+                returns=returns,
+                stretch_h=stretch_h,
+                readings={plan.run: self._eyes.live(plan.run, "capital") for plan in self._plans.values()},
+                earned=float("nan") if account is None else account.last_gain,
+            )
+        )
+        if decision is not None:
+            await self._record(decision)
+
+    async def set_cap(self, candidate: str, share: float | None, by: str) -> Decision | None:
+        """Another cap of a candidate; the record of it, None where nothing changed.
+
+        Raises:
+            InvalidInputError: nobody divides the capital, there is no such candidate, or it is no share.
+            StoreError: it could not be written down; the old one stays in force.
+        """
+        async with self._stepping:
+            if self.capital is None:
+                raise InvalidInputError("cap", share, "none: nobody divides the capital here")
+            decision = await self.capital.set_cap(candidate, share, by)
+            if decision is not None:
+                await self._record(decision)
+            return decision
 
     async def _held(self) -> frozenset[str]:
         """Candidates that may not trade by somebody else's word; pauses of our own are not among them."""
@@ -269,8 +294,8 @@ class Chooser:
             await self._carry_out(step.actions)
 
     async def _accept(self, step: Step) -> None:
-        """Written down first: whoever takes over knows what was begun."""
-        if step.state != self._state and (step.actions or step.decision is None or step.decision.recorded):
+        """Written down first: whoever takes over knows what was begun, and how often a newcomer has won."""
+        if step.state != self._state:
             await self._memory.save_state(step.state)
         self._state = step.state
         if step.decision is not None:

@@ -8,7 +8,9 @@ import msgspec
 import structlog
 
 from mrmarket.services.engine.database_line import DatabaseLine
+from mrmarket.services.selection.bookkeeping import KeptEstimate
 from mrmarket.store.selection_log import SelectionLog
+from mrmarket.trading.strategy.selection.budget_plan import BudgetState
 from mrmarket.trading.strategy.selection.decision import Decision
 from mrmarket.trading.strategy.selection.dry_run import ScoreRow
 from mrmarket.trading.strategy.selection.state import EngineState
@@ -17,6 +19,9 @@ from mrmarket.trading.strategy.selection.thresholds import Thresholds
 _T = TypeVar("_T")
 _STATE: Final = "state"
 _THRESHOLDS: Final = "thresholds"
+_ESTIMATES: Final = "estimates"
+_BUDGETS: Final = "budgets"
+_CAPS: Final = "caps"
 _MS_PER_DAY: Final = 86_400_000
 _SCORES_MS: Final = 25 * 3_600_000
 _MOST_ROWS: Final = 100_000
@@ -68,6 +73,30 @@ class SelectionMemory:
         """Over the last ones. Raises a StoreError."""
         await self._call(self._log.put, _THRESHOLDS, _text(thresholds))
 
+    async def estimates(self) -> dict[str, KeptEstimate]:
+        """What an earlier life had measured, by candidate. Raises a StoreError."""
+        return _read(await self._call(self._log.note, _ESTIMATES), dict[str, KeptEstimate]) or {}
+
+    async def save_estimates(self, estimates: dict[str, KeptEstimate]) -> None:
+        """Over the last ones. Raises a StoreError."""
+        await self._call(self._log.put, _ESTIMATES, _text(estimates))
+
+    async def budgets(self) -> BudgetState | None:
+        """How the capital was divided last. Raises a StoreError."""
+        return _read(await self._call(self._log.note, _BUDGETS), BudgetState)
+
+    async def save_budgets(self, state: BudgetState) -> None:
+        """Before any run is bound by it. Raises a StoreError."""
+        await self._call(self._log.put, _BUDGETS, _text(state))
+
+    async def caps(self) -> dict[str, float]:
+        """Caps that the owner has set while it ran, by candidate. Raises a StoreError."""
+        return _read(await self._call(self._log.note, _CAPS), dict[str, float]) or {}
+
+    async def save_caps(self, caps: dict[str, float]) -> None:
+        """Over the last ones. Raises a StoreError."""
+        await self._call(self._log.put, _CAPS, _text(caps))
+
     async def record(self, decision: Decision) -> None:
         """Append a decision. Raises a StoreError."""
         await self._call(self._log.append, "decision", decision.at_ms, _text(decision))
@@ -93,6 +122,12 @@ class SelectionMemory:
         """Oldest first. Raises a StoreError."""
         rows = await self._call(self._log.since, "scores", at_ms, _MOST_ROWS)
         return [row for row in (_read(each.payload, ScoreRow) for each in rows) if row is not None]
+
+    async def newest_scores(self, limit: int) -> list[ScoreRow]:
+        """The last of them, oldest first. Raises a StoreError."""
+        rows = await self._call(self._log.newest, "scores", limit)
+        read = (_read(each.payload, ScoreRow) for each in reversed(rows))
+        return [row for row in read if row is not None]
 
     async def _call(self, function: Any, *arguments: Any) -> Any:
         return await self._line.call(

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
-import numpy as np
 import structlog
 
 from mrmarket.core.clock import NS_PER_MS, Clock
 from mrmarket.services.api import selection_schema as schema
 from mrmarket.services.api.refusals import DatabaseAwayError
+from mrmarket.services.selection.capital import Division, quote_text
 from mrmarket.services.selection.chooser import Chooser, Standing
 from mrmarket.services.selection.memory import SelectionMemory
 from mrmarket.store.errors import StoreError
-from mrmarket.trading.strategy.selection.allocator import AllocationRules, Claim, allocate
 from mrmarket.trading.strategy.selection.candidate import Activity
-from mrmarket.trading.strategy.selection.covariance import shrunk_covariance
 from mrmarket.trading.strategy.selection.decision import Decision
 from mrmarket.trading.strategy.selection.score import Score
 from mrmarket.trading.strategy.selection.state import HOUR_NS
 from mrmarket.trading.strategy.selection.thresholds import Thresholds
 
-_WHOLE: Final = 1_000_000
-"""Shares are shown to a millionth."""
-_FEWEST: Final = 10
 _T = TypeVar("_T")
 _log = structlog.get_logger("mrmarket.audit")
 
@@ -54,7 +49,8 @@ class SelectionOffice:
         """Where it stands; at once."""
         standing, now_ns = self._chooser.standing(), self._clock.now_ns()
         state, last = standing.state, standing.last
-        slices, idle = self._slices(standing)
+        slices, idle = self._slices()
+        capital = self._chooser.capital
         plan = self._chooser.plans.get(state.current)
         return schema.SelectionView(
             at_ms=now_ns // NS_PER_MS,
@@ -70,6 +66,9 @@ class SelectionOffice:
             candidates=self._candidates(standing, now_ns),
             slices=slices,
             idle_share=idle,
+            capital=quote_text(0 if capital is None else capital.division.total),
+            drawdown=0.0 if capital is None else capital.division.drawdown,
+            budgets_bind=capital is not None and capital.acts,
             thresholds=standing.thresholds,
         )
 
@@ -82,6 +81,12 @@ class SelectionOffice:
         """Other thresholds from now on."""
         await _answered("the change", self._chooser.tune(thresholds, by))
         _log.info("asked", kind="selection_thresholds", by=by, thresholds=msgspec.to_builtins(thresholds))
+        return self.standing()
+
+    async def set_cap(self, candidate: str, share: float | None, by: str) -> schema.SelectionView:
+        """Another cap of a candidate from the next look on."""
+        await _answered("the change", self._chooser.set_cap(candidate, share, by))
+        _log.info("asked", kind="selection_cap", by=by, candidate=candidate, share=share)
         return self.standing()
 
     async def dry_run(self, thresholds: Thresholds) -> schema.DryRunResult:
@@ -103,6 +108,7 @@ class SelectionOffice:
     def _candidates(self, standing: Standing, now_ns: int) -> list[schema.CandidateView]:
         state = standing.state
         scores = {each.candidate: each for each in standing.scores}
+        capital = self._chooser.capital
         parked = {each.candidate: each.at_ns // NS_PER_MS for each in state.parked}
         views = []
         for name, plan in self._chooser.plans.items():
@@ -123,39 +129,32 @@ class SelectionOffice:
                     waits=name in state.table.queue,
                     paper_worth=standing.worth[name],
                     paper_off="" if shadow is None else shadow.why_off,
+                    cap=1.0 if capital is None else capital.cap(name),
+                    capped_by_owner=capital is not None and name in capital.division.caps,
                     score=None if found is None else _score_view(found),
                 )
             )
         return views
 
-    def _slices(self, standing: Standing) -> tuple[list[schema.SliceView], float]:
-        """Quarter Kelly by the returns that were seen, within the slices of the activities."""
-        names = list(self._chooser.plans)
-        returns, hours = self._chooser.returns()
-        if len(returns) < _FEWEST:
+    def _slices(self) -> tuple[list[schema.SliceView], float]:
+        """What the last look at the capital has found."""
+        division = Division() if self._chooser.capital is None else self._chooser.capital.division
+        if not division.total:
             return [], 1.0
-        covariance, _ = shrunk_covariance(np.array(returns))
-        means = {each.candidate: each.mean for each in standing.scores}
-        claims = [
-            Claim(
-                id=name,
-                activity=self._chooser.plans[name].candidate.activity,
-                mean=float("nan") if (mean := means.get(name)) is None else mean,
-            )
-            for name in names
-        ]
-        # Rates of stretches that are so many hours long: what they vary by in an hour is that much less.
-        found = allocate(_WHOLE, claims, covariance * hours, AllocationRules())
         slices = [
             schema.SliceView(
-                candidate=name,
-                share=found.units[name] / _WHOLE,
-                wanted=found.wanted[name],
-                bound_by=list(found.bound_by[name]),
+                run=each.run,
+                candidate=each.candidate,
+                share=each.goal / division.total,
+                wanted=each.wanted,
+                limit=quote_text(each.hard),
+                budget=None if each.budget is None else quote_text(each.budget),
+                in_play=quote_text(each.in_play),
+                bound_by=list(each.bound_by),
             )
-            for name in names
+            for each in division.shares
         ]
-        return slices, found.idle / _WHOLE
+        return slices, 1 - sum(each.goal for each in division.shares) / division.total
 
 
 async def _answered(asked: str, question: Awaitable[_T]) -> _T:

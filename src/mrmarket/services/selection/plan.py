@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 
 import msgspec
 
@@ -21,6 +22,13 @@ class Plan:
     candidate: Candidate
     spec: RunSpec
     """What its run looks like then; several candidates may share a run."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same strategy with the same parameters on the same pair and account."""
+        spec = self.spec
+        said = (spec.kind, spec.parameters, spec.pair, spec.venue, spec.account)
+        return sha256(msgspec.json.encode(said, order="deterministic")).hexdigest()[:16]
 
     @property
     def run(self) -> str:

@@ -10,11 +10,42 @@ from mrmarket.services.engine.section import MAIN_ACCOUNT
 from mrmarket.trading.strategy.parameters import Parameters
 from mrmarket.trading.strategy.schema import StrategyParameters
 from mrmarket.trading.strategy.selection.rule import IDLE
-from mrmarket.trading.strategy.selection.thresholds import Thresholds
+from mrmarket.trading.strategy.selection.thresholds import Share, Thresholds
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 MAIN = "main"
 """The candidate that is the strategy of `[strategy]`."""
+
+
+class CapitalSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[selection.capital]`: how the capital is divided between the runs of the candidates."""
+
+    act: bool = False
+    """Whether runs are bound by their parts; else the parts are advice."""
+    market_making: Share = 0.7
+    """Most of the whole that makes markets."""
+    arbitrage: Share = 0.2
+    """Most that arbitrage has; what the two leave is always idle."""
+    floor: Share = 0.05
+    """Least that each run has, as far as the limits leave room: no other takes that from it."""
+    kelly: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.25
+    """Fraction of the growth-optimal shares."""
+    most_drawdown: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.2
+    """With this much lost from the high everything is idle; parts shrink in proportion until then."""
+    least_change: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.05
+    """A change of a part by less than this share of the whole is not made, unless a limit asks for it."""
+    raise_every_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 60.0
+    """After a change a run waits so long before it is given more."""
+    main_cap: Share = 1.0
+    """As `cap` of a candidate, for the strategy of `[strategy]`."""
+    venue_caps: dict[str, Share] = {}
+    """Most of the whole on a venue, by its name."""
+    asset_caps: dict[str, Share] = {}
+    """Most of the whole in an asset."""
+
+    def __post_init__(self) -> None:
+        if self.market_making + self.arbitrage > 1:
+            raise ValueError("market_making and arbitrage: together at most 1")
 
 
 class CandidateSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -30,6 +61,8 @@ class CandidateSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Whether it may end the turn of a strategy that still earns."""
     switch_cost: Annotated[float, msgspec.Meta(ge=0, le=0.1)] = 0.0
     """What taking over costs, as a fraction of its capital: inventory to be brought along, spread, fees."""
+    cap: Share = 1.0
+    """Most of the whole capital that its run may have in play while it has the turn."""
     strategy: StrategyParameters = Parameters()
     """`[selection.candidates.strategy]`: as in `[strategy]`."""
 
@@ -56,6 +89,8 @@ class SelectionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """As `switch_cost`, for the strategy of `[strategy]`."""
     thresholds: Thresholds = Thresholds()
     """`[selection.thresholds]`: until the owner changes them while it runs."""
+    capital: CapitalSection = CapitalSection()
+    """`[selection.capital]`."""
     candidates: list[CandidateSection] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:

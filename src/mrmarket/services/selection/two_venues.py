@@ -18,6 +18,7 @@ from mrmarket.trading.execution.risk.board import RiskBoard
 from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun, Place
 from mrmarket.trading.strategy.past import read_history
 from mrmarket.trading.strategy.registry import Registry
+from mrmarket.trading.strategy.selection.funded_cross import FundedCross
 from mrmarket.trading.venue.port import Venue
 
 Second = Callable[[RunSpec], Venue | None]
@@ -69,7 +70,9 @@ class TwoVenueWorkshop:
         self.check(spec)
         other = self._second(spec)
         assert other is not None  # noqa: S101 - checked
-        strategy = self._strategies.make_cross(self._parameters(spec))
+        strategy = FundedCross(
+            self._strategies.make_cross(self._parameters(spec)), self._board.budgets.of(spec.id)
+        )
         venue = await self._room.enter(spec, order_prefix(self._instance, spec.id))
         try:
             history = await asyncio.to_thread(read_history, self._log, spec.id, with_fold=False)

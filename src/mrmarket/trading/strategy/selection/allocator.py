@@ -49,6 +49,8 @@ class AllocationRules:
     asset_caps: Mapping[str, float] = field(default_factory=dict)
     most_drawdown: float = 0.2
     """With this much lost from the high everything is idle; weights fall linearly until then."""
+    floor: float = 0.0
+    """Least that each strategy has, as far as the limits leave room: no other takes that from it."""
     turnover_penalty: float = 0.01
     """A strategy's share is left as it is unless it should change by more, and then changes by that less."""
 
@@ -57,6 +59,8 @@ class AllocationRules:
             raise InvalidInputError("slices", dict(self.slices), "shares from 0 to 1")
         if abs(sum(self.slices.values()) - 1) > _NEARLY:
             raise InvalidInputError("slices", dict(self.slices), "shares that add up to 1")
+        if not 0 <= self.floor <= 1:
+            raise InvalidInputError("floor", self.floor, "a share from 0 to 1")
         if not 0 < self.most_drawdown <= 1:
             raise InvalidInputError("most_drawdown", self.most_drawdown, "above 0, up to 1")
 
@@ -74,7 +78,12 @@ class Allocation:
 
 
 def allocate(
-    total: int, claims: Sequence[Claim], covariance: Matrix, rules: AllocationRules, *, drawdown: float = 0.0
+    total: int,
+    claims: Sequence[Claim],
+    covariance: Matrix | None,
+    rules: AllocationRules,
+    *,
+    drawdown: float = 0.0,
 ) -> Allocation:
     """Divide `total` units of quote among the claims.
 
@@ -85,7 +94,8 @@ def allocate(
     Args:
         total: units of quote, 0 or more.
         claims: each id once.
-        covariance: of their returns, in the order of the claims.
+        covariance: of their returns, in the order of the claims; None where nothing was measured: then
+            each would take all, and the limits alone divide it.
         rules: limits.
         drawdown: share of the high that is lost.
 
@@ -94,29 +104,49 @@ def allocate(
     """
     _require(total, claims, covariance)
     bound: dict[str, list[str]] = {claim.id: [] for claim in claims}
-    wanted = _kelly(claims, covariance, rules.kelly)
-    scale = min(max(1 - drawdown / rules.most_drawdown, 0.0), 1.0) if isfinite(drawdown) else 0.0
+    if covariance is None:
+        wanted = {claim.id: 1.0 for claim in claims}
+    else:
+        wanted = _kelly(claims, covariance, rules.kelly)
+    scale = drawdown_scale(drawdown, rules)
+    least = {claim.id: _least(claim, claims, rules) * scale for claim in claims}
     shares = {
-        claim.id: _approached(claim, wanted[claim.id], scale, total, rules, bound[claim.id])
+        claim.id: max(
+            _approached(claim, wanted[claim.id], scale, total, rules, bound[claim.id]), least[claim.id]
+        )
         for claim in claims
     }
     for activity in sorted({claim.activity for claim in claims}):
         members = {claim.id: 1.0 for claim in claims if claim.activity is activity}
         limit = 0.0 if activity is Activity.IDLE else rules.slices.get(activity, 0.0)
-        _scale(shares, members, limit, "slice", bound)
+        _scale(shares, least, members, limit, "slice", bound)
     for venue, limit in sorted(rules.venue_caps.items()):
-        _scale(shares, _parts(claims, "venues", venue), limit, f"venue:{venue}", bound)
+        _scale(shares, least, _parts(claims, "venues", venue), limit, f"venue:{venue}", bound)
     for asset, limit in sorted(rules.asset_caps.items()):
-        _scale(shares, _parts(claims, "assets", asset), limit, f"asset:{asset}", bound)
+        _scale(shares, least, _parts(claims, "assets", asset), limit, f"asset:{asset}", bound)
     # Rounded down, in exact fractions: what is not divided evenly stays idle, and no limit is passed.
-    whole = max(sum(map(Fraction, shares.values())), Fraction(1))
-    units = {name: int(Fraction(share) * total / whole) for name, share in shares.items()}
+    exact = {name: _exact(share) for name, share in shares.items()}
+    whole = max(sum(exact.values()), Fraction(1))
+    units = {name: int(share * total / whole) for name, share in exact.items()}
     return Allocation(
         units=units,
         idle=total - sum(units.values()),
         wanted=wanted,
         bound_by={name: tuple(reasons) for name, reasons in bound.items()},
     )
+
+
+def drawdown_scale(drawdown: float, rules: AllocationRules) -> float:
+    """What a loss from the high leaves of every share, 1 to 0; nothing where the loss is no number."""
+    return min(max(1 - drawdown / rules.most_drawdown, 0.0), 1.0) if isfinite(drawdown) else 0.0
+
+
+def hard_limit(claim: Claim, total: int, rules: AllocationRules, *, drawdown: float = 0.0) -> int:
+    """Most units that a claim may have, whatever the others take."""
+    shares = [claim.cap, 0.0 if claim.activity is Activity.IDLE else rules.slices.get(claim.activity, 0.0)]
+    for parts, caps in ((claim.venues, rules.venue_caps), (claim.assets, rules.asset_caps)):
+        shares.extend(cap / parts[name] for name, cap in caps.items() if parts.get(name, 0.0) > 0)
+    return int(_exact(max(min(shares), 0.0) * drawdown_scale(drawdown, rules)) * total)
 
 
 def move_slices(
@@ -153,12 +183,12 @@ def move_slices(
     return moved
 
 
-def _require(total: int, claims: Sequence[Claim], covariance: Matrix) -> None:
+def _require(total: int, claims: Sequence[Claim], covariance: Matrix | None) -> None:
     if total < 0:
         raise InvalidInputError("total", total, "0 or more")
     if len({claim.id for claim in claims}) < len(claims):
         raise InvalidInputError("claims", [claim.id for claim in claims], "each id once")
-    if covariance.shape != (len(claims), len(claims)):
+    if covariance is not None and covariance.shape != (len(claims), len(claims)):
         raise InvalidInputError("covariance", covariance.shape, "one row and column for each claim")
 
 
@@ -199,22 +229,42 @@ def _kelly(claims: Sequence[Claim], covariance: Matrix, kelly: float) -> dict[st
     return {claim.id: 0.0 for claim in claims}
 
 
+def _exact(share: float) -> Fraction:
+    """A share as it is written: 0.7 is seven tenths, and not the binary number beside it."""
+    return Fraction(repr(share))
+
+
+def _least(claim: Claim, claims: Sequence[Claim], rules: AllocationRules) -> float:
+    """The floor, as far as its cap and an even part of its slice leave room."""
+    crowd = sum(each.activity is claim.activity for each in claims)
+    limit = 0.0 if claim.activity is Activity.IDLE else rules.slices.get(claim.activity, 0.0)
+    return min(rules.floor, claim.cap, limit / crowd)
+
+
 def _parts(claims: Iterable[Claim], of: str, name: str) -> dict[str, float]:
     return {claim.id: getattr(claim, of).get(name, 0.0) for claim in claims}
 
 
 def _scale(
     shares: dict[str, float],
+    least: dict[str, float],
     parts: Mapping[str, float],
     limit: float,
     reason: str,
     bound: dict[str, list[str]],
 ) -> None:
+    """Bring shares down to a limit: first what is above each one's least, then that as well."""
     used = sum(shares[name] * part for name, part in parts.items())
     if used <= limit:
         return
-    factor = max(limit, 0.0) / used
+    limit = max(limit, 0.0)
+    kept = sum(least[name] * part for name, part in parts.items())
+    over = used - kept
+    factor = (limit - kept) / over if over > 0 and kept <= limit else 0.0
+    floor = 1.0 if kept <= limit else limit / kept
     for name, part in parts.items():
         if part > 0 and shares[name] > 0:
-            shares[name] *= factor
+            low = least[name] * floor
+            shares[name] = low + (shares[name] - least[name]) * factor
+            least[name] = low
             bound[name].append(reason)

@@ -25,6 +25,8 @@ class Outcome(StrEnum):
     UNPROVEN = "unproven"
     """Orders of the strategy that gives way are not proven closed yet: nothing else begins."""
     TUNED = "tuned"
+    FUNDED = "funded"
+    """Runs may have more or less of the capital in play."""
 
 
 class Verdict(StrEnum):
@@ -51,6 +53,8 @@ class Verdict(StrEnum):
     NOT_PROVEN = "not_proven"
     PROVEN = "proven"
     OWNER_TUNED = "owner_tuned"
+    ALLOCATED = "allocated"
+    OWNER_CAPPED = "owner_capped"
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +80,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     scores: tuple[Score, ...] = ()
     thresholds: Thresholds | None = None
     changed: dict[str, Any] = {}
-    """Of a change of thresholds: name to the new value."""
+    """Of a change of thresholds, caps or budgets: name to the new value."""
     by: str = ""
     """Who changed them."""
     recorded: bool = True

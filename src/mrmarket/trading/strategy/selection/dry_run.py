@@ -24,6 +24,8 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
     """Whose turn it was; empty for none."""
     scores: tuple[Score, ...]
     held_by_owner: tuple[str, ...] = ()
+    per_hour: dict[str, float] = {}
+    """What each candidate has earned in this stretch, by the hour; who is not known to is left out."""
 
 
 class DryRun(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mrmarket.core.clock import NS_PER_S
+from mrmarket.core.side import Side
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.run import StrategyRun
 from mrmarket.trading.strategy.selection.roi import Outcome
@@ -36,6 +37,8 @@ class Reading:
     successes: int
     """… that traded, or came to their end."""
     volatility: float | None = None
+    in_play: float = 0.0
+    """Base held as it would be with every open buy filled: what a budget bounds."""
 
 
 def reading_of(run: StrategyRun, life: str, now_ns: int) -> Reading | None:
@@ -44,6 +47,7 @@ def reading_of(run: StrategyRun, life: str, now_ns: int) -> Reading | None:
     if mid is None or not run.account.is_known:
         return None
     totals, instrument = run.totals, run.instrument
+    buys = sum(order.remaining_lots for order in run.live_orders if order.side is Side.BUY)
     standing = sum(order.price_ticks * order.remaining_lots for order in run.live_orders)
     return Reading(
         life=life,
@@ -57,6 +61,7 @@ def reading_of(run: StrategyRun, life: str, now_ns: int) -> Reading | None:
         attempts=totals.orders_placed + run.refusals,
         successes=totals.orders_placed,
         volatility=run.watch.volatility.sigma,
+        in_play=float((run.account.base_total + instrument.size(buys)) * mid),
     )
 
 
