@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
-from typing import Final
+from typing import Final, Protocol
 
 from mrmarket.core.decimals import format_decimal
-from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 
 Amounts = Mapping[str, Fraction]
@@ -23,15 +22,29 @@ def decimal_of(value: Fraction) -> Decimal:
     return Decimal(value.numerator) / Decimal(value.denominator)
 
 
+class Pair(Protocol):
+    """What an amount is of; an `Instrument` is one."""
+
+    @property
+    def base(self) -> str:
+        """What is traded."""
+        ...
+
+    @property
+    def quote(self) -> str:
+        """What it is traded for."""
+        ...
+
+
 def changes_of(
-    instrument: Instrument, side: Side, notional: Decimal, size: Decimal, fee: Decimal, fee_asset: str
+    pair: Pair, side: Side, notional: Decimal, size: Decimal, fee: Decimal, fee_asset: str
 ) -> dict[str, Fraction]:
     """What a trade changed: base, quote and the fee's asset."""
     if side is Side.SELL:
         notional = notional.quantize(_UNIT, ROUND_DOWN)
     found = {
-        instrument.base: side.sign * Fraction(size),
-        instrument.quote: -side.sign * Fraction(notional),
+        pair.base: side.sign * Fraction(size),
+        pair.quote: -side.sign * Fraction(notional),
     }
     found[fee_asset] = found.get(fee_asset, Fraction(0)) - Fraction(fee)
     return found

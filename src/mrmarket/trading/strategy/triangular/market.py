@@ -1,0 +1,414 @@
+"""One pair of a triangular run: its market, its orders, its view of the account, and what it may do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, Protocol
+
+from mrmarket.core.clock import Clock
+from mrmarket.core.events import Fact, Filled, OrderAccepted, OrderCancelled, OrderCreated, OrderRejected
+from mrmarket.core.side import Side
+from mrmarket.trading.execution.assembly import assemble
+from mrmarket.trading.execution.desk import OwnFill
+from mrmarket.trading.execution.differ import RefreshRules
+from mrmarket.trading.execution.journal import OrderJournal
+from mrmarket.trading.execution.lease_guard import LeaseGuard
+from mrmarket.trading.execution.order import Order
+from mrmarket.trading.execution.order_id import OrderIds
+from mrmarket.trading.execution.reconciler import Recovery
+from mrmarket.trading.execution.risk.board import RiskBoard, RiskChange
+from mrmarket.trading.execution.risk.breakers import LossLimit
+from mrmarket.trading.execution.risk.gate import RiskGate
+from mrmarket.trading.execution.risk.limits import BreakerLimits
+from mrmarket.trading.execution.risk.pretrade import MarketTop, RiskLimits
+from mrmarket.trading.execution.risk.state import RiskState
+from mrmarket.trading.execution.targets import Quote, Term
+from mrmarket.trading.execution.timing import Timing
+from mrmarket.trading.strategy.market_watch import MarketWatch
+from mrmarket.trading.strategy.observations import Observations
+from mrmarket.trading.strategy.observer import FillRecord
+from mrmarket.trading.strategy.run_risk import RunRisk
+from mrmarket.trading.strategy.sweep import Sweep
+from mrmarket.trading.strategy.totals import RunTotals
+from mrmarket.trading.strategy.triangular.amounts import Amounts, added, changes_of
+from mrmarket.trading.strategy.triangular.port import PairBook
+from mrmarket.trading.strategy.triangular.round import Send
+from mrmarket.trading.strategy.triangular.round_journal import RoundJournal
+from mrmarket.trading.strategy.triangular.round_plan import parse_round_slot
+from mrmarket.trading.strategy.upkeep import Upkeep
+from mrmarket.trading.venue.port import (
+    FillReport,
+    OrderKind,
+    OrderReport,
+    StreamState,
+    UserEvent,
+    Venue,
+    VenueError,
+)
+
+_FILLS_KEPT: Final = 1_000
+_OrderFact: Final = OrderCreated | OrderAccepted | OrderRejected | OrderCancelled
+_NO_LIMIT: Final = LossLimit()
+
+
+class TriangleWhole(Protocol):
+    """The run that a pair belongs to. Every method returns at once."""
+
+    def on_order(self, market: TriangleMarket, order: Order) -> None:
+        """An order of the pair is new, has changed, or has a durable fill more."""
+        ...
+
+    def on_fill(self, market: TriangleMarket, record: FillRecord, client_order_id: str) -> None:
+        """A trade is durable; venues may name only their own id in it, so whose it is comes with it."""
+        ...
+
+    def on_book(self, market: TriangleMarket) -> None:
+        """Something changed that a decision depends on."""
+        ...
+
+    def on_risk(self, market: TriangleMarket, change: RiskChange) -> None:
+        """More or less may be done."""
+        ...
+
+    def on_fault(self, error: Exception) -> None:
+        """Trading cannot go on."""
+        ...
+
+    def on_task_ended(self, name: str, error: Exception | None) -> None:
+        """A part ended by itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketSetting:
+    """What all pairs of a run have in common."""
+
+    instance: str
+    stream: str
+    fence: int
+    wall: Clock
+    world: Clock
+    timing: Timing
+    limits: RiskLimits
+    breakers: BreakerLimits
+    guard: LeaseGuard | None
+    board: RiskBoard
+    mark_every_ns: int
+    balances_every_ns: int
+
+
+class TriangleMarket:
+    """Implements the desk's listener for one pair."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        symbol: str,
+        journal: OrderJournal,
+        whole: TriangleWhole,
+        setting: MarketSetting,
+        *,
+        round_number: Callable[[], int],
+        gap_lots: Callable[[], int],
+        state: Callable[[], RiskState],
+        why: Callable[[], str],
+    ) -> None:
+        """Put it together; nothing is sent.
+
+        Args:
+            venue: an open venue; its user events name no other pair's orders.
+            symbol: the pair.
+            journal: the trading store.
+            whole: the run.
+            setting: what all pairs share.
+            round_number: of the round at work.
+            gap_lots: what the round holds and this pair brings on its way: all that REDUCE lets through.
+            state: what the run as a whole may do.
+            why: the strictest reason for that.
+        """
+        self.venue = venue
+        self.instrument = instrument = venue.instrument(symbol)
+        self.watch = MarketWatch(instrument, wall=setting.wall, world=setting.world)
+        self.totals = RunTotals(instrument)
+        self.fills: deque[FillRecord] = deque(maxlen=_FILLS_KEPT)
+        self.connected = asyncio.Event()
+        self.user_stream_connected = False
+        self.recovery: Recovery | None = None
+        self.last_refusal = ""
+        self.ended = False
+        self._wall = setting.wall
+        self._whole = whole
+        self._changed: dict[str, Amounts] = {}
+        self._durable: dict[str, int] = {}
+        breakers = replace(
+            setting.breakers, loss_1m=_NO_LIMIT, loss_1h=_NO_LIMIT, loss_24h=_NO_LIMIT, drawdown=_NO_LIMIT
+        )
+        name = f"{setting.stream}@{symbol}"
+        self.risk = RunRisk(
+            name, venue, instrument, setting.board, breakers, wall=setting.wall, world=setting.world
+        )
+        """Breakers of this pair; gains and losses are watched for all together."""
+        self.risk.gate = RiskGate(
+            instrument,
+            lambda: max(self.risk.state, state()),
+            gap_lots=lambda _top: gap_lots(),
+            why=lambda: self.risk.why or why(),
+        )
+        self.journal = RoundJournal(journal, symbol, round_number)
+        self.execution = execution = assemble(
+            venue,
+            symbol,
+            self.journal,
+            self,
+            ids=OrderIds(setting.instance, setting.stream, fence=setting.fence),
+            stream=setting.stream,
+            rules=RefreshRules(),
+            kind=OrderKind.IOC,
+            limits=setting.limits,
+            timing=setting.timing,
+            wall=setting.wall,
+            world=setting.world,
+            double_mid=lambda: self.watch.double_mid_ticks,
+            sleep=asyncio.sleep,
+            guard=setting.guard,
+            # The two other pairs move both assets, so that this one's trades cannot explain a balance.
+            audits=lambda _asset: False,
+            gate=self.risk.gate,
+        )
+        self.facts = execution.facts
+        self.risk.bind(execution, self.totals, self.watch, lambda: Decimal(0))
+        execution.differences.listen(self.risk.on_difference)
+        self.upkeep = Upkeep(
+            f"{setting.stream} {symbol}",
+            venue.name,
+            execution.reconciler,
+            setting.wall,
+            setting.timing,
+            on_ended=whole.on_task_ended,
+        )
+        self.sweep = Sweep(
+            execution.reconciler,
+            execution.table,
+            self.upkeep,
+            on_end=lambda: whole.on_book(self),
+            may_maintain=lambda: not self.ended,
+        )
+        self.observations = Observations(
+            instrument,
+            venue.name,
+            self.facts,
+            setting.wall,
+            mark_every_ns=setting.mark_every_ns,
+            balances_every_ns=setting.balances_every_ns,
+        )
+
+    # Life.
+
+    def recall(self, facts: Iterable[Fact], stream: str) -> None:
+        """Take back what earlier lives have left; all facts of the stream, oldest first."""
+        execution = self.execution
+        told: set[tuple[type[Fact], str]] = set()
+        open_ids = {record.client_order_id for record in self.journal.open_intents(stream)}
+        latest_ns = 0
+        symbol = self.instrument.symbol
+        mine = (fact for fact in facts if getattr(fact, "symbol", "") == symbol)
+        for fact in self.risk.recall(mine, self.totals):
+            if isinstance(fact, _OrderFact) and fact.client_order_id in open_ids:
+                told.add((type(fact), fact.client_order_id))
+            self.totals.replay(fact)
+            execution.differences.replay(fact)
+            latest_ns = max(latest_ns, fact.at_ns)
+            if isinstance(fact, Filled):
+                execution.reconciler.know_trade(fact.trade_id)
+        execution.desk.know_told(frozenset(told))
+        if latest_ns:
+            execution.reconciler.know_fills_until(latest_ns)
+
+    async def begin(self, failure: Callable[[], Exception | None]) -> None:
+        """Find out what an earlier life left, then follow the market.
+
+        Raises:
+            RunNotReadyError: the venue's user stream or its answers do not come.
+        """
+        self.execution.reconciler.load()
+        self.upkeep.spawn(self._follow_user(), "user stream")
+        self.recovery = await self.upkeep.recover(self.connected, failure)
+        self.observations.balances(self.execution.account)
+        self.upkeep.spawn(self._follow_market(), "market")
+        self.upkeep.begin_maintenance()
+        self.risk.begin(self.facts, lambda change: self._whole.on_risk(self, change))
+
+    async def end(self) -> None:
+        """End every task; what is in flight is left to recovery."""
+        self.ended = True
+        self.risk.end()
+        await self.sweep.cancel()
+        await self.upkeep.end()
+        await self.execution.executor.close()
+
+    # What a decision needs.
+
+    def book(self, levels: int) -> PairBook:
+        """The pair as a strategy sees it."""
+        book = self.watch.tracker.book
+        return PairBook(
+            self.instrument,
+            book.bids(levels),
+            book.asks(levels),
+            self.watch.tracker.age_ns or 0,
+            self.unfit(),
+        )
+
+    def unfit(self) -> str:
+        """Why no new round may begin here now; empty if one may."""
+        execution = self.execution
+        stale = self.watch.tracker.stale
+        if not self.user_stream_connected:
+            return "the user stream is down"
+        if self._wall.now_ns() < execution.executor.banned_until_ns:
+            return "the venue has banned us for now"
+        if stale is not None:
+            return f"the book is stale ({stale.value})"
+        unsettled = "" if self.is_settled else "the last order is not settled yet"
+        restricted = self.risk.why if self.risk.state > RiskState.ACTIVE else ""
+        return self.sweep.reason or unsettled or restricted or self.observations.wanting(execution.account)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no order is open and no fill is awaited."""
+        table = self.execution.table
+        return not (len(table) or table.short_of_fills() or self.execution.facts.urgent_pending)
+
+    def free(self, asset: str) -> Fraction:
+        """What may be spent of one of the pair's two assets."""
+        held = self.execution.account.holdings(self.execution.table.open())
+        amount = held.base_free if asset == self.instrument.base else held.quote_free
+        return max(Fraction(0), Fraction(amount))
+
+    def covers(self, order: Send) -> bool:
+        """Whether the balance that an order spends has come."""
+        size = self.instrument.size(order.size_lots)
+        if order.side is Side.SELL:
+            return self.free(self.instrument.base) >= Fraction(size)
+        notional = self.instrument.notional(order.price_ticks, order.size_lots)
+        return self.free(self.instrument.quote) >= Fraction(notional)
+
+    async def refresh_balances(self) -> bool:
+        """Ask what the account holds; False without an answer."""
+        account = self.execution.account
+        mark = account.mark
+        try:
+            account.observe_all(await self.venue.balances(), since=mark)
+        except VenueError:
+            return False
+        return True
+
+    # Orders.
+
+    def send(self, order: Send, why: str = "", terms: tuple[Term, ...] = ()) -> str:
+        """Send an order; returns why it was held back, if it was. `why` and `terms`: of the decision."""
+        top = self.watch.top or MarketTop(order.price_ticks, order.price_ticks)
+        reason = f"{order.why}: {why}" if why else order.why
+        quote = Quote(order.slot, order.side, order.price_ticks, order.size_lots, terms, reason)
+        refused = self.execution.executor.take(quote, OrderKind.IOC, top)
+        return "" if refused is None else refused.text
+
+    def settled(self, order: Order) -> Amounts | None:
+        """What an order changed, once it is closed and each of its fills is durable; else None."""
+        key = order.client_order_id
+        if not order.is_settled or self._durable.get(key, 0) < order.filled_lots:
+            return None
+        return self._changed.get(key, {})
+
+    def changed_by(self, fill: FillReport) -> dict[str, Fraction]:
+        """What a trade changed."""
+        instrument = self.instrument
+        notional = instrument.notional(fill.price_ticks, fill.size_lots)
+        size = instrument.size(fill.size_lots)
+        return changes_of(instrument, fill.side, notional, size, Decimal(fill.fee), fill.fee_asset)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Orders of a round that is over."""
+        for key in keys:
+            self._changed.pop(key, None)
+            self._durable.pop(key, None)
+
+    # What execution reports.
+
+    def on_order(self, old: Order | None, new: Order) -> None:
+        """An order changed."""
+        self.risk.on_order(old, new)
+        if new.is_resting and parse_round_slot(new.slot) and not new.cancel_attempts:
+            # What should have been gone at once stands after all: it must not wait for anybody.
+            self.execution.executor.cancel(new)
+        self._whole.on_order(self, new)
+
+    def on_fact(self, fact: Fact) -> None:
+        """A fact about an order."""
+        self.totals.replay(fact)
+        self.risk.on_fact(fact)
+        if isinstance(fact, OrderRejected):
+            self.last_refusal = fact.reason
+
+    def on_own_fill(self, own: OwnFill) -> None:
+        """A trade is durable: now it counts."""
+        fill = own.fill
+        self.totals.count_fill(
+            fill.side,
+            fill.price_ticks,
+            fill.size_lots,
+            Decimal(fill.fee),
+            fill.fee_asset,
+            maker=fill.maker,
+        )
+        self.risk.on_own_fill(own)
+        record = FillRecord(own, None)
+        self.fills.append(record)
+        order = self.execution.table.find(fill.client_order_id, fill.venue_order_id)
+        key = order.client_order_id if order is not None else fill.client_order_id
+        self._changed[key] = added(self._changed.get(key, {}), self.changed_by(fill))
+        self._durable[key] = self._durable.get(key, 0) + fill.size_lots
+        self._whole.on_fill(self, record, key)
+        if order is not None:
+            self._whole.on_order(self, order)
+
+    def on_answer(self) -> None:
+        """A cancel was answered."""
+        self._whole.on_book(self)
+
+    def on_fault(self, error: Exception) -> None:
+        """Something broke."""
+        self._whole.on_fault(error)
+
+    # Streams.
+
+    async def _follow_market(self) -> None:
+        async for event in self.venue.market_events(self.instrument.symbol):
+            if self.watch.apply(event, self.execution.table.open()):
+                self._whole.on_book(self)
+
+    async def _follow_user(self) -> None:
+        async for event in self.venue.user_events():
+            self._take(event)
+
+    def _take(self, event: UserEvent) -> None:
+        execution = self.execution
+        if isinstance(event, OrderReport):
+            if not execution.desk.merge(event) and execution.desk.owns(event.client_order_id):
+                execution.reconciler.request()
+        elif isinstance(event, FillReport):
+            execution.desk.fill(event)
+        elif isinstance(event, StreamState):
+            self.user_stream_connected = event.connected
+            if event.connected:
+                self.connected.set()
+                if self.recovery is not None:
+                    execution.reconciler.request()
+            self._whole.on_book(self)
+        elif execution.account.observe(event):
+            self._whole.on_book(self)
