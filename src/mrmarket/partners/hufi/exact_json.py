@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
-_MAX_DIGITS = 60
+_MAX_DIGITS: Final = 60
 """Of one number. Longer ones are no figures of a campaign, and cost time quadratically."""
+
+_MAX_DEPTH: Final = 32
+"""Objects and lists within each other. The parser's own limit is the stack, which it may overrun."""
+_TOKENS: Final = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[\[{]|[\]}]', re.DOTALL)
 
 
 class ExactJsonError(ValueError):
@@ -17,8 +22,10 @@ class ExactJsonError(ValueError):
 def read_exact(text: str | bytes) -> Any:
     """The value of a JSON text. Raises `ExactJsonError`."""
     try:
+        plain = text.decode() if isinstance(text, bytes) else text
+        _check_depth(plain)
         return json.loads(
-            text,
+            plain,
             parse_float=_decimal,
             parse_int=_int,
             parse_constant=_constant,
@@ -26,8 +33,22 @@ def read_exact(text: str | bytes) -> Any:
         )
     except ExactJsonError:
         raise
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ExactJsonError("no JSON") from error
+
+
+def _check_depth(text: str) -> None:
+    if text.count("[") + text.count("{") <= _MAX_DEPTH:
+        return
+    depth = 0
+    for token in _TOKENS.finditer(text):
+        sign = token[0]
+        if sign in "[{":
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise ExactJsonError(f"objects within each other, more than {_MAX_DEPTH} deep")
+        elif sign in "]}":
+            depth -= 1
 
 
 def _decimal(text: str) -> Decimal:

@@ -47,15 +47,10 @@ class Route:
     template: str
     """Path with `{names}`."""
     is_safe: bool
-    """Whether asking twice is the same as asking once."""
+    """Whether asking twice is the same as asking once. GET and DELETE are: aiohttp may repeat them."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.template}"
-
-    @property
-    def has_subject(self) -> bool:
-        """Whether it is about one thing, so that 404 may mean that thing."""
-        return "{" in self.template
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +228,7 @@ class HufiLine:
             left_s = (self._not_before_ns - self._clock.monotonic_ns()) / NS_PER_S
             return HufiRateLimitedError(str(route), max(left_s, 0.0))
         is_gone = status == HTTPStatus.GONE or (
-            status == HTTPStatus.NOT_FOUND and (not route.has_subject or message.startswith(_NO_ROUTE))
+            status == HTTPStatus.NOT_FOUND and (not message or message.startswith(_NO_ROUTE))
         )
         if is_gone:
             self._drift.note(DriftKind.RETIRED_ROUTE, str(route), str(status))
@@ -262,8 +257,8 @@ def _retry_after(value: str | None) -> float | None:
 
 def _message(content: bytes) -> str:
     try:
-        fault = msgspec.json.decode(content, type=Fault)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        fault = msgspec.convert(read_exact(content), Fault)
+    except (ExactJsonError, msgspec.MsgspecError):
         return ""
     text = fault.message if isinstance(fault.message, str) else "; ".join(fault.message)
     return text[:_MESSAGE]
