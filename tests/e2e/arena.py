@@ -51,14 +51,18 @@ class Arena:
         wait_until(lambda: running.remote.status().open_orders > 0)
         return running
 
-    def suffer(self, rules: Sequence[Rule], times: int, seed: int = 1) -> None:
-        """Break things until each rule has struck so often while trades went on; then all is well again."""
+    def suffer(self, rules: Sequence[Rule], times: int, seed: int = 1, *, halts: bool = False) -> None:
+        """Break things until each rule has struck so often while trades went on; then all is well again.
+
+        What halts the venue ends the trading, too: only the owner lets it go on.
+        """
         running = self._running
         assert running is not None
         fills = running.remote.performance().fills
         self.venue.break_things(rules, seed)
         wait_until(lambda: min(self.venue.struck()) >= times, seen=self.venue.struck)
-        wait_until(lambda: running.remote.performance().fills > fills)
+        if not halts:
+            wait_until(lambda: running.remote.performance().fills > fills, seen=running.last_words)
         self.venue.break_things([])
 
     def square(self) -> list[Fact]:

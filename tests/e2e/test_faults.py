@@ -81,7 +81,7 @@ def test_being_told_to_slow_down_loses_nothing(arena: Arena) -> None:
         rule("too_many_requests", CANCEL, 0.2, times=2),
     ]
     arena.suffer(rules, 2)
-    arena.suffer([rule("ban", "* /api/v3/order", 0.5, times=1, retry_after_s=2)], 1)
+    arena.suffer([rule("ban", "* /api/v3/order", 0.5, times=1, retry_after_s=2)], 1, halts=True)
     facts = arena.square()
     # A refusal leaves no doubt; an answer that a busy machine took too long for may.
     assert doubts(facts).total() < STRIKES
