@@ -18,7 +18,7 @@ from mrmarket.trading.strategy.selection.budget_plan import BudgetState
 from mrmarket.trading.strategy.selection.candidate import Activity
 from services.selection_stage import Stage
 
-ACTING = CapitalSection(act=True, raise_every_s=20.0)
+ACTING = CapitalSection(act=True, rest_s=20.0, most_change=1.0)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_as_advice_nobody_is_bound(tmp_path: Path) -> None:
 async def test_measured_losses_take_capital_away_down_to_the_floor(stage: Stage) -> None:
     """Enough stretches in common, and a strategy that loses keeps a twentieth."""
     stage.world.live_rate["pool.run"] = stage.world.paper_rate["main"] = -0.001
-    await stage.look(14)
+    await stage.look(34)
     assert stage.budget("pool.run") == Decimal(1_000)
     assert sum("pool.run" in reason for reason in await funded(stage)) == 2
 

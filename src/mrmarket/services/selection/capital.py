@@ -40,7 +40,7 @@ from mrmarket.trading.strategy.shadow.reading import Reading
 UNITS_PER_WHOLE: Final = 100_000_000
 """Quote is divided in units of 1e-8."""
 _STEPS: Final = 20
-FEWEST: Final = 10
+FEWEST: Final = 30
 """Stretches in common below which the limits alone divide the capital."""
 
 
@@ -120,7 +120,9 @@ class Capital:
         self._budgets = budgets
         self._clock = clock
         self._rules = allocation_rules(section)
-        self._hysteresis = BudgetRules(least_change=section.least_change, raise_every_s=section.raise_every_s)
+        self._hysteresis = BudgetRules(
+            least_change=section.least_change, most_change=section.most_change, rest_s=section.rest_s
+        )
         self._state = BudgetState()
 
     async def recover(self) -> None:
@@ -182,6 +184,8 @@ class Capital:
         total, state = sum(worth.values()), msgspec.structs.replace(self._state, worth=worth)
         if isfinite(look.earned) and total:
             state = state.earning(look.earned * UNITS_PER_WHOLE / total)
+        state = state.based_on(total)
+        total = state.basis
         claims = self._claims(worth, look)
         drawdown = self._stepped(state.drawdown)
         found = self._allocate(total, claims, look, drawdown)

@@ -34,8 +34,10 @@ class CapitalSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """With this much lost from the high everything is idle; parts shrink in proportion until then."""
     least_change: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.05
     """A change of a part by less than this share of the whole is not made, unless a limit asks for it."""
-    raise_every_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 60.0
-    """After a change a run waits so long before it is given more."""
+    most_change: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.1
+    """Most that one change moves, as a share of the whole; a limit is obeyed at once and in full."""
+    rest_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 60.0
+    """After a change a part rests for so long, unless a limit asks for less."""
     main_cap: Share = 1.0
     """As `cap` of a candidate, for the strategy of `[strategy]`."""
     venue_caps: dict[str, Share] = {}

@@ -12,7 +12,7 @@ from mrmarket.trading.strategy.selection.allocator import AllocationRules, Claim
 from mrmarket.trading.strategy.selection.budget_plan import BudgetRules, BudgetState, Want, follow
 from mrmarket.trading.strategy.selection.candidate import Activity
 
-RULES = BudgetRules(least_change=0.05, raise_every_s=60)
+RULES = BudgetRules(least_change=0.05, most_change=1.0, rest_s=60)
 MM, ARB = Activity.MARKET_MAKING, Activity.ARBITRAGE
 NAMES = ("a", "b", "c")
 
@@ -60,11 +60,37 @@ def test_more_is_given_only_after_a_rest_and_from_what_nobody_has_in_play() -> N
     state, _ = follow(BudgetState(), 1_000, wants(a=600, b=100), RULES, at(0))
     shift = {"a": Want(200, 1_000, in_play=600), "b": Want(700, 1_000)}
     early, _ = follow(state, 1_000, shift, RULES, at(30))
-    assert early.units == {"a": 200, "b": 100}
+    assert early.units == {"a": 600, "b": 100}
     state, _ = follow(state, 1_000, shift, RULES, at(70))
     assert state.units == {"a": 200, "b": 400}
     state, _ = follow(state, 1_000, wants(a=200, b=700), RULES, at(140))
     assert state.units == {"a": 200, "b": 700}
+
+
+def test_one_change_moves_little_and_then_it_rests() -> None:
+    """A tenth of the whole a minute, down as up; a limit is obeyed in between, and in full."""
+    rules, state = BudgetRules(), BudgetState()
+    state, _ = follow(state, 1_000, wants(a=800), rules, at(0))
+    seen = []
+    for second in (30, 60, 90, 120):
+        state, _ = follow(state, 1_000, wants(a=0), rules, at(second))
+        seen.append(state.units["a"])
+    assert seen == [800, 700, 700, 600]
+    state, _ = follow(state, 1_000, {"a": Want(0, 50)}, rules, at(121))
+    assert state.units == {"a": 50}
+    state, _ = follow(state, 1_000, wants(a=800), rules, at(181))
+    assert state.units == {"a": 150}
+
+
+def test_the_basis_is_never_more_than_there_is_and_does_not_follow_every_price() -> None:
+    """Up to two percent more is left alone; less is one percent off at once."""
+    state = BudgetState().based_on(1_000)
+    assert state.basis == 1_000
+    assert state.based_on(1_020) is state
+    assert state.based_on(1_021).basis == 1_021
+    assert state.based_on(999).basis == 989
+    assert state.based_on(999).based_on(995).basis == 989
+    assert state.based_on(0).basis == 0
 
 
 def test_a_whole_that_shrinks_shrinks_budgets_with_it() -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.errors import InvalidInputError
+
+_WAVER: Final = 0.02
 
 
 class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +27,8 @@ class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
     """When each was last changed."""
     worth: dict[str, int] = {}
     """What the account of each run was last worth, in units."""
+    basis: int = 0
+    """The whole that limits are shares of: never more than there is, and it does not follow every price."""
     index: float = 1.0
     """What one unit of capital has become; deposits and withdrawals do not move it."""
     high: float = 1.0
@@ -33,6 +38,13 @@ class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
     def drawdown(self) -> float:
         """Share of the high that is lost."""
         return max(0.0, 1 - self.index / self.high) if self.high > 0 else 0.0
+
+    def based_on(self, total: int) -> BudgetState:
+        """With a basis for so much: the same while the whole is at least that and little more."""
+        if self.basis <= total <= self.basis * (1 + _WAVER):
+            return self
+        falls = 0 < total < self.basis
+        return msgspec.structs.replace(self, basis=int(total * (1 - _WAVER / 2)) if falls else total)
 
     def earning(self, share: float) -> BudgetState:
         """With a gain or a loss of so much of the capital."""
@@ -58,8 +70,10 @@ class BudgetRules:
 
     least_change: float = 0.05
     """A change below this share of the whole is not made."""
-    raise_every_s: float = 60.0
-    """After a change a run waits so long before it is given more."""
+    most_change: float = 0.1
+    """Most that one change moves, as a share of the whole; a limit is obeyed at once and in full."""
+    rest_s: float = 60.0
+    """After a change a budget rests for so long, unless a limit asks for less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +104,10 @@ def follow(
     if total < 0:
         raise InvalidInputError("total", total, "0 or more")
     step = max(int(total * rules.least_change), 1)
+    most = max(int(total * rules.most_change), step)
+    rested = {run: now_ns - state.changed_ns.get(run, 0) >= rules.rest_s * NS_PER_S for run in wants}
     budgets = {
-        run: _cut(state.units.get(run, 0), min(want.goal, want.hard), want.hard, step)
+        run: _cut(state.units.get(run, 0), want, step, most if rested[run] else 0)
         for run, want in wants.items()
     }
     granted = sum(budgets.values())
@@ -101,9 +117,9 @@ def follow(
     missing = {run: min(want.goal, want.hard) - budgets[run] for run, want in wants.items()}
     for run in sorted(missing, key=lambda run: (-missing[run], run)):
         more = min(missing[run], _room(free, budgets[run], wants[run].in_play))
-        first = run not in state.units
-        rested = now_ns - state.changed_ns.get(run, 0) >= rules.raise_every_s * NS_PER_S
-        if more <= 0 or not (first or (more >= step and rested)):
+        if run in state.units:
+            more = min(more, most) if more >= step and rested[run] else 0
+        if more <= 0:
             continue
         before = max(budgets[run], wants[run].in_play)
         budgets[run] += more
@@ -118,11 +134,11 @@ def follow(
     return msgspec.structs.replace(state, units=budgets, changed_ns=changed_ns), changes
 
 
-def _cut(now: int, goal: int, hard: int, step: int) -> int:
-    """Down to the goal if that is far enough, down to the limit in any case."""
-    if goal <= now - step:
-        return max(goal, 0)
-    return min(now, max(hard, 0))
+def _cut(now: int, want: Want, step: int, most: int) -> int:
+    """Towards the goal if that is far enough, by `most` at most; down to the limit in any case."""
+    if want.goal <= now - step:
+        now = max(want.goal, now - most)
+    return max(min(now, want.hard), 0)
 
 
 def _room(free: int, budget: int, in_play: int) -> int:
