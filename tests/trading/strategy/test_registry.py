@@ -18,6 +18,7 @@ from mrmarket.trading.strategy.description import described
 from mrmarket.trading.strategy.kind import Form, StrategyKind
 from mrmarket.trading.strategy.plugins import Offer, PluginRefusedError
 from mrmarket.trading.strategy.registry import (
+    MakerNeededError,
     OtherFormError,
     Registry,
     UnknownStrategyError,
@@ -95,6 +96,7 @@ def test_ours_are_all_there_and_each_can_be_made() -> None:
         "triple_barrier",
         "triangular_arbitrage",
         "cross_exchange_arbitrage",
+        "cross_exchange_market_making",
     ]
     assert bad == []
     for each in good:
@@ -106,7 +108,8 @@ def test_ours_are_all_there_and_each_can_be_made() -> None:
                 with pytest.raises(OtherFormError, match=each.kind.name):
                     registry.make(parameters)
                 continue
-            made = registry.make(parameters) if each.kind.venues == 1 else registry.make_cross(parameters)
+            pairs = registry.make_maker if each.kind.hedged else registry.make_cross
+            made = registry.make(parameters) if each.kind.venues == 1 else pairs(parameters)
             assert (made.name, made.symbol) == (each.kind.name, "BTC/USDT")
 
 
@@ -117,6 +120,17 @@ def test_a_strategy_is_made_for_its_number_of_venues() -> None:
         registry.make(registry.parameters("cross_exchange_arbitrage", {}))
     with pytest.raises(VenueCountError, match="trades on one venue"):
         registry.make_cross(registry.parameters("grid", {}))
+    with pytest.raises(VenueCountError, match="trades on one venue"):
+        registry.make_maker(registry.parameters("grid", {}))
+
+
+def test_pairs_and_hedged_quotes_are_not_mistaken_for_each_other() -> None:
+    """Both trade on two venues; each is refused where the other one is made, and says where it belongs."""
+    registry = Registry(plugins=lambda: ())
+    with pytest.raises(MakerNeededError, match="run it where quotes are kept"):
+        registry.make_cross(registry.parameters("cross_exchange_market_making", {}))
+    with pytest.raises(MakerNeededError, match="run it where pairs are carried out"):
+        registry.make_maker(registry.parameters("cross_exchange_arbitrage", {}))
 
 
 def test_a_table_wins_over_the_template_and_that_over_the_default() -> None:
@@ -137,7 +151,7 @@ def test_a_name_that_is_not_there_is_refused_with_a_hint() -> None:
     registry = Registry(plugins=offering(ODD))
     with pytest.raises(UnknownStrategyError, match="did you mean glft"):
         registry.find("gltf")
-    with pytest.raises(UnknownStrategyError, match="cross_exchange_arbitrage, odd"):
+    with pytest.raises(UnknownStrategyError, match="cross_exchange_market_making, odd"):
         registry.find("zzz")
 
 

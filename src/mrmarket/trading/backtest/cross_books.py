@@ -11,6 +11,7 @@ from typing import NamedTuple
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.legs import Leg
+from mrmarket.trading.execution.risk.pretrade import MarketTop
 from mrmarket.trading.market.book import OrderBook
 from mrmarket.trading.market.event import EventKind, Level, MarketEvent
 from mrmarket.trading.strategy.cross_port import VenueBook
@@ -82,6 +83,23 @@ class LabVenue:
             return self.purse.base_lots
         return floor(self.purse.quote / Fraction(self.instrument.grain))
 
+    @property
+    def top(self) -> MarketTop | None:
+        """Best prices; None without both sides."""
+        bid, ask = self._book.best_bid, self._book.best_ask
+        return None if bid is None or ask is None else MarketTop(bid[0], ask[0])
+
+    def affords(self, side: Side, price: int, lots: int) -> bool:
+        """Whether an order that rests here could be paid for if it were filled now."""
+        if side is Side.SELL:
+            return lots <= self.purse.base_lots
+        fee = max(Fraction(self.instrument.maker_fee), Fraction(0))
+        return Fraction(self.instrument.grain) * price * lots * (1 + fee) <= self.purse.quote
+
+    def filled(self, side: Side, price: int, lots: int) -> None:
+        """An order of ours that rested was filled; the fee is in quote."""
+        self._pay(side, price, lots, self.instrument.maker_fee)
+
     def take(self, side: Side, lots: int, worst_ticks: int) -> list[Taken]:
         """An immediate-or-cancel order meets the book; what it took is paid for, the fee in quote."""
         found: list[Taken] = []
@@ -98,15 +116,15 @@ class LabVenue:
             if not taken:
                 continue
             self._gone[book_side, price] = self._gone.get((book_side, price), 0) + taken
-            self._pay(side, price, taken)
+            self._pay(side, price, taken, self.instrument.taker_fee)
             found.append(Taken(price, taken))
             lots -= taken
         return found
 
-    def _pay(self, side: Side, price: int, lots: int) -> None:
+    def _pay(self, side: Side, price: int, lots: int, fee: Decimal) -> None:
         notional = Fraction(self.instrument.grain) * price * lots
         self.purse.base_lots += side.sign * lots
-        self.purse.quote -= side.sign * notional + notional * Fraction(self.instrument.taker_fee)
+        self.purse.quote -= side.sign * notional + notional * Fraction(fee)
 
     def _left(self, side: Side, count: int) -> list[Level]:
         levels = self._book.bids(count) if side is Side.BUY else self._book.asks(count)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from mrmarket.core.errors import MrMarketError
 from mrmarket.core.instrument import Instrument
@@ -36,6 +36,26 @@ from mrmarket.trading.strategy.cross_port import CrossDecision, CrossStrategy, C
 
 _PAIRS_TOLD: Final = 1_000
 _TELL_EVERY: Final = 2_000
+
+
+Answer = TypeVar("Answer")
+
+
+def asked(name: str, deadline: Deadline, call: Callable[[], Answer]) -> Answer:
+    """What a strategy answers.
+
+    Raises:
+        StrategyFailedError, StrategyHungError: it raised, or took too long.
+    """
+    deadline.enter()
+    try:
+        return call()
+    except StrategyHungError:
+        raise
+    except Exception as error:
+        raise StrategyFailedError(name, error) from error
+    finally:
+        deadline.leave()
 
 
 class CrossPlan(NamedTuple):
@@ -192,15 +212,7 @@ class CrossDriver:
 
     def _ask(self, view: CrossView, deadline: Deadline) -> CrossDecision:
         self.outcome.decided += 1
-        deadline.enter()
-        try:
-            return self._strategy.decide(view)
-        except StrategyHungError:
-            raise
-        except Exception as error:
-            raise StrategyFailedError(self._strategy.name, error) from error
-        finally:
-            deadline.leave()
+        return asked(self._strategy.name, deadline, lambda: self._strategy.decide(view))
 
     def _note(self, decision: CrossDecision) -> None:
         outcome = self.outcome

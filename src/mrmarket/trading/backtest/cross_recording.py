@@ -51,6 +51,16 @@ class CrossRecording:
     """With their hashes."""
 
 
+def turned(found: CrossRecording) -> CrossRecording:
+    """The same with the second venue first."""
+    return replace(
+        found,
+        instruments=(found.instruments[1], found.instruments[0]),
+        markets=(found.markets[1], found.markets[0]),
+        events=tuple((1 - venue, event) for venue, event in found.events),
+    )
+
+
 def load_cross(refs: tuple[TapeRef, ...], symbol: str) -> CrossRecording:
     """Read what the setting names.
 

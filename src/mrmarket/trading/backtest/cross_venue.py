@@ -16,21 +16,19 @@ from mrmarket.core.decimals import format_decimal
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.backtest.completion import balances, completed, parameters_of, with_fees
-from mrmarket.trading.backtest.cross_books import LabVenue, Purse, decimal_of
-from mrmarket.trading.backtest.cross_driver import CrossDriver, CrossOutcome, CrossPlan
-from mrmarket.trading.backtest.cross_recording import CrossRecording, load_cross
+from mrmarket.trading.backtest.cross_books import decimal_of
+from mrmarket.trading.backtest.cross_passes import Scene, play_making, play_pairs
+from mrmarket.trading.backtest.cross_recording import CrossRecording, load_cross, turned
 from mrmarket.trading.backtest.errors import EmptyWindowError
-from mrmarket.trading.backtest.latency import delays
-from mrmarket.trading.backtest.result import Assumption, BacktestResult, Decisions, Pass
+from mrmarket.trading.backtest.result import Assumption, BacktestResult
 from mrmarket.trading.backtest.setting import BacktestSetting
-from mrmarket.trading.backtest.tally import Counts, Tally, samples
 from mrmarket.trading.strategy.arbitrage.budget import pair_budget
 from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid, common_grid
 from mrmarket.trading.strategy.arbitrage.parameters import LegSchema
+from mrmarket.trading.strategy.cross_port import WashTradeRefusedError
 from mrmarket.trading.strategy.registry import Registry
 from mrmarket.trading.strategy.schema import StrategyParameters
 
-_REASONS: Final = 20
 _POLLS: Final = 2
 """A polled book may be this many polls old before it counts as lost."""
 
@@ -46,9 +44,9 @@ def run_cross(
         ParameterRefusedError, ParametersRefusedError: a parameter is out of its range, or unknown.
     """
     tell(0.0, "reading the recording")
-    found = _with_fees(load_cross(setting.tapes, setting.symbol), setting)
+    found = _ordered(_with_fees(load_cross(setting.tapes, setting.symbol), setting), setting)
     parameters, snapshot = _parameters(setting, registry, found)
-    strategy = registry.make_cross(parameters)
+    hedged = registry.find(setting.strategy).kind.hedged
     begin_ns, end_ns = setting.window.bounds_ns(found.first_ns, found.last_ns)
     begin_ns, end_ns = max(begin_ns, found.first_ns), min(end_ns, found.last_ns + 1)
     if begin_ns >= end_ns:
@@ -60,37 +58,14 @@ def run_cross(
     full = completed(setting, found.refs[0], parameters, snapshot, (one.maker_fee, one.taker_fee), held)
     full = msgspec.structs.replace(full, tapes=found.refs)
     share = _depth_share(parameters)
-    venues = _venues(found, held, share)
-    budget = pair_budget(_legs(parameters), float(getattr(parameters, "pause", 0.0)))
-    driver = CrossDriver(
-        found,
-        venues,
-        strategy,
-        budget,
-        grid,
-        common,
-        delays(full.latency, full.seed),
-        CrossPlan(begin_ns, end_ns, full.latency.feed_ns, full.decide_every_ns, full.decision_limit_s),
-        lambda done: tell(done, "playing both venues"),
-    )
-    outcome = driver.run()
-    tally = Tally(common, driver.mids, begin_ns, end_ns)
-    points = tally.points(outcome.trades, samples(begin_ns, end_ns, setting.sample_ns))
-    counts = Counts(outcome.placed, 0, 0, outcome.lots_placed, None)
-    fills = msgspec.structs.replace(tally.fills(outcome.trades), venue=outcome.venues)
-    played = Pass(
-        queue="taker",
-        totals=tally.totals(outcome.trades, points, counts),
-        decisions=Decisions(
-            decisions=outcome.decided,
-            by_book=outcome.decided,
-            without_quotes=outcome.decided - outcome.reasons["taken"],
-            reasons=dict(outcome.reasons.most_common(_REASONS)),
-        ),
-        markouts=tally.markouts(outcome.trades),
-        curve=tally.curve(points),
-        fills=fills,
-    )
+    scene = Scene(found, held, share, grid, common, full, begin_ns, end_ns)
+    pause_s = float(getattr(parameters, "pause", 0.0))
+    budget = pair_budget(_legs(parameters), pause_s)
+    if hedged:
+        makers = (registry.make_maker(parameters) for _ in full.queue)
+        played = play_making(scene, makers, budget, tell)
+    else:
+        played = play_pairs(scene, registry.make_cross(parameters), budget, tell)
     tell(1.0, "done")
     return BacktestResult(
         setting=full,
@@ -100,11 +75,11 @@ def run_cross(
         begin_ns=begin_ns,
         end_ns=end_ns,
         rows=len(found.events),
-        passes=[played],
-        assumptions=list(_assumptions(full, found, share)),
-        failure=outcome.failure,
+        passes=played.passes,
+        assumptions=[*_assumptions(full, found, share, hedged=hedged)],
+        failure=played.failure,
         made_by=__version__,
-        extra=_extra(found, outcome, venues),
+        extra=played.extra,
     )
 
 
@@ -123,9 +98,25 @@ def _parameters(
         patience_s = _POLLS * found.polled_ns / 1e9
         laboratory |= {"max_book_age": patience_s, "max_book_gap": patience_s}
         laboratory["leg_deadline"] = 2 * patience_s
+        laboratory["hedge_time"] = found.polled_ns / 1e9
     table = {**{key: value for key, value in laboratory.items() if key in known}, **table}
     full = msgspec.structs.replace(setting, parameters=table)
     return parameters_of(full, registry, [found.instruments[0].symbol])
+
+
+def _ordered(found: CrossRecording, setting: BacktestSetting) -> CrossRecording:
+    """The venue that the parameters name as `exchange` comes first.
+
+    Raises:
+        InvalidInputError: they name one that is not in the recording.
+    """
+    wanted = [str(setting.parameters.get(key, "")) for key in ("exchange", "other_exchange")]
+    for name in wanted:
+        if name and name not in found.markets:
+            raise InvalidInputError("exchange", name, f"{found.markets[0]} or {found.markets[1]}")
+    if wanted[0] and wanted[0] == wanted[1]:
+        raise WashTradeRefusedError(wanted[0])
+    return turned(found) if found.markets[1] == wanted[0] or found.markets[0] == wanted[1] else found
 
 
 def _with_fees(found: CrossRecording, setting: BacktestSetting) -> CrossRecording:
@@ -154,22 +145,6 @@ def _held(setting: BacktestSetting, found: CrossRecording, begin_ns: int) -> tup
     return balances(setting, price)
 
 
-def _venues(
-    found: CrossRecording, held: tuple[Decimal, Decimal], share: Fraction
-) -> tuple[LabVenue, LabVenue]:
-    """Half of everything on each."""
-    one, two = (
-        LabVenue(
-            instrument,
-            market,
-            Purse(int(held[0] / 2 // instrument.lot_size), Fraction(held[1]) / 2),
-            share,
-        )
-        for instrument, market in zip(found.instruments, found.markets, strict=True)
-    )
-    return one, two
-
-
 def _depth_share(parameters: StrategyParameters) -> Fraction:
     return Fraction(Decimal(getattr(parameters, "depth_share", 1)))
 
@@ -178,31 +153,32 @@ def _legs(parameters: StrategyParameters) -> LegSchema:
     return parameters if isinstance(parameters, LegSchema) else LegSchema()
 
 
-def _extra(found: CrossRecording, outcome: CrossOutcome, venues: tuple[LabVenue, LabVenue]) -> dict[str, Any]:
-    best = None if outcome.best_edge is None else round(float(outcome.best_edge) * 10_000, 3)
-    return {
-        "venues": list(found.markets),
-        "pairs": dict(outcome.ends),
-        "best_net_edge_bp": best,
-        "held_at_end": {
-            venue.market: {
-                venue.instrument.base: format_decimal(venue.instrument.size(venue.purse.base_lots)),
-                venue.instrument.quote: format_decimal(round(decimal_of(venue.purse.quote), 8)),
-            }
-            for venue in venues
-        },
-        "pairs_made": outcome.pairs,
-    }
-
-
-def _assumptions(full: BacktestSetting, found: CrossRecording, share: Fraction) -> Iterator[Assumption]:
+def _assumptions(
+    full: BacktestSetting, found: CrossRecording, share: Fraction, *, hedged: bool
+) -> Iterator[Assumption]:
     fee = format_decimal((full.taker_fee or Decimal(0)) * 10_000)
     one = found.instruments[0]
+    kept = format_decimal((full.maker_fee or Decimal(0)) * 10_000)
     yield Assumption(
         name="fees",
-        value=f"{fee} bp for each order",
+        value=f"{kept} bp for quotes, {fee} bp for hedges" if hedged else f"{fee} bp for each order",
         meaning=f"Of what is traded, in {one.quote}, on either venue.",
     )
+    if hedged:
+        yield Assumption(
+            name="quotes",
+            value=f"resting on {found.markets[0]}, each queue model a pass",
+            meaning="A print fills what it leaves of us once the queue in front is through, a best price of"
+            " the other side that reaches ours fills us at our price. The queue counts everybody at the"
+            " price when we come as in front."
+            + (
+                " A polled recording has no prints. Risk-averse, a quote is then filled only when a poll"
+                " shows the market through it, which is fewer than in life; under the other models all that"
+                " the best level lost between two polls counts as traded, which is more."
+                if found.polled_ns
+                else ""
+            ),
+        )
     yield Assumption(
         name="capital",
         value=f"{format_decimal(full.base or Decimal(0))} {one.base},"
@@ -248,5 +224,6 @@ def _assumptions(full: BacktestSetting, found: CrossRecording, share: Fraction) 
     yield Assumption(
         name="halts",
         value="re-armed at once",
-        meaning="A pair that could be neither completed nor undone is counted; live, the owner looks first.",
+        meaning="A pair or a hedge that could be neither completed nor undone is counted; live, the owner"
+        " looks first.",
     )

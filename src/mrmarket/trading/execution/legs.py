@@ -20,6 +20,7 @@ from mrmarket.core.side import Side
 
 _VENUES: Final = "ab"
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_TOO_LITTLE: Final = "the second venue does not take what is left"
 
 
 class LegPart(StrEnum):
@@ -59,6 +60,8 @@ class LegRules:
     unwind_retries: int = 3
     doubt_ns: int = 60 * NS_PER_S
     """An order whose fate is unknown for so long halts the run."""
+    carries: bool = False
+    """What is less than the second venue takes is left for later, and not undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +256,21 @@ def resume(plan: PairPlan, rules: LegRules, exposure_units: int, unwound: int, n
     return replace(state, stage=LegStage.DONE)
 
 
+def hedge(plan: PairPlan, rules: LegRules, exposure_units: int, now_ns: int) -> LegState:
+    """A pair whose first order has traded already, as a maker's quote does; the next `Tick` sends the second.
+
+    Args:
+        plan: its second leg is where what is held is passed on, its first where it is undone otherwise.
+        rules: the rules; `carries` belongs to them.
+        exposure_units: what is to be passed on: bought is positive.
+        now_ns: the deadline counts from here.
+    """
+    state = LegState(plan, rules, LegStage.SECOND, exposure_units, begun_ns=now_ns)
+    if _lots(plan.second, exposure_units):
+        return state
+    return replace(state, stage=LegStage.REFUSED, reason=_TOO_LITTLE)
+
+
 def decide(state: LegState, event: LegEvent) -> tuple[LegState, tuple[LegAction, ...]]:
     """What to do next. An event that no longer matters changes nothing."""
     match event:
@@ -320,8 +338,8 @@ def _after_first(state: LegState, event: Ended) -> tuple[LegState, tuple[LegActi
 
 def _after_second(state: LegState, event: Ended) -> tuple[LegState, tuple[LegAction, ...]]:
     if not _lots(state.plan.second, state.exposure_units):
-        if _lots(state.plan.first, state.exposure_units):
-            return _unwind(state, "the second venue does not take what is left")
+        if not state.rules.carries and _lots(state.plan.first, state.exposure_units):
+            return _unwind(state, _TOO_LITTLE)
         return _over(state, LegStage.DONE, "both legs are through")
     if event.now_ns - state.begun_ns >= state.rules.deadline_ns:
         return _unwind(state, event.reason or "the second leg was too late")
@@ -338,9 +356,11 @@ def _tick(state: LegState, now_ns: int) -> tuple[LegState, tuple[LegAction, ...]
             return state, ()
         reason = f"the fate of order {state.waiting} stays unknown"
         return replace(state, stage=LegStage.HALTED, reason=reason), (Halt(reason, state.exposure_units),)
-    if state.stage is LegStage.UNWIND and not state.waiting:
-        return _unwind(state, state.reason)
-    return state, ()
+    if state.waiting:
+        return state, ()
+    if state.stage is LegStage.SECOND:
+        return _second(state)
+    return _unwind(state, state.reason) if state.stage is LegStage.UNWIND else (state, ())
 
 
 def _second(state: LegState) -> tuple[LegState, tuple[LegAction, ...]]:

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from mrmarket.trading.strategy.arbitrage.cross_exchange import CrossExchangeArbitrage
 from mrmarket.trading.strategy.arbitrage.parameters import CrossExchangeParameters
+from mrmarket.trading.strategy.cross_making.maker import CrossExchangeMarketMaking
+from mrmarket.trading.strategy.cross_making.parameters import CrossMakingParameters
 from mrmarket.trading.strategy.kind import Form, StrategyKind, Template
 from mrmarket.trading.strategy.models.as_normalised import AsNormalisedParameters, as_normalised
 from mrmarket.trading.strategy.models.avellaneda_stoikov import (
@@ -178,6 +180,37 @@ BUILT_IN: Final = (
         schema=CrossExchangeParameters,
         make=CrossExchangeArbitrage,
         venues=2,
+    ),
+    StrategyKind(
+        name="cross_exchange_market_making",
+        version="1",
+        summary="Quotes on one exchange as far as hedging each fill on another pays, and hedges it there.",
+        schema=CrossMakingParameters,
+        make=CrossExchangeMarketMaking,
+        templates=MappingProxyType(
+            {
+                "balanced_liquid": Template(
+                    _LIQUID,
+                    MappingProxyType(
+                        {"min_profit": "0.0003", "cancel_profit": "0.0001", "order_refresh_time": 2}
+                    ),
+                ),
+                "balanced_illiquid": Template(
+                    _ILLIQUID,
+                    MappingProxyType(
+                        {
+                            "min_profit": "0.002",
+                            "cancel_profit": "0.001",
+                            "order_refresh_time": 15,
+                            "max_book_age": 30,
+                            "hedge_time": 5,
+                        }
+                    ),
+                ),
+            }
+        ),
+        venues=2,
+        hedged=True,
     ),
 )
 """In the order in which they are shown."""

@@ -1,4 +1,4 @@
-"""What a strategy on two venues is told and what it answers."""
+"""What a strategy on two venues is told and what it answers: pairs of orders, or quotes that are hedged."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Protocol
 
 from mrmarket.core.errors import MrMarketError
 from mrmarket.core.instrument import Instrument
+from mrmarket.trading.execution.differ import RefreshRules
 from mrmarket.trading.execution.legs import LegRules, PairPlan
-from mrmarket.trading.execution.targets import Term
+from mrmarket.trading.execution.targets import TargetQuotes, Term
 from mrmarket.trading.market.event import Level
 
 
@@ -127,4 +128,37 @@ class CrossStrategy(Protocol):
 
     def decide(self, view: CrossView) -> CrossDecision:
         """Whether a pair of orders should be sent now."""
+        ...
+
+
+class CrossMaker(Protocol):
+    """Quotes on the first of two venues; each fill is passed on to the second. It never sends an order."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        ...
+
+    @property
+    def symbol(self) -> str:
+        """The pair, on both venues."""
+        ...
+
+    @property
+    def rules(self) -> RefreshRules:
+        """When a live quote gives way."""
+        ...
+
+    @property
+    def leg_rules(self) -> LegRules:
+        """How fills are hedged."""
+        ...
+
+    @property
+    def depth_levels(self) -> int:
+        """How many levels of each side it looks at."""
+        ...
+
+    def quotes(self, view: CrossView) -> TargetQuotes:
+        """What should stand on `view.books[0]`, each quote within what `view.books[1]` would pay for it."""
         ...

@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from mrmarket.trading.strategy.cross_port import CrossStrategy
+from mrmarket.trading.strategy.cross_port import CrossMaker, CrossStrategy
 from mrmarket.trading.strategy.port import Strategy
 from mrmarket.trading.strategy.schema import StrategySchema
 
@@ -53,10 +53,12 @@ class StrategyKind:
     summary: str
     """One line for people."""
     schema: type[StrategySchema]
-    make: Callable[[Any], Strategy | CrossStrategy | Named]
+    make: Callable[[Any], Strategy | CrossStrategy | CrossMaker | Named]
     """Gets an instance of the schema. Called for each run, and once with the defaults beforehand."""
     form: Form = Form.QUOTES
     """With one venue: what it trades there."""
     templates: Mapping[str, Template] = field(default_factory=lambda: MappingProxyType({}))
     venues: int = 1
     """1: it makes a `Strategy` that quotes on one venue; 2: a `CrossStrategy` that trades between two."""
+    hedged: bool = False
+    """With two venues: it makes a `CrossMaker`, which quotes on the first and is hedged on the second."""

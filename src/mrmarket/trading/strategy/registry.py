@@ -13,7 +13,7 @@ import msgspec
 from mrmarket import __version__
 from mrmarket.core.errors import MrMarketError
 from mrmarket.trading.strategy.catalogue import BUILT_IN
-from mrmarket.trading.strategy.cross_port import CrossStrategy
+from mrmarket.trading.strategy.cross_port import CrossMaker, CrossStrategy
 from mrmarket.trading.strategy.kind import Form, StrategyKind
 from mrmarket.trading.strategy.plugins import STRATEGIES_GROUP, Offer, PluginRefusedError, offers
 from mrmarket.trading.strategy.port import Strategy
@@ -22,6 +22,7 @@ from mrmarket.trading.strategy.snapshot import Snapshot, snapshot_of
 
 __all__ = [
     "Listed",
+    "MakerNeededError",
     "OtherFormError",
     "Refused",
     "Registry",
@@ -43,6 +44,7 @@ _MEMBERS: Final = (
     "on_past_fill",
 )
 _CROSS_MEMBERS: Final = ("name", "symbol", "leg_rules", "depth_levels", "decide")
+_MAKER_MEMBERS: Final = ("name", "symbol", "rules", "leg_rules", "depth_levels", "quotes")
 
 
 class UnknownStrategyError(MrMarketError):
@@ -81,6 +83,22 @@ class VenueCountError(MrMarketError):
         self.needed = needed
         what = "two venues; run it where there are two" if needed > 1 else "one venue; run it on one"
         super().__init__(f"{name} trades on {what}")
+
+
+class MakerNeededError(MrMarketError):
+    """A strategy on two venues was asked to trade in the other of both ways."""
+
+    code = "other_way_of_trading"
+
+    def __init__(self, name: str, *, hedged: bool) -> None:
+        self.name = name
+        self.hedged = hedged
+        what = (
+            "quotes on one venue and is hedged on the other; run it where quotes are kept"
+            if hedged
+            else "sends pairs of orders and keeps no quotes; run it where pairs are carried out"
+        )
+        super().__init__(f"{name} {what}")
 
 
 class OtherFormError(MrMarketError):
@@ -211,11 +229,30 @@ class Registry:
         Raises:
             PluginRefusedError: as `make`.
             VenueCountError: it quotes on one venue.
+            MakerNeededError: it quotes and is hedged; see `make_maker`.
         """
         listed = self.find(kind_of(parameters))
         if listed.kind.venues == 1:
             raise VenueCountError(listed.kind.name, 1)
+        if listed.kind.hedged:
+            raise MakerNeededError(listed.kind.name, hedged=True)
         strategy: CrossStrategy = _made(listed.kind, listed.source, parameters)
+        return strategy
+
+    def make_maker(self, parameters: StrategyParameters) -> CrossMaker:
+        """A strategy that quotes on one venue and is hedged on another; it has seen nothing yet.
+
+        Raises:
+            PluginRefusedError: as `make`.
+            VenueCountError: it quotes on one venue.
+            MakerNeededError: it sends pairs of orders; see `make_cross`.
+        """
+        listed = self.find(kind_of(parameters))
+        if listed.kind.venues == 1:
+            raise VenueCountError(listed.kind.name, 1)
+        if not listed.kind.hedged:
+            raise MakerNeededError(listed.kind.name, hedged=False)
+        strategy: CrossMaker = _made(listed.kind, listed.source, parameters)
         return strategy
 
     def snapshot(self, parameters: StrategyParameters) -> Snapshot:
@@ -252,6 +289,8 @@ def _problem(kind: StrategyKind) -> str:
         return f"the tag of its schema is {schema.__struct_config__.tag}, not {kind.name}"
     if kind.venues not in (1, 2):
         return f"it asks for {kind.venues} venues, where 1 or 2 are offered"
+    if kind.hedged and kind.venues == 1:
+        return "it is hedged on another venue and asks for one"
     if kind.form is not Form.QUOTES:
         return f"its form is {kind.form.value}, where only quotes are offered"
     return "" if callable(make) else "its `make` cannot be called"
@@ -265,7 +304,7 @@ def _made(kind: StrategyKind, source: str, parameters: StrategyParameters) -> An
     except Exception as error:
         words = f"it could not be made: {type(error).__name__}: {error}"
         raise PluginRefusedError(kind.name, source, words) from error
-    wanted = _MEMBERS if kind.venues == 1 else _CROSS_MEMBERS
+    wanted = _MEMBERS if kind.venues == 1 else _MAKER_MEMBERS if kind.hedged else _CROSS_MEMBERS
     missing = [member for member in wanted if not hasattr(strategy, member)]
     if missing:
         raise PluginRefusedError(kind.name, source, f"its strategy lacks {', '.join(missing)}")

@@ -1,4 +1,4 @@
-"""Cross-exchange making: quotes that can be hedged at a profit, and the hedge that follows every fill."""
+"""Cross-exchange market making: every quote can be hedged at a profit, and is no better than it need be."""
 
 from __future__ import annotations
 
@@ -14,16 +14,9 @@ from hypothesis import strategies as st
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
-from mrmarket.trading.execution.legs import Halt, Send
 from mrmarket.trading.market.event import Level
-from mrmarket.trading.strategy.cross_making.hedge import HedgeRules, HedgeState, due, ended, filled, rearmed
-from mrmarket.trading.strategy.cross_making.maker import (
-    Bound,
-    CrossMakingParameters,
-    bound,
-    maker_quotes,
-    vwap,
-)
+from mrmarket.trading.strategy.cross_making.maker import Bound, bound, maker_quotes, vwap
+from mrmarket.trading.strategy.cross_making.parameters import CrossMakingParameters
 from mrmarket.trading.strategy.cross_port import VenueBook, WashTradeRefusedError
 
 HERE = Instrument(
@@ -105,7 +98,9 @@ def test_quotes_stand_one_tick_before_the_others() -> None:
     )
     assert isinstance(low, Bound)
     assert isinstance(high, Bound)
-    assert worst == {Side.BUY: low.price_ticks, Side.SELL: high.price_ticks}
+    assert worst == {Side.BUY: low.worst_ticks, Side.SELL: high.worst_ticks}
+    assert low.worst_ticks > low.price_ticks
+    assert high.worst_ticks < high.price_ticks
     assert all(quote.terms and quote.why for quote in found.quotes)
     assert [quote.size_lots for quote in found.quotes] == [150, 150]
 
@@ -157,7 +152,10 @@ def test_what_cannot_be_hedged_is_not_quoted() -> None:
     here = replace(MAKER, instrument=replace(HERE, min_lots=1000))
     assert bound(Side.BUY, parameters(), here, TAKER, 0.0) == "less than this venue takes can be quoted"
     assert maker_quotes(parameters(), MAKER, replace(TAKER, unfit="down"), 0.0).reason == "there: down"
-    assert maker_quotes(parameters(), MAKER, TAKER, None).reason == "the volatility is not known yet"
+    wary = parameters(adverse_sigmas=1)
+    assert maker_quotes(wary, MAKER, TAKER, None).reason == "the volatility is not known yet"
+    old = maker_quotes(parameters(), MAKER, replace(TAKER, age_ns=6 * 10**9), 0.0)
+    assert old.reason == "there: the book was last heard of 6.0 s ago"
     assert (
         maker_quotes(parameters(), replace(MAKER, bids=[]), TAKER, 0.0).reason == "nobody quotes both sides"
     )
@@ -169,39 +167,24 @@ def test_what_cannot_be_hedged_is_not_quoted() -> None:
     with pytest.raises(msgspec.ValidationError, match="depth_share"):
         parameters(depth_share="0")
     assert vwap([(1, 1)], 0) is None
+    with pytest.raises(msgspec.ValidationError, match="cancel_profit"):
+        parameters(cancel_profit="NaN")
 
 
-RULES = HedgeRules(band=Fraction(1, 1000), attempts=2)
+def test_small_orders_at_the_top_are_not_outbid() -> None:
+    """Up to the tolerance others may stand in front; behind everybody the quote stands at its bound."""
+    thin = replace(MAKER, bids=[(990_00, 5), (985_00, 500)])
+    for tolerance, ticks in (("0", 990_01), ("0.004", 990_01), ("0.005", 985_01)):
+        found = maker_quotes(parameters(top_depth_tolerance=tolerance), thin, TAKER, 0.0)
+        assert found.quotes[0].price_ticks == ticks
+    alone = maker_quotes(parameters(top_depth_tolerance="1"), thin, TAKER, 0.0).quotes[0]
+    low = bound(Side.BUY, parameters(), thin, TAKER, 0.0)
+    assert isinstance(low, Bound)
+    assert alone.price_ticks == low.price_ticks
 
 
-def test_fills_are_gathered_until_the_venue_takes_them() -> None:
-    """Below a lot or the least notional nothing is sent; then all whole lots go, inside the band."""
-    state = filled(HedgeState(), Fraction(3, 1000))
-    state, action = due(state, replace(THERE, min_notional=Decimal(50)), 1, 20_000, 20_010, RULES)
-    assert action is None
-    state = filled(state, Fraction(35, 10_000))
-    state, action = due(state, THERE, 1, 20_000, 20_010, RULES)
-    assert action == Send("h0", 1, Side.SELL, 6, 19_980, "hedge of the maker's fills")
-    assert due(state, THERE, 1, 20_000, 20_010, RULES) == (state, None)
-    state = ended(state, "h0", Fraction(-6, 1000))
-    assert state.unhedged == Fraction(5, 10_000)
-    state, action = due(filled(state, Fraction(-10, 1000)), THERE, 1, 20_000, 20_010, RULES)
-    assert action == Send("h1", 1, Side.BUY, 9, 20_030, "hedge of the maker's fills")
-
-
-def test_a_hedge_that_finds_nobody_halts_with_what_is_left() -> None:
-    """Tried again at the prices of then, never at any price; a part that trades starts the count anew."""
-    state = filled(HedgeState(), Fraction(10, 1000))
-    slots = []
-    for done in (0, -2, 0, 0):
-        state, action = due(state, THERE, 1, 20_000, 20_010, RULES)
-        assert isinstance(action, Send)
-        slots.append(action.slot)
-        state = ended(state, action.slot, Fraction(done, 1000))
-    state, action = due(state, THERE, 1, 20_000, 20_010, RULES)
-    assert action == Halt("2 hedges in a row found nobody inside the band", 8)
-    assert due(state, THERE, 1, 20_000, 20_010, RULES) == (state, None)
-    assert len(set(slots)) == 4
-    again, action = due(rearmed(state), THERE, 1, 20_000, 20_010, RULES)
-    assert isinstance(action, Send)
-    assert ended(again, "h0", Fraction(-1, 1000)).waiting == action.slot
+def test_a_quote_is_never_acceptable_beyond_its_own_price() -> None:
+    """With a `cancel_profit` above `min_profit` the latter holds, so that no quote is cancelled at once."""
+    found = bound(Side.BUY, parameters(cancel_profit="0.01"), MAKER, TAKER, 0.0)
+    assert isinstance(found, Bound)
+    assert found.worst_ticks == found.price_ticks

@@ -11,10 +11,8 @@ from mrmarket.trading.strategy.schema import StrategySchema, within
 
 
 class LegSchema(StrategySchema, frozen=True, kw_only=True):
-    """How a pair of orders on two venues is carried out; shared by every strategy that sends one."""
+    """How an order on one venue follows one on another; shared by every strategy that trades on two."""
 
-    first_leg: Literal["thinner", "buy", "sell"] = "thinner"
-    """Which order goes first: the one on the venue with less on offer at its price, or always one side."""
     leg_band: Decimal = Decimal("0.001")
     """How far beyond its decided price the second order may trade, as a fraction."""
     leg_retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
@@ -42,6 +40,8 @@ class LegSchema(StrategySchema, frozen=True, kw_only=True):
 class CrossExchangeParameters(LegSchema, frozen=True, kw_only=True, tag="cross_exchange_arbitrage"):
     """Buy on one exchange and sell on another whenever that pays more than every fee."""
 
+    first_leg: Literal["thinner", "buy", "sell"] = "thinner"
+    """Which order goes first: the one on the venue with less on offer at its price, or always one side."""
     other_exchange: str = ""
     """The second venue; empty is whichever the instance has beside the first."""
     min_profit: Decimal = Decimal("0.0001")

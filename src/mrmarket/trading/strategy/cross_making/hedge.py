@@ -1,81 +1,83 @@
-"""The hedge of a maker's fills: gathered until the taker venue takes them, then sent inside a band. Pure.
+"""What a maker owes to the hedge venue: a fold over fills, and the order that pays it off. Pure.
 
-One order is out at any time; while its fate is unknown nothing is sent. There is no market order: what does
-not trade inside the band is tried again at the prices of then, and after some attempts the run halts with the
-rest.
+Nothing else says what is unhedged: after a crash the fills of both venues are read from the event log and
+added up again. Orders that hedge go through the machine of `execution.legs`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import ceil, floor
+from math import floor
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
-from mrmarket.trading.execution.legs import Halt, Send
+from mrmarket.trading.execution.legs import Leg, LegRules, PairPlan
+from mrmarket.trading.execution.risk.pretrade import MarketTop
+from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid
+from mrmarket.trading.strategy.arbitrage.cross_exchange import least_grains, leg_rules
+from mrmarket.trading.strategy.arbitrage.parameters import LegSchema
+
+MAKER, HEDGE = 0, 1
+"""Places of both venues in a view and a plan."""
 
 
 @dataclass(frozen=True, slots=True)
-class HedgeRules:
-    """How it is carried out."""
+class Hedge:
+    """One order that is due on the hedge venue."""
 
-    band: Fraction = Fraction(15, 10_000)
-    """From the taker venue's best price."""
-    attempts: int = 5
-    """In a row without any of it trading."""
-
-
-@dataclass(frozen=True, slots=True)
-class HedgeState:
-    """What is not hedged yet."""
-
-    unhedged: Fraction = Fraction(0)
-    """Base bought less sold by the maker and not yet passed on."""
-    sent: int = 0
-    """Orders so far; part of each one's slot."""
-    waiting: str = ""
-    """Slot of the order that is out."""
-    missed: int = 0
-    """Attempts in a row of which nothing traded."""
-    halted: bool = False
+    plan: PairPlan
+    """The second leg passes on, the first is how it is undone on the maker's venue."""
+    units: int
+    """Size units of the common grid that it passes on: bought by the maker is positive."""
 
 
-def filled(state: HedgeState, base: Fraction) -> HedgeState:
-    """The maker traded: bought is positive, fees in base taken off."""
-    return replace(state, unhedged=state.unhedged + base)
+def hedge_rules(parameters: LegSchema) -> LegRules:
+    """How hedges of these parameters are carried out: what is too small is carried to the next one."""
+    return replace(leg_rules(parameters), carries=True)
 
 
-def ended(state: HedgeState, slot: str, base: Fraction) -> HedgeState:
-    """A hedge order is closed and each of its fills known; `base` as it changed what is held."""
-    if slot != state.waiting:
-        return replace(state, unhedged=state.unhedged + base)
-    missed = 0 if base else state.missed + 1
-    return replace(state, unhedged=state.unhedged + base, waiting="", missed=missed)
+def hedge_due(
+    owed: Fraction,
+    grid: CommonGrid,
+    instruments: tuple[Instrument, Instrument],
+    maker: MarketTop,
+    taker: MarketTop,
+) -> Hedge | None:
+    """The order for what is owed; None while that is less than the hedge venue takes.
 
-
-def rearmed(state: HedgeState) -> HedgeState:
-    """The owner lets it try again."""
-    return replace(state, halted=False, missed=0)
-
-
-def due(
-    state: HedgeState, taker: Instrument, venue: int, best_bid: int, best_ask: int, rules: HedgeRules
-) -> tuple[HedgeState, Send | Halt | None]:
-    """The next order, if the taker venue would take what has gathered. Best prices are ticks."""
-    if state.waiting or state.halted:
-        return state, None
-    side = Side.SELL if state.unhedged > 0 else Side.BUY
-    lots = floor(abs(state.unhedged) / Fraction(taker.lot_size))
-    best = best_bid if side is Side.SELL else best_ask
-    if lots < taker.min_lots or taker.notional(best, lots) < taker.min_notional:
-        return state, None
-    if state.missed >= rules.attempts:
-        reason = f"{rules.attempts} hedges in a row found nobody inside the band"
-        return replace(state, halted=True), Halt(reason, lots if side is Side.SELL else -lots)
-    # Beyond the best price by the band and no further, rounded towards it.
-    sells = side is Side.SELL
-    price = max(1, ceil(best * (1 - rules.band))) if sells else floor(best * (1 + rules.band))
-    slot = f"h{state.sent % 36**4:x}"
-    state = replace(state, sent=state.sent + 1, waiting=slot)
-    return state, Send(slot, venue, side, lots, price, "hedge of the maker's fills")
+    Args:
+        owed: base bought less sold by all fills of both venues, fees in base taken off.
+        grid: the common one.
+        instruments: the maker's and the hedge venue's.
+        maker: best prices of others where quotes stand: near them it would be undone.
+        taker: best prices of the hedge venue.
+    """
+    here, there = instruments
+    sells = owed > 0
+    units = floor(abs(owed) / grid.size_unit)
+    # Down to whole lots: never more is passed on than was filled.
+    lots = units // grid.lot_units[HEDGE]
+    best = taker.bid_ticks if sells else taker.ask_ticks
+    second = Leg(
+        HEDGE,
+        Side.SELL if sells else Side.BUY,
+        lots,
+        best,
+        lot_units=grid.lot_units[HEDGE],
+        min_lots=there.min_lots,
+        min_grains=least_grains(there),
+    )
+    if not lots or second.refusal():
+        return None
+    first = Leg(
+        MAKER,
+        Side.BUY if sells else Side.SELL,
+        max(1, lots * grid.lot_units[HEDGE] // grid.lot_units[MAKER]),
+        maker.bid_ticks if sells else maker.ask_ticks,
+        lot_units=grid.lot_units[MAKER],
+        min_lots=here.min_lots,
+        min_grains=least_grains(here),
+    )
+    passed = lots * grid.lot_units[HEDGE]
+    return Hedge(PairPlan(first, second), passed if sells else -passed)

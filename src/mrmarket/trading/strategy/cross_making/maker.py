@@ -1,4 +1,4 @@
-"""The maker's quotes: no better than what hedging them at once on the other venue still earns. Pure, exact.
+"""Cross-exchange market making: quotes no better than what hedging them at once elsewhere still earns.
 
 With V_b(q) and V_a(q) the prices at which the taker venue would fill q against its bids and asks, fees f_m
 and f_t, and ρ the least profit with what the price may do meanwhile:
@@ -13,41 +13,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor, sqrt
-from typing import Annotated
+from typing import Final
 
-import msgspec
-
+from mrmarket.core.clock import NS_PER_S
+from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
-from mrmarket.trading.execution.targets import Quote, TargetQuotes, Term
+from mrmarket.trading.execution.differ import RefreshRules
+from mrmarket.trading.execution.targets import Quote, TargetQuotes, Term, Told
 from mrmarket.trading.market.event import Level
-from mrmarket.trading.strategy.cross_port import VenueBook, WashTradeRefusedError
-from mrmarket.trading.strategy.schema import StrategySchema, within
+from mrmarket.trading.strategy.cross_making.hedge import HEDGE, MAKER, hedge_rules
+from mrmarket.trading.strategy.cross_making.parameters import CrossMakingParameters
+from mrmarket.trading.strategy.cross_port import CrossView, VenueBook, WashTradeRefusedError
 
-
-class CrossMakingParameters(StrategySchema, frozen=True, kw_only=True, tag="cross_exchange_making"):
-    """Quotes on `exchange`, hedged on `other_exchange`."""
-
-    other_exchange: str = ""
-    """Where fills are hedged."""
-    order_amount: Decimal = Decimal("0.01")
-    """Base of each quote, at most."""
-    min_profit: Decimal = Decimal("0.0005")
-    """After both fees, as a fraction of the price."""
-    adverse_sigmas: Annotated[float, msgspec.Meta(ge=0, le=10)] = 1.0
-    """Standard deviations of the price over `hedge_time` that are asked for on top."""
-    hedge_time: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
-    """Seconds from a fill to its hedge."""
-    slippage_band: Decimal = Decimal("0.002")
-    """Only what the taker venue offers this near to its best price counts as depth."""
-    depth_share: Decimal = Decimal("0.5")
-    """Share of that depth which is counted on."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        within("order_amount", self.order_amount, "0", "1e12", low_open=True, example="0.01")
-        within("min_profit", self.min_profit, "0", "0.5", example="0.0005")
-        within("slippage_band", self.slippage_band, "0", "0.5", low_open=True, example="0.002")
-        within("depth_share", self.depth_share, "0", "1", low_open=True, example="0.5")
+_LEVELS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +33,9 @@ class Bound:
     """The worst price a quote may have, and how large it may be."""
 
     price_ticks: int
-    """Of the maker's venue."""
+    """Of the maker's venue: filled there, a hedge earns `min_profit`."""
+    worst_ticks: int
+    """The same for `cancel_profit`, if that is less."""
     size_lots: int
     """Of the maker's venue."""
     hedge_price: Fraction
@@ -98,19 +78,56 @@ def bound(
         return "the hedge would be worth less than the other venue takes"
     hedge = price * Fraction(there.tick_size)
     here = maker.instrument
-    risk = Fraction(parameters.min_profit) + Fraction(
-        parameters.adverse_sigmas * sigma * sqrt(parameters.hedge_time)
-    )
-    kept, paid = 1 - Fraction(there.taker_fee), 1 + Fraction(there.taker_fee)
-    fee = Fraction(here.maker_fee)
-    if side is Side.BUY:
-        ticks = floor(hedge * kept / ((1 + fee) * (1 + risk)) / Fraction(here.tick_size))
-    else:
-        ticks = ceil(hedge * paid * (1 + risk) / (1 - fee) / Fraction(here.tick_size))
+    adverse = Fraction(parameters.adverse_sigmas * sigma * sqrt(parameters.hedge_time))
+    profit = Fraction(parameters.min_profit)
+    ticks = _price(side, hedge, here, there, profit + adverse)
+    least = min(profit, Fraction(parameters.cancel_profit))
     lots = floor(lots_there * Fraction(there.lot_size) / Fraction(here.lot_size))
     if ticks <= 0 or lots < here.min_lots or here.notional(ticks, lots) < here.min_notional:
         return "less than this venue takes can be quoted"
-    return Bound(ticks, lots, hedge)
+    return Bound(ticks, _price(side, hedge, here, there, least + adverse), lots, hedge)
+
+
+def _price(side: Side, hedge: Fraction, here: Instrument, there: Instrument, profit: Fraction) -> int:
+    """The last tick at which a fill that is hedged at this price earns so much."""
+    fee, tick = Fraction(here.maker_fee), Fraction(here.tick_size)
+    if side is Side.BUY:
+        kept = hedge * (1 - Fraction(there.taker_fee))
+        return floor(kept / ((1 + fee) * (1 + profit)) / tick)
+    paid = hedge * (1 + Fraction(there.taker_fee))
+    return ceil(paid * (1 + profit) / (1 - fee) / tick)
+
+
+class CrossExchangeMarketMaking:
+    """Quotes where the fee is low or the spread wide, as far as the hedge elsewhere pays for it.
+
+    It keeps no state: what is held on either venue it reads from the view, and what is not hedged yet is the
+    run's affair.
+    """
+
+    def __init__(self, parameters: CrossMakingParameters) -> None:
+        self.parameters = parameters
+        self.leg_rules = hedge_rules(parameters)
+        self.rules = RefreshRules(
+            refresh_ns=round(parameters.order_refresh_time * NS_PER_S),
+            tolerance=parameters.order_refresh_tolerance,
+            max_age_ns=round(parameters.max_order_age * NS_PER_S),
+        )
+        self.depth_levels = _LEVELS
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return "cross_exchange_market_making"
+
+    @property
+    def symbol(self) -> str:
+        """The pair, on both venues."""
+        return self.parameters.pair
+
+    def quotes(self, view: CrossView) -> TargetQuotes:
+        """A bid and an ask, as far as each can be hedged at a profit."""
+        return maker_quotes(self.parameters, view.books[MAKER], view.books[HEDGE], view.sigma)
 
 
 def maker_quotes(
@@ -120,46 +137,76 @@ def maker_quotes(
 
     A quote goes no further than one tick beyond the best of others: more would only give the edge away.
     """
-    if maker.unfit or taker.unfit:
-        return TargetQuotes(reason=maker.unfit or f"{taker.market}: {taker.unfit}")
-    if sigma is None:
+    for book in (maker, taker):
+        if book.unfit:
+            return TargetQuotes(reason=f"{book.market}: {book.unfit}")
+        if book.age_ns > parameters.max_book_age * NS_PER_S:
+            age_s = book.age_ns / NS_PER_S
+            return TargetQuotes(reason=f"{book.market}: the book was last heard of {age_s:.1f} s ago")
+    if sigma is None and parameters.adverse_sigmas:
         return TargetQuotes(reason="the volatility is not known yet")
     if not maker.bids or not maker.asks:
         return TargetQuotes(reason="nobody quotes both sides")
     quotes: list[Quote] = []
     notes: list[str] = []
     for side, slot in ((Side.BUY, "b1"), (Side.SELL, "s1")):
-        found = bound(side, parameters, maker, taker, sigma)
+        found = bound(side, parameters, maker, taker, sigma or 0.0)
         if isinstance(found, str):
             notes.append(f"{side.value}: {found}")
             continue
-        quotes.append(_quote(side, slot, found, maker, taker))
+        quotes.append(_quote(side, slot, found, parameters, maker, taker))
     return TargetQuotes(tuple(quotes), "; ".join(notes))
 
 
-def _quote(side: Side, slot: str, found: Bound, maker: VenueBook, taker: VenueBook) -> Quote:
+def _quote(
+    side: Side,
+    slot: str,
+    found: Bound,
+    parameters: CrossMakingParameters,
+    maker: VenueBook,
+    taker: VenueBook,
+) -> Quote:
     bid, ask = maker.bids[0][0], maker.asks[0][0]
+    front = _front(maker, side, parameters.top_depth_tolerance)
     if side is Side.BUY:
-        ticks = min(found.price_ticks, bid + 1, ask - 1)
+        ticks = min(found.price_ticks, ask - 1, found.price_ticks if front is None else front + 1)
     else:
-        ticks = max(found.price_ticks, ask - 1, bid + 1)
-    instrument = maker.instrument
-    hedge = Decimal(found.hedge_price.numerator) / Decimal(found.hedge_price.denominator)
-    terms = (
-        Term(f"hedge on {taker.market}", hedge, "quote"),
-        Term("bound", instrument.price(found.price_ticks), "quote"),
-        Term("price", instrument.price(ticks), "quote"),
-    )
-    why = f"hedged on {taker.market} at {hedge:.8g}, not beyond {instrument.price_text(found.price_ticks)}"
-    return Quote(slot, side, ticks, found.size_lots, terms, why, worst_ticks=found.price_ticks)
+        ticks = max(found.price_ticks, bid + 1, found.price_ticks if front is None else front - 1)
+
+    def explain() -> Told:
+        instrument = maker.instrument
+        hedge = Decimal(found.hedge_price.numerator) / Decimal(found.hedge_price.denominator)
+        terms = (
+            Term(f"hedge on {taker.market}", hedge, "quote"),
+            Term("bound", instrument.price(found.price_ticks), "quote"),
+            Term("price", instrument.price(ticks), "quote"),
+        )
+        last = instrument.price_text(found.price_ticks)
+        return terms, f"hedged on {taker.market} at {hedge:.8g}, not beyond {last}"
+
+    return Quote(slot, side, ticks, found.size_lots, worst_ticks=found.worst_ticks, explain=explain)
+
+
+def _front(maker: VenueBook, side: Side, tolerance: Decimal) -> int | None:
+    """The best price of others, those left out who may stand in front; None where that is everybody."""
+    left = floor(Fraction(tolerance) / Fraction(maker.instrument.lot_size))
+    for price, size in maker.bids if side is Side.BUY else maker.asks:
+        left -= size
+        if left < 0:
+            return price
+    return None
 
 
 def _within_band(taker: VenueBook, side: Side, band: Fraction) -> list[Level]:
     if side is Side.BUY:
-        levels = taker.bids
-        return [each for each in levels if each[0] >= levels[0][0] * (1 - band)]
-    levels = taker.asks
-    return [each for each in levels if each[0] <= levels[0][0] * (1 + band)]
+        if not taker.bids:
+            return []
+        least = ceil(taker.bids[0][0] * (1 - band))
+        return [each for each in taker.bids if each[0] >= least]
+    if not taker.asks:
+        return []
+    most = floor(taker.asks[0][0] * (1 + band))
+    return [each for each in taker.asks if each[0] <= most]
 
 
 def _affordable(side: Side, maker: VenueBook, taker: VenueBook, levels: Sequence[Level]) -> Fraction:
