@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from nacl.signing import SigningKey
 
@@ -56,7 +57,8 @@ def test_the_sdk_reads_what_we_write() -> None:
 def test_names_and_addresses_are_those_of_the_sdk() -> None:
     """Members' hash, conversations, MIX and XIN addresses, and one-time keys are equal."""
     rng = seeded(SEED)
-    questions, ours = [], []
+    questions: list[dict[str, Any]] = []
+    ours: list[str] = []
     for count in (1, 2, 5):
         users = [new_uuid(rng) for _ in range(count)]
         questions += [

@@ -70,9 +70,10 @@ async def next_snapshots(
     """
     known = {name for _, name in mark.taken}
     fresh: list[tuple[int, Snapshot]] = []
-    offset_ns = mark.floor_ns
+    offset_ns, begun = mark.floor_ns, ""
+    wanted = min(MAX_PAGE, limit + len(mark.taken))
     while len(fresh) < limit:
-        page = await ask(_offset(offset_ns), MAX_PAGE)
+        page = await ask(_offset(offset_ns), wanted)
         times = [parse_time(snapshot.created_at) for snapshot in page]
         if times != sorted(times):
             raise MixinDriftError("GET /safe/snapshots", "snapshots are not in the order of their time")
@@ -80,10 +81,15 @@ async def next_snapshots(
             if at_ns >= mark.floor_ns and snapshot.snapshot_id not in known:
                 known.add(snapshot.snapshot_id)
                 fresh.append((at_ns, snapshot))
-        if len(page) < MAX_PAGE:
+        if len(page) < wanted:
             break
-        if times[-1] - _STEP_BACK_NS <= times[0] or times[-1] <= offset_ns:
-            raise MixinFeedStuckError(page[-1].created_at, len(page))
+        if page[0].snapshot_id == begun:
+            # It begins where the one before did: more carry one time than were asked for.
+            if wanted == MAX_PAGE:
+                raise MixinFeedStuckError(page[-1].created_at, len(page))
+            begun, wanted = "", MAX_PAGE
+            continue
+        begun = page[0].snapshot_id
         offset_ns = times[-1]
     told = sorted(fresh, key=lambda item: (item[0], item[1].snapshot_id))[:limit]
     return [snapshot for _, snapshot in told], _after(mark, told, overlap_ns)

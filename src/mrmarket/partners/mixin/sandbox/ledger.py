@@ -115,7 +115,7 @@ class SafeLedger:
             if known["hash"] != name:
                 raise invalid("the request id was used for another transaction")
             return known
-        coins = self._coins(user_id, transaction, name)
+        coins = self._coins(user_id, transaction)
         self._balanced(transaction, coins)
         user = self._people.required(user_id)
         views = []
@@ -166,7 +166,7 @@ class SafeLedger:
             raise invalid("the transaction was not checked under this request id")
         if known["state"] == "spent":
             return known
-        coins = self._coins(user_id, transaction, name)
+        coins = self._coins(user_id, transaction)
         self._balanced(transaction, coins)
         self._signed(transaction, coins)
         self._fees_paid(transaction, name, batch)
@@ -301,7 +301,7 @@ class SafeLedger:
         rows = self._journal.all("SELECT units FROM outputs WHERE asset = ? AND state = 'unspent'", asset_id)
         return sum(int(row["units"]) for row in rows)
 
-    def _coins(self, user_id: str, transaction: Transaction, name: str) -> list[Row]:
+    def _coins(self, user_id: str, transaction: Transaction) -> list[Row]:
         if transaction.asset not in self._kernel:
             raise invalid("the asset is unknown")
         places = [(spent.hash, spent.index) for spent in transaction.inputs]
@@ -312,7 +312,7 @@ class SafeLedger:
             coin = self._journal.one("SELECT * FROM outputs WHERE hash = ? AND place = ?", spent, place)
             if coin is None:
                 raise Refusal(_INSUFFICIENT, "an input does not exist")
-            if coin["state"] != "unspent" and coin["signed_by"] != name:
+            if coin["state"] != "unspent":
                 raise Refusal(_LOCKED, "an input is locked by another transaction")
             if kernel_asset(coin["asset"]) != transaction.asset:
                 raise invalid("an input of another asset")
