@@ -100,3 +100,7 @@ class Progress:
     """Of the cycle, if its volume is made; None where no price is known."""
     expected_cost: Decimal
     """Of the volume that is still missing."""
+    expected_units: int = 0
+    """Of the cycle's reward, in base units of its token, if its volume is made."""
+    price_source: str = ""
+    """Who said what the reward is worth; empty where nobody did."""

@@ -208,13 +208,16 @@ class HufiProgress:
         others = [one for one in everybody if one.address != campaign.wallet]
         spent, model = self._cost(campaign, cycle)
         missing = _missing(offer, mine, others)
-        expected = expect(offer, mine, others, missing, model, self._price(offer))
+        price = self._price(offer)
+        expected = expect(offer, mine, others, missing, model, price)
         return Progress(
             volume=Decimal(mine.result_units) / SCALE,
             total_volume=Decimal(mine.result_units + sum(one.result_units for one in others)) / SCALE,
             cost=spent,
             expected_reward_value=expected.value,
             expected_cost=model.of(missing),
+            expected_units=expected.units,
+            price_source="" if price is None else price.source,
         )
 
 
