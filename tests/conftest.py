@@ -13,12 +13,20 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 _TESTS: Final = Path(__file__).parent
-_PROCESSES: Final = ("e2e/", "services/angel/test_angel_beside.py", "services/angel/test_angel_live.py")
+_PROCESSES: Final = (
+    "e2e/",
+    "partners/mixin/test_mixin_kill.py",
+    "partners/mixin/test_mixin_sdk",
+    "services/angel/test_angel_beside.py",
+    "services/angel/test_angel_live.py",
+)
 """Folders and files whose tests start several processes or a browser, or live on the wall clock."""
 _LIGHT: Final = (
     "e2e/test_admin_page.py",
     "e2e/test_page_money_states.py",
     "e2e/test_page_states.py",
+    "partners/chains/test_human.py",
+    "partners/chains/test_local_node.py",
     "services/rail/test_rail_conformance.py",
     "services/rail/test_rail_process.py",
     "store/test_two_processes.py",
