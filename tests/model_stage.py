@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+
+from msgspec.structs import replace
 
 from fake_exchange import btc_usdt
 from mrmarket.core.clock import NS_PER_S

@@ -55,6 +55,14 @@ def _template() -> bytes:
     return bytes(image)
 
 
+@lru_cache(maxsize=1)
+def _master() -> sqlite3.Connection:
+    """The same as a database, to be copied from."""
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    connection.deserialize(_template())
+    return connection
+
+
 def new_database(path: Path | None = None) -> sqlite3.Connection:
     """What the disk holds of money; it outlives every process that writes to it. None is in memory."""
     if path is not None:
@@ -63,7 +71,9 @@ def new_database(path: Path | None = None) -> sqlite3.Connection:
         path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=512
     )
     if path is None:
-        connection.deserialize(_template())
+        _master().backup(
+            connection
+        )  # not `deserialize`: that keeps a file in memory, and a cache of its pages
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA recursive_triggers = ON")

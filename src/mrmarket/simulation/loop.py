@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import random
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Executor
 from contextvars import Context, copy_context
+from heapq import heappop, heappush
 from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
+
+import msgspec
 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.simulation.process import PROCESS, KilledError, Process
@@ -23,21 +25,20 @@ EPOCH_NS: Final = 1_700_000_000 * NS_PER_S
 
 _JITTERS: Final = 1_024
 _LONGEST_STEP_S: Final = 30e-6
-_DISK_S: Final = (0.0002, 0.004)
-"""How long what a thread does may take."""
+_DISK_LEAST_S: Final = 0.0002
+_DISK_SPAN_S: Final = 0.004 - _DISK_LEAST_S
+"""How long what a thread does may take: the least, and how much more."""
 
 
-class VirtualHandle:
+class VirtualHandle(msgspec.Struct, eq=False):
     """One callback that is to run, in the context and on behalf of the process that asked for it."""
 
-    __slots__ = ("args", "callback", "context", "process")
-
-    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: Context) -> None:
-        self.callback: Callable[..., object] | None = callback
-        """None once it was cancelled."""
-        self.args = args
-        self.context = context
-        self.process: Process | None = context.get(PROCESS)
+    callback: Callable[..., object] | None
+    """None once it was cancelled."""
+    args: tuple[Any, ...]
+    context: Context
+    process: Process | None
+    when_s: float = 0.0
 
     def cancel(self) -> None:
         """It shall not run."""
@@ -48,15 +49,8 @@ class VirtualHandle:
         """Whether it was cancelled."""
         return self.callback is None
 
-
-class VirtualTimer(VirtualHandle):
-    """A callback that is to run at a time."""
-
-    __slots__ = ("when_s",)
-    when_s: float
-
     def when(self) -> float:
-        """Virtual time at which it is due; seconds."""
+        """Virtual time at which it is due; seconds. Of no meaning where it is to run next."""
         return self.when_s
 
 
@@ -75,9 +69,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """What asyncio reported as never handled, of processes that live."""
         self.on_kill: Callable[[Process], None] | None = None
         """Told of a process that died in the middle of one of its callbacks."""
-        self._now_s = 0.0
+        self.now_s = 0.0
+        """Virtual seconds since the beginning."""
         self._ready: deque[VirtualHandle] = deque()
-        self._heap: list[tuple[float, int, VirtualTimer]] = []
+        self._heap: list[tuple[float, int, VirtualHandle]] = []
         self._order = 0
         self._rng = rng
         self._jitter_s = [rng.uniform(0.0, _LONGEST_STEP_S) for _ in range(_JITTERS)]
@@ -87,11 +82,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def time(self) -> float:
         """Virtual seconds since the beginning."""
-        return self._now_s
+        return self.now_s
 
     def now_ns(self) -> int:
         """Virtual nanoseconds since the beginning."""
-        return int(self._now_s * NS_PER_S)
+        return int(self.now_s * NS_PER_S)
 
     # Driving it.
 
@@ -109,19 +104,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
             events._set_running_loop(before)  # noqa: SLF001 - as above
 
     def _run(self, until_s: float, done: Callable[[], bool] | None) -> bool:  # noqa: C901 - the hot loop
-        ready, heap, jitter, pop = self._ready, self._heap, self._jitter_s, heapq.heappop
+        ready, heap, jitter = self._ready, self._heap, self._jitter_s
         while True:
-            while heap and heap[0][0] <= self._now_s:
-                due = pop(heap)[2]
+            while heap and heap[0][0] <= self.now_s:
+                due = heappop(heap)[2]
                 if due.callback is not None:
                     ready.append(due)
             if not ready:
                 if done is not None and done():
                     return True
                 if not heap or heap[0][0] > until_s:
-                    self._now_s = max(self._now_s, until_s)
+                    self.now_s = max(self.now_s, until_s)
                     return False
-                self._now_s = heap[0][0]
+                self.now_s = heap[0][0]
                 continue
             handle = ready.popleft()
             callback = handle.callback
@@ -146,7 +141,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if process is not None and process.died_inside:
                 process.died_inside = False
                 self._tell(process)
-            self._now_s += jitter[steps % _JITTERS]
+            self.now_s += jitter[steps % _JITTERS]
 
     def _may_run(self, process: Process, handle: VirtualHandle) -> bool:
         if not process.is_alive:
@@ -179,7 +174,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> events.Handle:
         """Run a callback next."""
-        handle = VirtualHandle(callback, args, copy_context() if context is None else context)
+        if context is None:
+            context = copy_context()
+        handle = VirtualHandle(callback, args, context, context.get(PROCESS))
         self._ready.append(handle)
         return handle  # type: ignore[return-value] # has what asyncio asks of a handle
 
@@ -197,10 +194,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> events.TimerHandle:
         """Run a callback after virtual seconds."""
-        handle = VirtualTimer(callback, args, copy_context() if context is None else context)
-        handle.when_s = when_s = self._now_s + delay
-        self._order += 1
-        heapq.heappush(self._heap, (when_s, self._order, handle))
+        if context is None:
+            context = copy_context()
+        when = self.now_s + delay
+        handle = VirtualHandle(callback, args, context, context.get(PROCESS), when)
+        self._order = order = self._order + 1
+        heappush(self._heap, (when, order, handle))
         return handle  # type: ignore[return-value] # has what asyncio asks of a timer
 
     def call_at(
@@ -211,10 +210,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> events.TimerHandle:
         """Run a callback at a virtual time."""
-        handle = VirtualTimer(callback, args, copy_context() if context is None else context)
-        handle.when_s = when
-        self._order += 1
-        heapq.heappush(self._heap, (when, self._order, handle))
+        if context is None:
+            context = copy_context()
+        handle = VirtualHandle(callback, args, context, context.get(PROCESS), when)
+        self._order = order = self._order + 1
+        heappush(self._heap, (when, order, handle))
         return handle  # type: ignore[return-value] # has what asyncio asks of a timer
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -255,12 +255,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 if not future.done():
                     future.set_result(result)
 
-        self.call_later(self._rng.uniform(*_DISK_S), work)
+        self.call_later(_DISK_LEAST_S + _DISK_SPAN_S * self._rng.random(), work)
         return future
 
-    def get_debug(self) -> bool:
-        """Never."""
-        return False
+    get_debug = staticmethod(bool)  # False, and asked for every future and task
 
     def is_running(self) -> bool:
         """Whether it is at work."""

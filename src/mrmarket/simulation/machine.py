@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mrmarket.core.clock import NS_PER_S
 from mrmarket.simulation.disk import Disk
 from mrmarket.simulation.loop import EPOCH_NS, VirtualLoop
 from mrmarket.simulation.process import Process
@@ -30,8 +31,8 @@ class ProcessClock:
 
     def now_ns(self) -> int:
         """UTC nanoseconds, as wrong as the machine's clock is."""
-        return EPOCH_NS + self._loop.now_ns() + self._process.skew_ns
+        return EPOCH_NS + int(self._loop.now_s * NS_PER_S) + self._process.machine.skew_ns
 
     def monotonic_ns(self) -> int:
         """Nanoseconds since the beginning."""
-        return self._loop.now_ns()
+        return int(self._loop.now_s * NS_PER_S)

@@ -16,7 +16,8 @@ T = TypeVar("T")
 _WORLD: Final = Context()
 """What happens in it happens on nobody's behalf, whoever asked for it and whether he lives."""
 
-_NEAR_S: Final = (0.002, 0.06)
+_NEAR_LEAST_S: Final = 0.002
+_NEAR_SPAN_S: Final = 0.06 - _NEAR_LEAST_S
 _SLOW_S: Final = (0.3, 1.6)
 _LATE_S: Final = (0.5, 4.0)
 
@@ -51,11 +52,11 @@ class Network:
 
     def is_cut(self, process: str, peer: str) -> bool:
         """Whether nothing passes now."""
-        return bool(self._cut) and self._cut.get((process, peer), 0.0) > self.loop.time()
+        return bool(self._cut) and self._cut.get((process, peer), 0.0) > self.loop.now_s
 
     def near_s(self) -> float:
         """How long a message takes that nothing strikes."""
-        return self.weather.rng.uniform(*_NEAR_S)
+        return _NEAR_LEAST_S + _NEAR_SPAN_S * self.weather.rng.random()
 
     def later(self, delay_s: float, effect: Callable[..., Any], *args: Any) -> None:
         """Do something in the world after a while, whoever lives by then."""
@@ -81,7 +82,8 @@ class Network:
         process.require_alive()
         rng = self.weather.rng
         future: asyncio.Future[T] = self.loop.create_future()
-        there_s, back_s = rng.uniform(*_NEAR_S), rng.uniform(*_NEAR_S)
+        there_s = _NEAR_LEAST_S + _NEAR_SPAN_S * rng.random()
+        back_s = _NEAR_LEAST_S + _NEAR_SPAN_S * rng.random()
         fate = self.weather.of_request() if faults else None
         if fate is FaultKind.LOST_REQUEST or self.is_cut(process.name, peer):
             self.later(timeout_s, _fail, future, NoAnswerError())

@@ -274,13 +274,13 @@ class ExchangeLine:
 
     def _stamp_ns(self) -> int:
         """By the machine's clock, corrected by what was measured of it."""
-        if self._network.loop.time() - self._measured_s > _MEASURE_S:
+        if self._network.loop.now_s - self._measured_s > _MEASURE_S:
             self._measure()
         return self._now_ns() + self._skew() - self._known_skew_ns
 
     def _measure(self) -> None:
         self._known_skew_ns = self._skew()
-        self._measured_s = self._network.loop.time()
+        self._measured_s = self._network.loop.now_s
 
     # The user stream, as the exchange sends it and as it arrives.
 
@@ -307,12 +307,12 @@ class ExchangeLine:
             del bundle[weather.rng.randrange(len(bundle))]
         elif fate is FaultKind.STREAM_DUPLICATE:
             bundle = bundle + bundle
-        due_s = loop.time() + self._network.near_s()
+        due_s = loop.now_s + self._network.near_s()
         if fate is FaultKind.STREAM_REORDER:
             due_s += weather.rng.uniform(0.05, 3.0)
         else:
             due_s = self._last_user_s = max(due_s, self._last_user_s)
-        self._network.later(due_s - loop.time(), self._bring, bundle)
+        self._network.later(due_s - loop.now_s, self._bring, bundle)
 
     def _bring(self, bundle: list[UserEvent]) -> None:
         if self._user is not None and self._process.is_alive:
@@ -347,8 +347,8 @@ class ExchangeLine:
         if weather.strikes(FaultKind.MARKET_GAP):
             self._network.later(weather.rng.uniform(*_SNAPSHOT_S), self._resume_market)
             return
-        due_s = self._last_market_s = max(loop.time() + self._network.near_s(), self._last_market_s)
-        self._network.later(due_s - loop.time(), self._show, event)
+        due_s = self._last_market_s = max(loop.now_s + self._network.near_s(), self._last_market_s)
+        self._network.later(due_s - loop.now_s, self._show, event)
 
     def _show(self, event: MarketEvent) -> None:
         if self._market is not None and self._process.is_alive:
@@ -362,8 +362,8 @@ class ExchangeLine:
             return
         self._market_up = True
         loop = self._network.loop
-        due_s = self._last_market_s = max(loop.time() + self._network.near_s(), self._last_market_s)
-        self._network.later(due_s - loop.time(), self._show, self.exchange.snapshot(self._now_ns()))
+        due_s = self._last_market_s = max(loop.now_s + self._network.near_s(), self._last_market_s)
+        self._network.later(due_s - loop.now_s, self._show, self.exchange.snapshot(self._now_ns()))
 
     def _note(self, event: MarketEvent) -> None:
         truth, was_whole = self.truth, self.truth.is_whole
@@ -376,6 +376,6 @@ class ExchangeLine:
             if event.first_id > self._next_id:
                 truth.is_whole = False
             self._next_id = event.last_id + 1
-        truth.taken_s = self._network.loop.time()
+        truth.taken_s = self._network.loop.now_s
         if was_whole and not truth.is_whole:
             truth.broken_s = truth.taken_s

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from fake_exchange import FakeExchange, MemoryJournal, btc_usdt
 from mrmarket.core.clock import NS_PER_S, ManualClock, SystemClock

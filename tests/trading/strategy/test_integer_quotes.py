@@ -157,7 +157,7 @@ def a_view(grid: Instrument, **changes: Any) -> MarketView:
     made = MarketView(
         grid, 0, (5_999_950, 100_000), (6_000_050, 300_000), Decimal(10), Decimal(600_000), sigma=0.001
     )
-    return replace(made, **changes)
+    return msgspec.structs.replace(made, **changes)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_time_has_a_say_where_parameters_give_it_one() -> None:
 
     def until(**changes: Any) -> int:
         strategy = PureMarketMaking(msgspec.convert(changes, Parameters))
-        strategy.state = replace(strategy.state, quiet_until_ns=77)
+        strategy.state = msgspec.structs.replace(strategy.state, quiet_until_ns=77)
         strategy.quotes(view)
         return strategy.steady_until_ns(view)
 

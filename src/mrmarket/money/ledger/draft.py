@@ -106,10 +106,14 @@ class Draft:
     def holdings(self, account_id: str) -> dict[str, int]:
         """Every asset that an account has ever held, and how much of it now."""
         held: dict[str, int] = {}
+        here, committed = self.balances, self._state.balances
         for asset in (*self._state.assets, *self._assets):
             holding = (account_id, asset)
-            if holding in self.balances or holding in self._state.balances:
-                held[asset] = self.balance(*holding)
+            units = here.get(holding)
+            if units is None:
+                units = committed.get(holding)
+            if units is not None:
+                held[asset] = units
         return held
 
     def record(self, key: str) -> Record | None:

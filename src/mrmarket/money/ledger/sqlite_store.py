@@ -43,6 +43,7 @@ _UPSERT_BALANCE: Final = (
     "INSERT INTO balances (units, account, asset) VALUES (?, ?, ?)"
     " ON CONFLICT (account, asset) DO UPDATE SET units = excluded.units"
 )
+_FENCE: Final = "SELECT fence FROM leases WHERE name = ?"
 _FIND_ALL: Final = f"{archive.SELECT_GROUP} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
 
 
@@ -111,11 +112,11 @@ class SqliteStore:
 
     def begin(self) -> None:
         """Start a transaction; raises `StaleFenceError` if a newer writer took over."""
-        with self._errors():
+        try:
             self._connection.execute("BEGIN IMMEDIATE")
-            (fence,) = self._connection.execute(
-                "SELECT fence FROM leases WHERE name = ?", (LEASE,)
-            ).fetchone()
+            (fence,) = self._connection.execute(_FENCE, (LEASE,)).fetchone()
+        except sqlite3.Error as error:
+            raise store_error(self.path, error) from error
         if fence != self.epoch:
             self.rollback()
             raise StaleFenceError(self.path, LEASE, self.epoch)
@@ -124,7 +125,7 @@ class SqliteStore:
     def savepoint(self) -> Iterator[None]:
         """An error that leaves the block undoes what the block wrote."""
         self._require_transaction()
-        with self._errors():
+        try:
             self._connection.execute("SAVEPOINT work")
             try:
                 yield
@@ -134,6 +135,8 @@ class SqliteStore:
                     self._connection.execute("RELEASE work")
                 raise
             self._connection.execute("RELEASE work")
+        except sqlite3.Error as error:
+            raise store_error(self.path, error) from error
 
     def commit(self, records: Sequence[Record], balances: Mapping[Holding, int]) -> None:
         """Write and make durable, all or nothing; on an error the transaction is rolled back."""
@@ -177,8 +180,10 @@ class SqliteStore:
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and release it."""
-        with self._errors():
+        try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise store_error(self.path, error) from error
         self._connection.close()
 
     def _write_balances(self, balances: Mapping[Holding, int]) -> None:
@@ -194,10 +199,3 @@ class SqliteStore:
         # committed statement by statement.
         if not self._connection.in_transaction:
             raise DatabaseFullError(self.path)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise store_error(self.path, error) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final, Generic, TypeVar, get_type_hints
@@ -15,6 +15,9 @@ from mrmarket.store.sql import Sql
 R = TypeVar("R", bound=msgspec.Struct)
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
+
+_PLAIN: Final = (int, str)
+"""Types (not their subclasses) that go in as they are: nearly all, so nothing is called for them."""
 
 
 class SealedTable(Generic[R]):
@@ -44,6 +47,11 @@ class SealedTable(Generic[R]):
         """Insert a row; one with its key must not be there."""
         values = self._values(row)
         sql.run(self._insert, *values, self._seal(values))
+
+    def add_many(self, sql: Sql, rows: Iterable[R]) -> None:
+        """Insert rows; none with one of their keys must be there."""
+        sealed = ((*values, self._seal(values)) for values in map(self._values, rows))
+        sql.run_many(self._insert, sealed)
 
     def put(self, sql: Sql, row: R) -> None:
         """Insert a row or replace the one with its key."""
@@ -75,12 +83,19 @@ class SealedTable(Generic[R]):
             return False
 
     def _struct(self, row: tuple[Any, ...]) -> R:
-        return self._row(*(read(value) for read, value in zip(self._read, row, strict=True)))
+        return self._row(
+            *[
+                value if type(value) is kind else kind(value)
+                for kind, value in zip(self._read, row, strict=True)
+            ]
+        )
 
     def _values(self, row: R) -> tuple[object, ...]:
         return tuple(
-            _written(value, is_amount)
-            for value, is_amount in zip(msgspec.structs.astuple(row), self._amounts, strict=True)
+            [
+                (str(value) if is_amount else value) if type(value) in _PLAIN else _written(value, is_amount)
+                for value, is_amount in zip(msgspec.structs.astuple(row), self._amounts, strict=True)
+            ]
         )
 
     def _seal(self, values: tuple[object, ...]) -> bytes:

@@ -18,8 +18,7 @@ from mrmarket.store.sql import Sql
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(msgspec.Struct, frozen=True):
     """The last fact of a stream that is in the ledger; `seq` 0 before the first."""
 
     stream: str
@@ -45,8 +44,7 @@ class ParkedFill:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class MarkRow:
+class MarkRow(msgspec.Struct, frozen=True):
     """Last observed prices of a pair."""
 
     venue: str
@@ -58,8 +56,7 @@ class MarkRow:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class BalanceRow:
+class BalanceRow(msgspec.Struct, frozen=True):
     """What a place of custody last said we hold of an asset."""
 
     venue: str
@@ -69,8 +66,7 @@ class BalanceRow:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class EquityRow:
+class EquityRow(msgspec.Struct, frozen=True):
     """The pool's worth in one second, in units."""
 
     pool: str
@@ -119,6 +115,7 @@ def _upsert(table: str) -> str:
     )
 
 
+_SELECTS: Final = {table: _select(table) for table in SEALED}
 _UPSERTS: Final = {table: _upsert(table) for table in SEALED}
 
 
@@ -142,7 +139,7 @@ class PoolRepository:
 
     def cursor(self, stream: str) -> Cursor:
         """How far a stream is settled."""
-        rows = self._sql.rows(_select("settlement_cursors") + "WHERE stream = ?", stream)
+        rows = self._sql.rows(_SELECTS["settlement_cursors"] + "WHERE stream = ?", stream)
         return Cursor(*rows[0]) if rows else Cursor.start(stream)
 
     def put_cursor(self, cursor: Cursor) -> None:
@@ -151,7 +148,7 @@ class PoolRepository:
 
     def parked(self, stream: str) -> list[ParkedFill]:
         """Trades of a stream that are not in the ledger, oldest first."""
-        rows = self._sql.rows(_select("parked_fills") + "WHERE stream = ? ORDER BY seq", stream)
+        rows = self._sql.rows(_SELECTS["parked_fills"] + "WHERE stream = ? ORDER BY seq", stream)
         return [ParkedFill(*row) for row in rows]
 
     def park(self, fill: ParkedFill) -> None:
@@ -164,7 +161,7 @@ class PoolRepository:
 
     def marks(self, venue: str) -> list[MarkRow]:
         """Last prices of every pair of a venue."""
-        return [MarkRow(*row) for row in self._sql.rows(_select("marks") + "WHERE venue = ?", venue)]
+        return [MarkRow(*row) for row in self._sql.rows(_SELECTS["marks"] + "WHERE venue = ?", venue)]
 
     def put_mark(self, row: MarkRow) -> None:
         """Remember a pair's prices."""
@@ -172,7 +169,7 @@ class PoolRepository:
 
     def balances(self, venue: str) -> list[BalanceRow]:
         """Last observed balances at a place, by asset."""
-        rows = self._sql.rows(_select("observed_balances") + "WHERE venue = ? ORDER BY asset", venue)
+        rows = self._sql.rows(_SELECTS["observed_balances"] + "WHERE venue = ? ORDER BY asset", venue)
         return [BalanceRow(*row) for row in rows]
 
     def put_balance(self, row: BalanceRow) -> None:
@@ -273,7 +270,7 @@ class PoolRepository:
         return held
 
     def _equity(self, tail: str, *values: object) -> list[EquityRow]:
-        rows: list[tuple[Any, ...]] = self._sql.rows(_select("equity_points") + tail, *values)
+        rows: list[tuple[Any, ...]] = self._sql.rows(_SELECTS["equity_points"] + tail, *values)
         return [EquityRow(row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in rows]
 
     def _put(self, table: str, *values: object) -> None:

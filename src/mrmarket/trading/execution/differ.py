@@ -7,9 +7,11 @@ the cancelled order is proven closed. An order whose fate is in doubt keeps its 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+import msgspec
 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.side import Side
@@ -34,8 +36,7 @@ class RefreshRules:
     """An older order is replaced even where it still fits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cancellation:
+class Cancellation(msgspec.Struct, frozen=True):
     """One live order that has to go, and why."""
 
     order: Order
@@ -44,8 +45,7 @@ class Cancellation:
     """It must not stand: unwanted, or at a price that is no longer acceptable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What to do now."""
 
     cancels: tuple[Cancellation, ...] = ()
@@ -59,13 +59,12 @@ class Plan:
         return bool(self.cancels or self.placements)
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(msgspec.Struct, frozen=True):
     """What may be sent now."""
 
     cancels: int = 1_000
     placements: int = 1_000
-    blocked_until_ns: Mapping[str, int] = field(default_factory=dict)
+    blocked_until_ns: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Slots that were refused lately, and until when they rest."""
 
 
@@ -73,8 +72,7 @@ _ALL: Final = Allowance()
 _FOR_GOOD_NS: Final = 2**62
 
 
-@dataclass(frozen=True, slots=True)
-class LiveOrder:
+class LiveOrder(msgspec.Struct, frozen=True):
     """An order that is not proven closed, with its ages in nanoseconds of the strategy's clock."""
 
     order: Order
@@ -152,6 +150,8 @@ def _placements(
     targets: TargetQuotes, live: Sequence[LiveOrder], now_ns: int, allowance: Allowance
 ) -> tuple[list[Quote], list[tuple[str, str]]]:
     taken = {each.order.slot for each in live}
+    if all(quote.slot in taken for quote in targets.quotes):
+        return [], []
     bids = [each.order.price_ticks for each in live if each.order.side is Side.BUY]
     asks = [each.order.price_ticks for each in live if each.order.side is Side.SELL]
     standing = {Side.BUY: max(bids, default=None), Side.SELL: min(asks, default=None)}

@@ -155,11 +155,11 @@ class Executor:
             and now_ns >= self.paused_until_ns
             and self.may_send
         )
-        # Nothing is asked of the budget while every wanted slot is taken.
-        room = self._room() if may_place and len(targets.quotes) > self._filled(targets, live) else 0
+        room = self._room(targets, live) if may_place else 0
         allowance = Allowance(placements=room, blocked_until_ns=self._blocked_until_ns)
         todo = plan(targets, live, self._rules, now_ns, allowance)
-        self.cancel_all([cancellation.order for cancellation in todo.cancels])
+        if todo.cancels:
+            self.cancel_all([cancellation.order for cancellation in todo.cancels])
         if not todo.placements or top is None:
             return todo
         holdings = self._account.holdings(each.order for each in live)
@@ -350,18 +350,16 @@ class Executor:
             and isinstance(self._venue, CancelsAll)
         )
 
-    @staticmethod
-    def _filled(targets: TargetQuotes, live: Sequence[LiveOrder]) -> int:
-        taken = {each.order.slot for each in live}
-        return sum(quote.slot in taken for quote in targets.quotes)
-
-    def _room(self) -> int:
+    def _room(self, targets: TargetQuotes, live: Sequence[LiveOrder]) -> int:
         """How many orders the rate budget would let go now; the others wait for a later decision.
 
         Deciding them all the same would only have them refused by our own budget, slot after slot.
         """
         if self._budget is None:
             return _MOST_AT_ONCE
+        taken = {each.order.slot for each in live}
+        if all(quote.slot in taken for quote in targets.quotes):
+            return 0  # nothing is asked of the budget while every wanted slot is taken
         return max(0, self._budget.room(RequestKind.PLACE) - len(self._causes))
 
     @property

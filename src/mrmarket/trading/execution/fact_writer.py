@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+import msgspec
 
 from mrmarket.core import crash
 from mrmarket.core.events import Fact
@@ -34,8 +35,7 @@ class Fold(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     fact: Fact
     urgent: bool
     then: Then | None

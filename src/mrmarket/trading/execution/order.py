@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from mrmarket.core.side import Side
 from mrmarket.trading.venue.port import FillReport, OrderKind, OrderReport, OrderStatus
@@ -45,9 +47,13 @@ _STAGE_OF: Final[Mapping[OrderStatus, OrderStage]] = MappingProxyType(
     }
 )
 
+_WORDS: Final = tuple(stage.name.lower() for stage in OrderStage)
+# Read at every decision, several times an order: a member asked for by name costs more.
+_ACKED: Final = OrderStage.ACKED
+_REJECTED: Final = OrderStage.REJECTED
 
-@dataclass(frozen=True, slots=True)
-class Order:
+
+class Order(msgspec.Struct, frozen=True):
     """One order of ours. `with_…` return what is known after one more piece of evidence.
 
     Sizes are lots, prices ticks, times wall nanoseconds.
@@ -70,56 +76,55 @@ class Order:
     """The last cancel had no answer."""
     reported_lots: int = 0
     """The largest cumulative fill that the venue named."""
-    fills: Mapping[str, FillReport] = field(default_factory=dict)
+    fills: Mapping[str, FillReport] = msgspec.field(default_factory=dict)
     """By trade id."""
     updated_ns: int = 0
 
     @property
     def filled_lots(self) -> int:
         """The fold over the fills that are known one by one."""
-        return sum(fill.size_lots for fill in self.fills.values())
+        return sum([fill.size_lots for fill in self.fills.values()]) if self.fills else 0
 
     @property
     def missing_lots(self) -> int:
         """What the venue says was filled and no fill report has accounted for yet."""
-        return max(0, self.reported_lots - self.filled_lots)
+        return max(0, self.reported_lots - self.filled_lots) if self.reported_lots else 0
 
     @property
     def remaining_lots(self) -> int:
         """What may still be filled; 0 once final."""
-        return 0 if self.is_final else max(0, self.size_lots - max(self.reported_lots, self.filled_lots))
+        if self.stage >= _REJECTED:
+            return 0
+        return max(0, self.size_lots - max(self.reported_lots, self.filled_lots))
 
     @property
     def is_final(self) -> bool:
         """Whether the venue will not fill it further."""
-        return self.stage >= OrderStage.REJECTED
+        return self.stage >= _REJECTED
 
     @property
     def is_resting(self) -> bool:
         """Whether the venue has said that it stands in the book."""
-        return self.stage in (OrderStage.ACKED, OrderStage.PARTIALLY_FILLED)
+        return _ACKED <= self.stage < _REJECTED
 
     @property
     def is_settled(self) -> bool:
         """Final, and every lot the venue counted is known as a fill."""
-        return self.is_final and not self.missing_lots
+        return self.stage >= _REJECTED and not self.missing_lots
 
     @property
     def is_doubted(self) -> bool:
         """Whether we wait for proof that the placement or the cancel had its effect."""
-        return not self.is_final and (
-            self.cancel_doubted or (self.place_doubted and self.stage < OrderStage.ACKED)
-        )
+        if not (self.cancel_doubted or self.place_doubted):
+            return False
+        return self.stage < _REJECTED and (self.cancel_doubted or self.stage < _ACKED)
 
     @property
     def state(self) -> str:
         """The word for people and for the journal."""
-        if not self.is_final:
-            if self.cancel_doubted:
-                return "cancel_unknown"
-            if self.place_doubted and self.stage < OrderStage.ACKED:
-                return "unknown"
-        return self.stage.name.lower()
+        if self.is_doubted:
+            return "cancel_unknown" if self.cancel_doubted else "unknown"
+        return _WORDS[self.stage]
 
     def sent(self, at_ns: int) -> Order:
         """The request is on its way."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from mrmarket.core.errors import InvalidInputError
 
@@ -26,8 +27,7 @@ MAX_FENCE: Final = 36**_FENCE_WIDTH - 1
 MAX_SEQUENCE: Final = 36**_SEQUENCE_WIDTH - 1
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedOrderId:
+class ParsedOrderId(msgspec.Struct, frozen=True):
     """What a client order id says."""
 
     prefix: str

@@ -42,6 +42,8 @@ class MarketWatch:
         """Best bid of others."""
         self.ask: Level | None = None
         """Best ask of others."""
+        self.top: MarketTop | None = None
+        """Best prices of others; None without a bid or an ask."""
         self._instrument = instrument
         self._world = world
         self._own: Sequence[Order] | None = None
@@ -83,6 +85,7 @@ class MarketWatch:
             return False
         moved = _price(bid) != _price(self.bid) or _price(ask) != _price(self.ask)
         self.bid, self.ask = bid, ask
+        self.top = MarketTop(bid[0], ask[0]) if bid is not None and ask is not None else None
         if bid is not None and ask is not None and (moved or self.estimates.is_needed):
             now_ns = self._world.monotonic_ns()
             if moved:
@@ -91,13 +94,6 @@ class MarketWatch:
             if self.estimates.is_needed:
                 self.estimates.on_touch(now_ns, bid, ask)
         return True
-
-    @property
-    def top(self) -> MarketTop | None:
-        """Best prices of others."""
-        if self.bid is None or self.ask is None:
-            return None
-        return MarketTop(self.bid[0], self.ask[0])
 
     @property
     def double_mid_ticks(self) -> int | None:

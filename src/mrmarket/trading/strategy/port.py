@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Protocol, runtime_checkable
+
+import msgspec
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
@@ -21,8 +22,7 @@ NEVER_NS: Final = 2**63 - 1
 """A time that does not come."""
 
 
-@dataclass(frozen=True, slots=True)
-class MarketView:
+class MarketView(msgspec.Struct, frozen=True):
     """The market and the account at one moment, as a strategy sees them. Our own orders are left out."""
 
     instrument: Instrument

@@ -7,10 +7,11 @@ exact integers and rounded away from the market: bids down, asks up.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Final
+
+from msgspec.structs import replace
 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.decimals import format_decimal

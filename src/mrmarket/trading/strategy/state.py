@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.order import Order
@@ -23,8 +26,7 @@ class HangingOrder:
     size_lots: int
 
 
-@dataclass(frozen=True, slots=True)
-class PureMarketMakingState:
+class PureMarketMakingState(msgspec.Struct, frozen=True):
     """Everything that fills and time leave behind. Frozen; `with_…` return the next one."""
 
     last_fill_ticks: int | None = None

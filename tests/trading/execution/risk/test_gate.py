@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,7 +105,7 @@ def test_reduce_leaves_what_brings_the_position_nearer(
 
 def test_fills_that_are_on_their_way_count() -> None:
     """A closed order of which the venue counted more than was seen may still move the position."""
-    short = replace(resting(ASK), stage=OrderStage.FILLED, reported_lots=1_000)
+    short = msgspec.structs.replace(resting(ASK), stage=OrderStage.FILLED, reported_lots=1_000)
     assert slots(gate(RiskState.REDUCE, 1_500).allowed(ALL, [], [short], TOP)) == {"s1": 500}
 
 
