@@ -82,31 +82,45 @@ class ChainBook:
 
 
 def _prepare(path: Path, connection: sqlite3.Connection) -> None:
-    from sqlalchemy import create_engine  # noqa: PLC0415 - a file that is current never needs it
+    found = _version(path, connection)
+    if found is None:
+        _create(connection)
+    elif found > VERSION:
+        raise DatabaseTooNewError(path, found, VERSION)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    from sqlalchemy import create_engine, event  # noqa: PLC0415 - a file that is current never needs it
+    from sqlalchemy.engine import Connection  # noqa: PLC0415 - the same
     from sqlalchemy.pool import StaticPool  # noqa: PLC0415 - the same
 
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        tables = {
-            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        }
-        if not tables:
-            engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
-            with engine.connect() as shared:
-                CHAINS.create_all(shared, checkfirst=False)
-                shared.exec_driver_sql("INSERT INTO schema_version (version_num) VALUES (?)", (VERSION,))
-                connection.execute("COMMIT")
+    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+
+    def begin_at_once(shared: Connection) -> None:
+        # One transaction for all tables, and of two that start at once one waits and finds them.
+        shared.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(engine, "begin", begin_at_once)
+    with engine.begin() as shared:
+        if _tables(connection):
             return
-        found = _version(connection) if "schema_version" in tables else ""
-        if not found.startswith("chains_"):
-            raise DatabaseForeignError(path, "chains")
-        if found > VERSION:
-            raise DatabaseTooNewError(path, found, VERSION)
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        CHAINS.create_all(shared, checkfirst=False)
+        shared.exec_driver_sql("INSERT INTO schema_version (version_num) VALUES (?)", (VERSION,))
 
 
-def _version(connection: sqlite3.Connection) -> str:
-    row = connection.execute("SELECT version_num FROM schema_version").fetchone()
-    return str(row[0]) if row else ""
+def _version(path: Path, connection: sqlite3.Connection) -> str | None:
+    tables = _tables(connection)
+    if not tables:
+        return None
+    row = (
+        connection.execute("SELECT version_num FROM schema_version").fetchone()
+        if "schema_version" in tables
+        else None
+    )
+    if row is None or not str(row[0]).startswith("chains_"):
+        raise DatabaseForeignError(path, "chains")
+    return str(row[0])
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

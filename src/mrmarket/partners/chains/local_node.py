@@ -38,7 +38,7 @@ def find_anvil(environ: Mapping[str, str], folder: Path) -> Path | None:
     for place in (folder, *folder.parents):
         if os.access(place / SANDBOX, os.X_OK):
             return place / SANDBOX
-    found = shutil.which("anvil", path=environ.get("PATH"))
+    found = shutil.which("anvil", path=environ.get("PATH", ""))
     return Path(found) if found else None
 
 

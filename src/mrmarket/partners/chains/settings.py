@@ -43,7 +43,7 @@ class TokenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """A sweep waits until at least this many base units are there."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "address", address_of(f"token {self.code}", self.address))
+        msgspec.structs.force_setattr(self, "address", address_of(f"token {self.code}", self.address))
         if not self.code or not self.code.isprintable():
             raise ChainSettingsError("token", f"{self.code!r} is no asset code")
         if not 0 <= self.decimals <= _MAX_DECIMALS:
@@ -107,7 +107,7 @@ class SpendingLimit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Base units."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "token", address_of("limit", self.token))
+        msgspec.structs.force_setattr(self, "token", address_of("limit", self.token))
         if self.units < 1:
             raise ChainSettingsError("limit", "a limit is at least one unit")
 
@@ -127,7 +127,7 @@ class VaultSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     gas_margin_percent: int = 20
 
     def __post_init__(self) -> None:
-        object.__setattr__(
+        msgspec.structs.force_setattr(
             self, "destinations", [address_of("destination", one) for one in self.destinations]
         )
         if min(self.limit_window_s, self.lease_s, self.rebroadcast_s, self.stuck_s) < 1:

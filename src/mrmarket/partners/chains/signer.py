@@ -88,8 +88,14 @@ def signer_from_keyfile(path: Path, password: str) -> LocalSigner:
     return _signer(where, bytes(key))
 
 
-def write_keyfile(path: Path, key: bytes, password: str) -> str:
+def write_keyfile(path: Path, key: bytes, password: str, iterations: int | None = None) -> str:
     """Encrypt a private key into a new file that only its owner may read; gives the account's address.
+
+    Args:
+        path: a file that is not there yet.
+        key: 32 bytes.
+        password: what opens it.
+        iterations: how hard guessing is made (scrypt's N, a power of two); left out: 2^18, some seconds.
 
     Raises:
         SignerError: if the file exists, cannot be written, or the password is empty.
@@ -98,7 +104,7 @@ def write_keyfile(path: Path, key: bytes, password: str) -> str:
     if not password:
         raise SignerError(where, "an empty password protects nothing")
     signer = _signer(where, key)
-    content = msgspec.json.encode(Account.encrypt(key, password))
+    content = msgspec.json.encode(Account.encrypt(key, password, iterations=iterations))
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

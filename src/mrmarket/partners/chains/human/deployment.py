@@ -20,6 +20,7 @@ from mrmarket.partners.chains.web3_door import DISCARD, AsyncHTTPProvider, Async
 REQUESTER: Final = "hufi-campaign-launcher"
 _PACKAGE: Final = "human_protocol_sdk"
 _ESCROW: Final = "contracts/Escrow.sol/Escrow.json"
+_HM_COIN: Final = "contracts/HMToken.sol/HMToken.json"
 _SUPPLY: Final = 10**9
 _STAKE: Final = 1_000
 _LOCK_BLOCKS: Final = 1_000
@@ -83,6 +84,8 @@ class HumanDeployment:
         self.launcher, self.reputation, self.recording, self.exchange = accounts[:4]
         self.wallets = tuple(accounts[4:])
         self._token: Any = None
+        self._escrows: Any = web.eth.contract(abi=read_artifact(_ESCROW).abi)
+        self._tokens: Any = web.eth.contract(abi=read_artifact(_HM_COIN).abi)
         self._store: Any = None
         self._factory: Any = None
 
@@ -114,7 +117,7 @@ class HumanDeployment:
 
     async def new_token(self, name: str, decimals: int, holder: str | None = None) -> str:
         """Deploy another ERC-20 token; its whole supply goes to the launcher or the holder."""
-        artifact = read_artifact("contracts/HMToken.sol/HMToken.json")
+        artifact = read_artifact(_HM_COIN)
         token = await self._create(artifact, _SUPPLY * 10**decimals, name, decimals, name)
         if holder is not None:
             await self._send(token.functions.transfer(_sum(holder), _SUPPLY * 10**decimals), self.launcher)
@@ -122,7 +125,7 @@ class HumanDeployment:
 
     async def transfer(self, token: str, sender: str, recipient: str, units: int) -> str:
         """Send units of any token from an account of the node; gives the transaction's hash."""
-        contract = self._web.eth.contract(_sum(token), abi=self._token.abi)
+        contract = self._tokens(_sum(token))
         return await self._send(contract.functions.transfer(_sum(recipient), units), sender)
 
     async def set_fee(self, oracle: str, percent: str = _FEE_PERCENT) -> None:
@@ -144,7 +147,7 @@ class HumanDeployment:
         Left out, the token is the network's own, and the oracles are the deployment's.
         """
         token = token or self.token
-        contract = self._web.eth.contract(_sum(token), abi=self._token.abi)
+        contract = self._tokens(_sum(token))
         await self._send(contract.functions.approve(self._factory.address, units), self.launcher)
         call = self._factory.functions.createFundAndSetupEscrow(
             _sum(token),
@@ -211,13 +214,11 @@ class HumanDeployment:
 
     async def units(self, token: str, holder: str) -> int:
         """Base units of a token that somebody holds."""
-        contract = self._web.eth.contract(_sum(token), abi=self._token.abi)
+        contract = self._tokens(_sum(token))
         return int(await contract.functions.balanceOf(_sum(holder)).call())
 
     async def _deploy_all(self) -> None:
-        self._token = await self._create(
-            read_artifact("contracts/HMToken.sol/HMToken.json"), _SUPPLY * 10**18, "HUMAN", 18, "HMT"
-        )
+        self._token = await self._create(read_artifact(_HM_COIN), _SUPPLY * 10**18, "HUMAN", 18, "HMT")
         staking = await self._create(
             read_artifact("contracts/Staking.sol/Staking.json"), self._token.address, 1, _LOCK_BLOCKS, 1
         )
@@ -254,8 +255,7 @@ class HumanDeployment:
         return "0x" + bytes(tx_hash).hex()
 
     def _escrow(self, address: str, signature: str) -> Any:
-        contract: Any = self._web.eth.contract(_sum(address), abi=read_artifact(_ESCROW).abi)
-        return contract.get_function_by_signature(signature)
+        return self._escrows(_sum(address)).get_function_by_signature(signature)
 
 
 def _sum(address: str) -> Any:
