@@ -122,6 +122,22 @@ async def test_a_death_at_any_point_pays_once(
     assert bench.book.pending() == []
 
 
+async def test_a_preview_is_what_would_be_sent(bench: MixinBench) -> None:
+    """Bytes and fee without keeping or binding anything; sending makes the very same transaction."""
+    await bench.fund_platform(50_000_000)
+    order = TransferOrder(new_key(), USDT_POLYGON, 1_000, OUT, "out")
+    shown = await bench.rail.transfers.preview(order)
+    assert (shown.fee_units, bench.book.find(order.key), bench.book.bound_coins()) == (
+        10_000_000,
+        None,
+        set(),
+    )
+    made = await bench.rail.transfers.send(order)
+    assert [leg.unsigned for leg in made.legs] == [leg.unsigned for leg in shown.legs]
+    bad = await bench.rail.transfers.preview(TransferOrder("k", USDT_POLYGON, 0, OUT))
+    assert bad.stage is Stage.REFUSED
+
+
 async def test_after_a_start_what_was_under_way_is_finished(bench: MixinBench) -> None:
     """`resume` signs what is drafted and sends what is signed, without being told the payments again."""
     await bench.fund_platform(1_000)

@@ -116,6 +116,18 @@ class Transfers:
                 return row
             return await self._look(row) or replace(row, stage=Stage.DRAFTED)
 
+    async def preview(self, order: TransferOrder) -> TransferRow:
+        """What `send` would make now: its bytes, coins and fee. Nothing is kept, bound, signed or sent.
+
+        Raises ShortOfFundsError, FragmentedError, or as the client's calls.
+        """
+        objection = order.objection()
+        if objection:
+            return TransferRow(order, Stage.REFUSED, reason=objection)
+        async with self._drafting:
+            legs, fee_units, fee_asset = await self._legs(order)
+        return TransferRow(order, Stage.OPEN, legs, legs[0].hash, "", fee_units, fee_asset)
+
     async def resume(self) -> list[TransferRow]:
         """Go on with what a crash left: every draft is signed, and what was signed is asked for and sent."""
         rows = (self._book.find(key) for key in self._book.pending())
