@@ -17,7 +17,7 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.services.config_sections import Config, VenueSection
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.engine.section import MAIN_ACCOUNT, AccountSection
-from mrmarket.services.engine.specs import venue_name
+from mrmarket.services.engine.specs import pairs_named, venue_name
 from mrmarket.services.keys.account_key import AccountKey, find_account_key
 from mrmarket.services.keys.inspection import require_rights
 from mrmarket.services.keys.secret import Register, unregistered
@@ -109,7 +109,10 @@ async def open_trading_place(
         key = await asyncio.to_thread(
             find_account_key, config.venue, config.keys, directory.root, os.environ, wall, know
         )
-    feed = CcxtVenue(_account(config.venue, symbol, key), wall)
+    account = _account(config.venue, symbol, key)
+    if not config.venue.paper:
+        account = replace(account, symbols=tuple(sorted({symbol, *_pairs_of(config)})))
+    feed = CcxtVenue(account, wall)
     venue: Venue = feed
     if config.venue.paper:
         memory = PaperMemory(directory.venue_state)
@@ -232,7 +235,7 @@ async def _open_simulated(config: Config, pair: str | None, directory: DataDirec
     endpoints = await process.start(after=directory.venue_state / "venue.lock")
     try:
         symbol = pair or endpoints.symbols[0]
-        symbols = (symbol, *_pairs_of(config, MAIN_ACCOUNT))
+        symbols = (symbol, *_pairs_of(config))
         key = (endpoints.api_key, endpoints.api_secret)
         settings = _simulated_account(endpoints, SIMULATED, key, symbols, config.venue.recv_window_ms)
         venue = CcxtVenue(settings, SystemClock())
@@ -286,9 +289,9 @@ def _further_accounts(config: Config) -> list[str]:
     return runs + [each.account for each in demo_selection(config).candidates]
 
 
-def _pairs_of(config: Config, account: str) -> set[str]:
-    """What the further runs of an account trade."""
-    return {run.strategy.pair for run in config.runs if run.account == account}
+def _pairs_of(config: Config) -> set[str]:
+    """What further runs trade: on accounts of their own, but the feeds of all come through the first one."""
+    return {pair for run in config.runs for pair in pairs_named(run.strategy)}
 
 
 def _simulated_account(

@@ -19,6 +19,8 @@ from mrmarket.services.config_sections import Config
 from mrmarket.services.engine.host import EngineHost
 from mrmarket.services.engine.keeper import OnRun
 from mrmarket.services.engine.ports import Hosted, Workshop
+from mrmarket.services.engine.specs import pairs_of
+from mrmarket.services.engine.triangle_workshop import TriangleWorkshop
 from mrmarket.services.engine.workshop import Room, RunHabits, RunWorkshop
 from mrmarket.services.selection.two_venues import Second, TwoVenueWorkshop
 from mrmarket.services.telemetry.followed_workshop import FollowedWorkshop
@@ -100,6 +102,16 @@ class Engine:
                 board=self.board,
                 habits=habits,
             )
+        workshop = TriangleWorkshop(
+            workshop,
+            setting.room,
+            setting.log,
+            instance=setting.instance,
+            wall=wall,
+            world=setting.world,
+            board=self.board,
+            habits=habits,
+        )
         if setting.order_log is not None:
             workshop = FollowedWorkshop(workshop, setting.order_log)
         self.host = EngineHost(
@@ -160,11 +172,12 @@ class Engine:
     def _explains(self, spec: RunSpec, asset: str) -> bool:
         """Whether the run hears of every trade of an asset: no other pair of its account has it."""
         return not any(
-            asset in each.pair.split("/")
+            asset in pair.split("/")
             for each in self.host.specs.values()
             if (each.venue, each.account) == (spec.venue, spec.account)
-            and each.pair != spec.pair
             and each.desired is not DesiredState.STOPPED
+            for pair in pairs_of(each)
+            if pair != spec.pair
         )
 
     def _made(self, spec: RunSpec, run: StrategyRun) -> None:

@@ -20,6 +20,7 @@ from mrmarket.services.config import LoadedConfig
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.engine.composition import Engine, EngineSetting
 from mrmarket.services.engine.identity import shared_identity
+from mrmarket.services.engine.specs import pairs_of
 from mrmarket.services.engine.venue_room import VenueRoom
 from mrmarket.services.run_desk import report_view
 from mrmarket.services.telemetry.followed_workshop import held_runs, leases_hold
@@ -126,11 +127,13 @@ class EngineProcess:
 
         async def opener(venue: str, account: str) -> Venue:
             specs = engine.host.specs.values()
-            pairs = {spec.pair for spec in specs if (spec.venue, spec.account) == (venue, account)}
+            here = (spec for spec in specs if (spec.venue, spec.account) == (venue, account))
+            pairs = {pair for spec in here for pair in pairs_of(spec)}
             return await open_account(self._loaded.config, directory, account, pairs, voice.redactor.know)
 
         async def public(venue: str) -> Venue:
-            pairs = {spec.pair for spec in engine.host.specs.values() if spec.venue == venue}
+            here = (spec for spec in engine.host.specs.values() if spec.venue == venue)
+            pairs = {pair for spec in here for pair in pairs_of(spec)}
             return await open_public(self._loaded.config, pairs)
 
         room = VenueRoom(opener, public)

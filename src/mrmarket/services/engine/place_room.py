@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mrmarket.services.config_sections import Config
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.engine.section import MAIN_ACCOUNT
+from mrmarket.services.engine.specs import pairs_of
 from mrmarket.services.engine.venue_room import LoneRoom, VenueRoom
 from mrmarket.services.keys.secret import Register
 from mrmarket.services.trading_place import TradingPlace, open_account
@@ -37,7 +38,7 @@ def place_room(
         return LoneRoom(place.venue)
 
     async def opener(_: str, account: str) -> Venue:
-        pairs = {spec.pair for spec in specs if spec.account == account}
+        pairs = {pair for spec in specs if spec.account == account for pair in pairs_of(spec)}
         return await open_account(config, directory, account, pairs, know, place.endpoints)
 
     room = VenueRoom(opener)

@@ -40,6 +40,16 @@ def is_further(run: str) -> bool:
     return "." not in run
 
 
+def pairs_of(spec: RunSpec) -> tuple[str, ...]:
+    """Every pair that a run trades, its own first."""
+    return (spec.pair, *(str(each) for each in spec.parameters.get("pairs", ())))
+
+
+def pairs_named(parameters: StrategyParameters) -> tuple[str, ...]:
+    """The same of parameters."""
+    return (parameters.pair, *getattr(parameters, "pairs", ()))
+
+
 def what_runs(spec: RunSpec) -> tuple[object, ...]:
     """What makes a run another run; what the owner wants of it does not."""
     return (spec.venue, spec.account, spec.pair, spec.kind, spec.parameters, spec.pool)
