@@ -89,7 +89,11 @@ class FeeMeter:
             for kind, units in kinds.items()
             if units
         )
-        memo = f"price {row.price_units}, high water {row.high_water_units}, supply {now.supply}"
+        prices = "".join(
+            f", {code} {now.marks[code].bid} {now.marks[code].ask} {source}"
+            for code, source in sorted(now.sources.items())
+        )
+        memo = f"price {row.price_units}, high water {row.high_water_units}, supply {now.supply}{prices}"
         self._book.require(
             draft, Group(f"fees:{plan.name}:{row.start_ms}-{row.end_ms}", transfers, memo=memo)
         )

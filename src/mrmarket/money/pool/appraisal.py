@@ -9,7 +9,7 @@ from mrmarket.core.clock import NS_PER_MS
 from mrmarket.money.pool.books_view import BooksView
 from mrmarket.money.pool.plan import ASSET_DECIMALS, PoolPlan
 from mrmarket.money.pool.repository import MarkRow
-from mrmarket.money.pool.valuation import PAR, Basis, Mark, net_value
+from mrmarket.money.pool.valuation import PAR, Basis, Mark, PriceSource, net_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Appraisal:
     traded: dict[str, int]
     """What trades and fees have added to the pool since it began."""
     marks: dict[str, Mark]
-    marked_ms: dict[str, int]
-    """When each price was observed; the quote has none."""
+    sources: dict[str, PriceSource]
+    """Who told each price, and when; the quote has none."""
     supply: int
     """Share units outstanding."""
 
@@ -54,16 +54,16 @@ def appraise(plan: PoolPlan, books: BooksView, marks: Iterable[MarkRow]) -> Appr
         for code, units in _by_code(plan, books, account.id).items():
             traded[code] = traded.get(code, 0) - units
     prices = {plan.quote: PAR}
-    marked_ms: dict[str, int] = {}
+    sources: dict[str, PriceSource] = {}
     for mark in marks:
         if mark.quote == plan.quote:
             prices[mark.base] = Mark.parse(mark.bid, mark.ask)
-            marked_ms[mark.base] = mark.at_ns // NS_PER_MS
+            sources[mark.base] = PriceSource(mark.venue, mark.symbol, mark.at_ns // NS_PER_MS)
     return Appraisal(
         holdings=_by_code(plan, books, plan.pool.id),
         traded=traded,
         marks=prices,
-        marked_ms=marked_ms,
+        sources=sources,
         supply=-books.holdings(plan.issuer.id).get(plan.share.id, 0),
     )
 

@@ -302,7 +302,7 @@ class Deposits:
             Transfer(plan.issuer.id, row.account, plan.share.id, shares, TransferKind.MINT_SHARES)
         )
         priced = f"{nav} {now.supply}"
-        memo = stake_memo(plan, {row.account: value}, now.marks, priced)
+        memo = stake_memo(plan, {row.account: value}, now, priced)
         book.require(draft, Group(f"mint:deposit:{row.id}", tuple(transfers), memo=memo))
         fee_value = asset_value(draft, row.asset, fee, now)
         lot = tier_lot(f"deposit:{row.id}", plan, row.account, terms.tier(row.tier), shares, draft.at_ms)

@@ -29,10 +29,10 @@ def stale_codes(now: Appraisal, at_ms: int, after_ms: int, brought: Iterable[str
     return sorted(
         code
         for code in codes
-        if code in now.marked_ms
+        if code in now.sources
         and not (
-            after_ms < now.marked_ms[code]
-            and at_ms - MARK_MAX_AGE_MS <= now.marked_ms[code] <= at_ms + MARK_MAX_AGE_MS
+            after_ms < now.sources[code].at_ms
+            and at_ms - MARK_MAX_AGE_MS <= now.sources[code].at_ms <= at_ms + MARK_MAX_AGE_MS
         )
     )
 
@@ -50,7 +50,7 @@ def waiting_for(
         return f"waits for the next price of {', '.join(stale)}"
     if plan.stream is not None:
         # Also where nothing of it is held: trades from before a price are in the ledger when the price is.
-        newest = max(now.marked_ms, key=now.marked_ms.__getitem__, default=None)
+        newest = max(now.sources, key=lambda code: now.sources[code].at_ms, default=None)
         if newest is not None and stale_codes(now, draft.at_ms, after_ms, [newest]):
             return f"waits for the next price of {newest}"
         parked = PoolRepository(draft.sql).parked(plan.stream)

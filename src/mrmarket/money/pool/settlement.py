@@ -223,7 +223,7 @@ class Settlement:
         if not plan.founders or plan.share.id in draft.holdings(plan.issuer.id):
             return
         observed = {row.asset: row for row in batch.repository.balances(plan.venue)}
-        marks = self._book.appraise(draft).marks
+        now = self._book.appraise(draft)
         bases = [row.base for row in batch.repository.marks(plan.venue) if row.quote == plan.quote]
         if not bases or not {plan.quote, *bases} <= observed.keys():
             return
@@ -238,7 +238,7 @@ class Settlement:
         brought = {code: units for code, units in found.items() if units > 0}
         accounts = [plan.depositor(founder.name) for founder in plan.founders]
         self._book.open_accounts(draft, sorted(brought), accounts)
-        group = founding_group(plan, brought, marks)
+        group = founding_group(plan, brought, now)
         self._book.require(draft, group)
         for account, shares in founding_shares(plan, group).items():
             lot = plain_lot(f"{group.key}:{account}", plan, account, shares, draft.at_ms)

@@ -10,7 +10,7 @@ from mrmarket.money.ledger.group import Group, Transfer, TransferKind
 from mrmarket.money.pool.appraisal import Appraisal
 from mrmarket.money.pool.plan import Founder, PoolPlan
 from mrmarket.money.pool.shares import shares_for
-from mrmarket.money.pool.valuation import Basis, Mark, net_value
+from mrmarket.money.pool.valuation import Basis, net_value
 
 
 class StakeMemo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -24,6 +24,8 @@ class StakeMemo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """By account id: quote units added (negative: taken away)."""
     marks: dict[str, tuple[str, str]]
     """By asset code: bid and ask times 10^18, as text."""
+    sources: dict[str, str] = {}
+    """By asset code: `venue:PAIR@UTC milliseconds`, who told the price and when; the quote has none."""
     priced: str = ""
     """`nav supply` that shares were minted or burned by, where the prices are not all that counts."""
 
@@ -41,7 +43,7 @@ def founding_key(plan: PoolPlan) -> str:
     return f"found:{plan.name}"
 
 
-def founding_group(plan: PoolPlan, found: Mapping[str, int], marks: Mapping[str, Mark]) -> Group:
+def founding_group(plan: PoolPlan, found: Mapping[str, int], now: Appraisal) -> Group:
     """All founders deposit in kind what the venue account holds, in one group and at one price.
 
     Nobody is in the pool yet, so one share costs one quote at the mid and no one gains on another.
@@ -51,10 +53,10 @@ def founding_group(plan: PoolPlan, found: Mapping[str, int], marks: Mapping[str,
     cost: dict[str, int] = {}
     for place, founder in enumerate(plan.founders):
         brought = {code: amounts[place] for code, amounts in parts.items() if amounts[place]}
-        value = net_value(brought, marks, Basis.MID)
+        value = net_value(brought, now.marks, Basis.MID)
         transfers += _deposit(plan, founder.name, brought, value)
         cost[plan.depositor(founder.name).id] = value
-    return Group(founding_key(plan), tuple(transfers), memo=stake_memo(plan, cost, marks))
+    return Group(founding_key(plan), tuple(transfers), memo=stake_memo(plan, cost, now))
 
 
 def founding_shares(plan: PoolPlan, group: Group) -> dict[str, int]:
@@ -71,7 +73,7 @@ def deposit_group(plan: PoolPlan, key: str, user: str, brought: Mapping[str, int
     value = net_value(brought, now.marks, Basis.LOW)
     shares = shares_for(value, now.supply, now.nav(Basis.HIGH))
     transfers = _deposit(plan, user, dict(brought), shares)
-    return Group(key, tuple(transfers), memo=stake_memo(plan, {plan.depositor(user).id: value}, now.marks))
+    return Group(key, tuple(transfers), memo=stake_memo(plan, {plan.depositor(user).id: value}, now))
 
 
 def minted_value(plan: PoolPlan, group: Group) -> tuple[int, int]:
@@ -96,7 +98,7 @@ def withdrawal_group(
             Transfer(plan.pool.id, account, quote, value, TransferKind.UNLOCK),
             Transfer(account, plan.outside.id, quote, value, TransferKind.DEBIT_WITHDRAW),
         ]
-    return Group(key, tuple(transfers), memo=stake_memo(plan, {account: -cost}, now.marks))
+    return Group(key, tuple(transfers), memo=stake_memo(plan, {account: -cost}, now))
 
 
 def leaving_cost(paid_in: int, shares: int, held: int) -> int:
@@ -104,12 +106,13 @@ def leaving_cost(paid_in: int, shares: int, held: int) -> int:
     return -(-paid_in * shares // held) if held else 0
 
 
-def stake_memo(plan: PoolPlan, cost: Mapping[str, int], marks: Mapping[str, Mark], priced: str = "") -> str:
+def stake_memo(plan: PoolPlan, cost: Mapping[str, int], now: Appraisal, priced: str = "") -> str:
     """What a group did to the cost of shares, as its memo."""
     memo = StakeMemo(
         pool=plan.name,
         cost={account: str(units) for account, units in cost.items()},
-        marks={code: (str(mark.bid), str(mark.ask)) for code, mark in sorted(marks.items())},
+        marks={code: (str(mark.bid), str(mark.ask)) for code, mark in sorted(now.marks.items())},
+        sources={code: str(source) for code, source in sorted(now.sources.items())},
         priced=priced,
     )
     return msgspec.json.encode(memo).decode()

@@ -45,6 +45,21 @@ class Mark:
         return mark
 
 
+@dataclass(frozen=True, slots=True)
+class PriceSource:
+    """Where a price comes from."""
+
+    provider: str
+    """Who told it: the venue."""
+    pair: str
+    """As the provider names it, `BTC/USDT`."""
+    at_ms: int
+    """When it was observed, in UTC milliseconds."""
+
+    def __str__(self) -> str:
+        return f"{self.provider}:{self.pair}@{self.at_ms}"
+
+
 PAR: Final = Mark(10**_PRICE_DECIMALS, 10**_PRICE_DECIMALS)
 """The quote asset in terms of itself."""
 

@@ -292,7 +292,7 @@ class Withdrawals:
             if row.account == OWNER_FEES.id
             else {row.account: -book.cost_of(draft, row.account, row.share_units)}
         )
-        memo = stake_memo(plan, cost, now.marks, priced)
+        memo = stake_memo(plan, cost, now, priced)
         book.require(draft, Group(f"burn:withdrawal:{row.id}", tuple(transfers), memo=memo))
         paid = {each.part: (each.gross_units - each.fee_units, each.fee_units) for each in leaving}
         book.note_burn(draft, row.account, paid, held=True)
