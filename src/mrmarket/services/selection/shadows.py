@@ -16,7 +16,9 @@ from mrmarket.services.selection.section import SelectionSection
 from mrmarket.store.operations import RunSpec
 from mrmarket.trading.execution.risk.limits import BreakerLimits
 from mrmarket.trading.execution.risk.pretrade import RiskLimits
-from mrmarket.trading.strategy.cross_port import CrossStrategy
+from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun
+from mrmarket.trading.strategy.cross_making.run import MakingRun
+from mrmarket.trading.strategy.cross_port import CrossMaker, CrossStrategy
 from mrmarket.trading.strategy.port import Strategy
 from mrmarket.trading.strategy.registry import Registry
 from mrmarket.trading.strategy.shadow.bridge import FeedBridge
@@ -120,9 +122,11 @@ class ShadowHouse:
 
     def _cross(self, plan: Plan) -> Life:
         spec, registry = plan.spec, self._registry
+        hedged = registry.find(spec.kind).kind.hedged
 
-        def make() -> CrossStrategy:
-            return registry.make_cross(registry.parameters(spec.kind, {**spec.parameters, "pair": spec.pair}))
+        def make() -> CrossStrategy | CrossMaker:
+            parameters = registry.parameters(spec.kind, {**spec.parameters, "pair": spec.pair})
+            return registry.make_maker(parameters) if hedged else registry.make_cross(parameters)
 
         return cross_life(
             make,
@@ -131,6 +135,7 @@ class ShadowHouse:
             world=self._world,
             latency_s=self._section.shadow_latency_ms / 1_000,
             run_with={"breakers": self._breakers},
+            run_of=MakingRun if hedged else ArbitrageRun,
         )
 
 

@@ -12,7 +12,7 @@ from mrmarket.services.engine.ports import Hosted
 from mrmarket.services.engine.seat import Phase
 from mrmarket.store.operations import DesiredState, OperationsStore
 from mrmarket.trading.execution.risk.state import INSTANCE, RiskState, run_scope, venue_scope
-from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun
+from mrmarket.trading.strategy.arbitrage.two_venue_run import TwoVenueRun
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.run import StrategyRun
 from mrmarket.trading.strategy.shadow.cross_shadow import cross_reading
@@ -33,7 +33,7 @@ class HasReading(Protocol):
 
 def read_run(run: Hosted, life: str, now_ns: int) -> Reading | None:
     """What a run has earned, on one venue or on two."""
-    if isinstance(run, ArbitrageRun):
+    if isinstance(run, TwoVenueRun):
         return cross_reading(run, life, now_ns)
     return reading_of(run, life, now_ns) if isinstance(run, StrategyRun) else None
 

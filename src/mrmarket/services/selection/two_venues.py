@@ -15,10 +15,12 @@ from mrmarket.store.trading_port import TradingLog
 from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.order_id import order_prefix
 from mrmarket.trading.execution.risk.board import RiskBoard
-from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun, Place
-from mrmarket.trading.strategy.past import read_history
+from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun
+from mrmarket.trading.strategy.arbitrage.two_venue_run import Place, TwoVenueRun
+from mrmarket.trading.strategy.cross_making.run import MakingRun
+from mrmarket.trading.strategy.past import History, read_history
 from mrmarket.trading.strategy.registry import Registry
-from mrmarket.trading.strategy.selection.funded_cross import FundedCross
+from mrmarket.trading.strategy.selection.funded_cross import FundedCross, FundedMaker
 from mrmarket.trading.venue.port import Venue
 
 Second = Callable[[RunSpec], Venue | None]
@@ -26,7 +28,7 @@ Second = Callable[[RunSpec], Venue | None]
 
 
 class TwoVenueWorkshop:
-    """Implements `Workshop`: makes arbitrage itself, and leaves everything else to another one."""
+    """Implements `Workshop`: makes arbitrage and hedged makers, and leaves everything else to another one."""
 
     def __init__(
         self,
@@ -59,7 +61,10 @@ class TwoVenueWorkshop:
         if not self._is_cross(spec):
             self._inner.check(spec)
             return
-        self._strategies.make_cross(self._parameters(spec))
+        if self._is_hedged(spec):
+            self._strategies.make_maker(self._parameters(spec))
+        else:
+            self._strategies.make_cross(self._parameters(spec))
         if self._second(spec) is None:
             raise SpecificationRefusedError(spec.id, "it trades between two venues, and here is one")
 
@@ -70,30 +75,35 @@ class TwoVenueWorkshop:
         self.check(spec)
         other = self._second(spec)
         assert other is not None  # noqa: S101 - checked
-        strategy = FundedCross(
-            self._strategies.make_cross(self._parameters(spec)), self._board.budgets.of(spec.id)
-        )
         venue = await self._room.enter(spec, order_prefix(self._instance, spec.id))
         try:
             history = await asyncio.to_thread(read_history, self._log, spec.id, with_fold=False)
-            return ArbitrageRun(
-                (Place(venue), Place(other)),
-                strategy,
-                self._log,
-                instance=self._instance,
-                stream=spec.id,
-                wall=self._wall,
-                world=self._world,
-                fence=fence,
-                timing=self._habits.timing,
-                history=history,
-                guard=guard,
-                board=self._board,
-                breakers=self._habits.breakers,
-            )
+            return self._run(spec, (Place(venue), Place(other)), history, fence, guard)
         except BaseException:
             await self._room.leave(spec)
             raise
+
+    def _run(
+        self, spec: RunSpec, places: tuple[Place, Place], history: History, fence: int, guard: LeaseGuard
+    ) -> TwoVenueRun:
+        parameters, budget = self._parameters(spec), self._board.budgets.of(spec.id)
+        common: dict[str, Any] = {
+            "instance": self._instance,
+            "stream": spec.id,
+            "wall": self._wall,
+            "world": self._world,
+            "fence": fence,
+            "timing": self._habits.timing,
+            "history": history,
+            "guard": guard,
+            "board": self._board,
+            "breakers": self._habits.breakers,
+        }
+        if self._is_hedged(spec):
+            maker = FundedMaker(self._strategies.make_maker(parameters), budget)
+            return MakingRun(places, maker, self._log, **common)
+        strategy = FundedCross(self._strategies.make_cross(parameters), budget)
+        return ArbitrageRun(places, strategy, self._log, **common)
 
     async def clear(self, spec: RunSpec, run: Hosted) -> None:
         """Leave the first venue to others; the second one stays open."""
@@ -103,12 +113,12 @@ class TwoVenueWorkshop:
             await self._inner.clear(spec, run)
 
     def view(self, spec: RunSpec, run: Hosted) -> dict[str, Any]:
-        """What the run's report carries: nothing of arbitrage yet."""
-        return {} if isinstance(run, ArbitrageRun) else self._inner.view(spec, run)
+        """What the run's report carries: nothing of theirs yet."""
+        return {} if isinstance(run, TwoVenueRun) else self._inner.view(spec, run)
 
     async def command(self, run: Hosted, kind: str, arguments: dict[str, Any], asked_by: str) -> str:
         """As the other one's."""
-        if not isinstance(run, ArbitrageRun):
+        if not isinstance(run, TwoVenueRun):
             return await self._inner.command(run, kind, arguments, asked_by)
         reason = str(arguments.get("reason") or f"{asked_by} asked for it")
         match kind:
@@ -125,6 +135,9 @@ class TwoVenueWorkshop:
 
     def _is_cross(self, spec: RunSpec) -> bool:
         return self._strategies.find(spec.kind).kind.venues > 1
+
+    def _is_hedged(self, spec: RunSpec) -> bool:
+        return self._strategies.find(spec.kind).kind.hedged
 
     def _parameters(self, spec: RunSpec) -> Any:
         return self._strategies.parameters(spec.kind, {**spec.parameters, "pair": spec.pair})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -26,7 +26,7 @@ from mrmarket.trading.execution.differ import RefreshRules
 from mrmarket.trading.execution.journal import OrderJournal
 from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.legs import Leg, Send, parse_leg_slot
-from mrmarket.trading.execution.order import Order
+from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.order_id import OrderIds
 from mrmarket.trading.execution.reconciler import Recovery
 from mrmarket.trading.execution.risk.board import RiskBoard, RiskChange
@@ -35,8 +35,9 @@ from mrmarket.trading.execution.risk.gate import RiskGate
 from mrmarket.trading.execution.risk.limits import BreakerLimits
 from mrmarket.trading.execution.risk.pretrade import MarketTop, RiskLimits
 from mrmarket.trading.execution.risk.state import RiskState
-from mrmarket.trading.execution.targets import Quote, Term
+from mrmarket.trading.execution.targets import Quote, TargetQuotes, Term
 from mrmarket.trading.execution.timing import Timing
+from mrmarket.trading.market.event import Level
 from mrmarket.trading.strategy.arbitrage.pair_log import base_of
 from mrmarket.trading.strategy.arbitrage.side_journal import SideJournal
 from mrmarket.trading.strategy.cross_port import VenueBook
@@ -129,6 +130,7 @@ class ArbitrageSide:
         exposure_lots: Callable[[], int],
         state: Callable[[], RiskState],
         why: Callable[[], str],
+        rules: RefreshRules | None = None,
     ) -> None:
         """Put it together; nothing is sent.
 
@@ -144,6 +146,7 @@ class ArbitrageSide:
             exposure_lots: what the pair at work holds, in this venue's lots: all that REDUCE lets through.
             state: what the run as a whole may do.
             why: the strictest reason for that.
+            rules: when quotes that stand here give way; None where none ever stands.
         """
         self.number = number
         self.market = market
@@ -156,6 +159,7 @@ class ArbitrageSide:
         self.user_stream_connected = False
         self.recovery: Recovery | None = None
         self.last_refusal = ""
+        self._quotes = rules is not None
         self._wall = setting.wall
         self._whole = whole
         breakers = replace(
@@ -190,8 +194,8 @@ class ArbitrageSide:
             self,
             ids=OrderIds(setting.instance, setting.stream, fence=setting.fence),
             stream=setting.stream,
-            rules=RefreshRules(),
-            kind=OrderKind.IOC,
+            rules=rules or RefreshRules(),
+            kind=OrderKind.IOC if rules is None else OrderKind.POST_ONLY,
             limits=setting.limits,
             timing=setting.timing,
             wall=setting.wall,
@@ -277,22 +281,27 @@ class ArbitrageSide:
     # What a decision needs.
 
     def book(self, levels: int, unfit: str) -> VenueBook:
-        """The venue as a strategy sees it."""
-        table, book = self.execution.table, self.watch.tracker.book
-        held = self.execution.account.holdings(table.open())
+        """The venue as a strategy sees it. What our quotes lock counts as free: others will replace them."""
+        account, book = self.execution.account, self.watch.tracker.book
+        orders = self.execution.table.open()
+        if self._quotes:
+            free = account.base_total, account.quote_total
+        else:
+            held = account.holdings(orders)
+            free = held.base_free, held.quote_free
         return VenueBook(
             self.market,
             self.instrument,
-            book.bids(levels),
-            book.asks(levels),
+            of_others(book.bids(levels), orders, Side.BUY),
+            of_others(book.asks(levels), orders, Side.SELL),
             self.watch.tracker.age_ns or 0,
-            max(held.base_free, Decimal(0)),
-            max(held.quote_free, Decimal(0)),
+            max(free[0], Decimal(0)),
+            max(free[1], Decimal(0)),
             unfit,
         )
 
-    def unfit(self) -> str:
-        """Why no new pair may begin here now; empty if one may."""
+    def unfit(self, *, settled: bool = True) -> str:
+        """Why nothing new may begin here now; empty if something may. `settled`: no order may be open."""
         execution = self.execution
         stale = self.watch.tracker.stale
         if not self.user_stream_connected:
@@ -301,7 +310,8 @@ class ArbitrageSide:
             return "the venue has banned us for now"
         if stale is not None:
             return f"the book is stale ({stale.value})"
-        unsettled = "" if self.is_settled else "the last order is not settled yet"
+        wanted = settled and not self._quotes
+        unsettled = "the last order is not settled yet" if wanted and not self.is_settled else ""
         restricted = self.risk.why if self.risk.state > RiskState.ACTIVE else ""
         return self.sweep.reason or unsettled or restricted or self.observations.wanting(execution.account)
 
@@ -329,6 +339,14 @@ class ArbitrageSide:
         return True
 
     # Legs.
+
+    def quote(self, targets: TargetQuotes, top: MarketTop | None, cause_ns: int) -> None:
+        """Bring what stands here closer to the targets; without a top nothing is placed."""
+        self.journal.quotes = True
+        try:
+            self.execution.executor.apply(targets, top, cause_ns)
+        finally:
+            self.journal.quotes = False
 
     def send(self, order: Send, why: str = "", terms: tuple[Term, ...] = ()) -> str:
         """Send a leg; returns why it was held back, if it was. `why` and `terms`: of the decision."""
@@ -391,8 +409,9 @@ class ArbitrageSide:
         self.fills.append(record)
         order = self.execution.table.find(fill.client_order_id, fill.venue_order_id)
         key = order.client_order_id if order is not None else fill.client_order_id
-        self._base[key] = self._base.get(key, Fraction(0)) + self.changed_by(fill)
-        self._durable[key] = self._durable.get(key, 0) + fill.size_lots
+        if parse_leg_slot(own.slot):
+            self._base[key] = self._base.get(key, Fraction(0)) + self.changed_by(fill)
+            self._durable[key] = self._durable.get(key, 0) + fill.size_lots
         self._whole.on_side_fill(self, record, key)
         if order is not None:
             self._whole.on_leg(self, order)
@@ -432,3 +451,15 @@ class ArbitrageSide:
             self._whole.on_book(self)
         elif execution.account.observe(event):
             self._whole.on_book(self)
+
+
+def of_others(levels: list[Level], orders: Sequence[Order], side: Side) -> list[Level]:
+    """A side of the book less our own orders that are known to stand in it."""
+    own: dict[int, int] = {}
+    for order in orders:
+        if order.side is side and order.stage >= OrderStage.ACKED:
+            own[order.price_ticks] = own.get(order.price_ticks, 0) + order.remaining_lots
+    if not own:
+        return levels
+    left = [(price, size - own.get(price, 0)) for price, size in levels]
+    return [(price, size) for price, size in left if size > 0]

@@ -12,13 +12,16 @@ from mrmarket.trading.execution.legs import parse_leg_slot
 
 
 class SideJournal:
-    """Passes everything on. Order numbers are the pair's: an order's id says pair, venue, part and attempt.
+    """Passes everything on. A leg's number is its pair's: the id says pair, venue, part and attempt.
 
-    The same order therefore has the same id however often it is decided, and the journal refuses the second.
+    The same leg therefore has the same id however often it is decided, and the journal refuses the second.
+    Quotes, which only the first venue may have, are numbered like those of any other run.
     """
 
     def __init__(self, journal: OrderJournal, venue: int, pair_number: Callable[[], int]) -> None:
         """`venue` is 0 or 1."""
+        self.quotes = False
+        """Whether the orders that are written down now are quotes."""
         self._journal = journal
         self._venue = venue
         self._pair_number = pair_number
@@ -44,7 +47,7 @@ class SideJournal:
         found = []
         for record in self._journal.open_intents(stream):
             place = parse_leg_slot(record.slot)
-            if place is not None and place[0] == self._venue:
+            if (0 if place is None else place[0]) == self._venue:
                 found.append(record)
         return found
 
@@ -52,6 +55,6 @@ class SideJournal:
         """Append to the event log, durable when it returns."""
         return self._journal.append_facts(stream, facts)
 
-    def next_sequence(self, stream: str) -> int:  # noqa: ARG002 - the port's
-        """The number of the pair at work."""
-        return self._pair_number()
+    def next_sequence(self, stream: str) -> int:
+        """The number of the pair at work, or the next one for a quote."""
+        return self._journal.next_sequence(stream) if self.quotes else self._pair_number()

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from mrmarket.trading.execution.differ import RefreshRules
 from mrmarket.trading.execution.legs import LegRules
 from mrmarket.trading.execution.risk.budget import Budget
-from mrmarket.trading.strategy.cross_port import CrossDecision, CrossStrategy, CrossView, VenueBook
+from mrmarket.trading.execution.targets import TargetQuotes
+from mrmarket.trading.strategy.cross_port import (
+    CrossDecision,
+    CrossMaker,
+    CrossStrategy,
+    CrossView,
+    VenueBook,
+)
 
 
 class FundedCross:
@@ -56,6 +64,57 @@ class FundedCross:
         if (one, two) == view.books or decision.opportunity is not None:
             return decision
         return replace(decision, why=f"{decision.why}; its part of the capital is {self._budget}")
+
+
+class FundedMaker:
+    """Implements `CrossMaker` over another one: its quotes are bounded where they are sized, hedges never."""
+
+    def __init__(self, inner: CrossMaker, budget: Budget) -> None:
+        """`budget` is looked at with every decision."""
+        self._inner = inner
+        self._budget = budget
+
+    @property
+    def name(self) -> str:
+        """The other one's."""
+        return self._inner.name
+
+    @property
+    def symbol(self) -> str:
+        """The pair."""
+        return self._inner.symbol
+
+    @property
+    def rules(self) -> RefreshRules:
+        """The other one's."""
+        return self._inner.rules
+
+    @property
+    def leg_rules(self) -> LegRules:
+        """The other one's."""
+        return self._inner.leg_rules
+
+    @property
+    def depth_levels(self) -> int:
+        """The other one's."""
+        return self._inner.depth_levels
+
+    @property
+    def parameters(self) -> object:
+        """The other one's, where it has any."""
+        return getattr(self._inner, "parameters", None)
+
+    def quotes(self, view: CrossView) -> TargetQuotes:
+        """What the other one quotes with the money that may be in play."""
+        quote = self._budget.quote
+        if quote is None:
+            return self._inner.quotes(view)
+        one, two = (_bounded(book, quote) for book in view.books)
+        targets = self._inner.quotes(replace(view, books=(one, two)))
+        if (one, two) == view.books or not targets.reason:
+            return targets
+        why = f"{targets.reason}; its part of the capital is {self._budget}"
+        return TargetQuotes(targets.quotes, why, targets.hold)
 
 
 def _bounded(book: VenueBook, quote: Decimal) -> VenueBook:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from mrmarket.core.clock import Clock
 from mrmarket.trading.execution.legs import LegStage
-from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun, Place
-from mrmarket.trading.strategy.cross_port import CrossStrategy
+from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun
+from mrmarket.trading.strategy.arbitrage.two_venue_run import Place, TwoVenueRun
+from mrmarket.trading.strategy.cross_port import CrossMaker, CrossStrategy
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.shadow.bridge import FeedBridge
 from mrmarket.trading.strategy.shadow.journal import ForgetfulJournal
@@ -22,7 +23,7 @@ from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
 _READ_S: Final = 1.0
 
 
-def cross_reading(run: ArbitrageRun, life: str, now_ns: int) -> Reading | None:
+def cross_reading(run: TwoVenueRun, life: str, now_ns: int) -> Reading | None:
     """What a run on two venues has earned; None before it knows both accounts and prices."""
     mid, profit, worth = run.mid, run.pnl_quote, run.worth_quote
     if mid is None or profit is None or worth is None:
@@ -44,7 +45,7 @@ def cross_reading(run: ArbitrageRun, life: str, now_ns: int) -> Reading | None:
 
 
 def cross_life(
-    make: Callable[[], CrossStrategy],
+    make: Callable[[], CrossStrategy | CrossMaker],
     clock: Clock,
     *,
     life: str,
@@ -52,8 +53,9 @@ def cross_life(
     opening: Mapping[str, int] | None = None,
     latency_s: float = 0.02,
     run_with: Mapping[str, Any] | None = None,
+    run_of: Callable[..., TwoVenueRun] = ArbitrageRun,
 ) -> Life:
-    """As `quoting_life`, on two paper venues."""
+    """As `quoting_life`, on two paper venues; `run_of` is what runs the strategy that `make` gives."""
 
     async def live(bridges: Sequence[FeedBridge], post: Post) -> None:
         strategy = make()
@@ -67,7 +69,7 @@ def cross_life(
                 closing.push_async_callback(venue.close)
                 venues.append(venue)
             one, two = venues
-            run = ArbitrageRun(
+            run = run_of(
                 (Place(one), Place(two)),
                 strategy,
                 ForgetfulJournal(),

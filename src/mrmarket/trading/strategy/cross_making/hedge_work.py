@@ -1,0 +1,183 @@
+"""Passes a maker's fills on, live: adds up what is owed and has one hedge carried out at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from mrmarket.core.clock import Clock
+from mrmarket.core.decimals import format_decimal
+from mrmarket.core.events import Fact, Filled, RiskChanged
+from mrmarket.trading.execution.legs import (
+    Halt,
+    LegRules,
+    LegStage,
+    LegState,
+    Send,
+    Tick,
+    hedge,
+    parse_leg_slot,
+)
+from mrmarket.trading.execution.order import Order
+from mrmarket.trading.execution.risk.state import Cause
+from mrmarket.trading.strategy.arbitrage.budget import PairBudget
+from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid
+from mrmarket.trading.strategy.arbitrage.leg_work import LegWork
+from mrmarket.trading.strategy.arbitrage.pair_log import base_of
+from mrmarket.trading.strategy.arbitrage.pair_readings import PairRecord, PairTally
+from mrmarket.trading.strategy.arbitrage.side import ArbitrageSide
+from mrmarket.trading.strategy.cross_making.hedge import HEDGE, MAKER, Hedge, hedge_due
+from mrmarket.trading.venue.port import FillReport
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeEnd:
+    """A hedge that is over."""
+
+    number: int
+    pair: LegState
+    why: str
+    tally: PairTally
+
+    def record(self, at_ns: int, mid: Decimal | None) -> PairRecord:
+        """For people; what it made is against the mid, and so mostly a cost that its quote has earned."""
+        return PairRecord(
+            number=self.number,
+            at_ns=at_ns,
+            why=self.why,
+            promised_quote=Decimal(0),
+            made_quote=self.tally.made_quote(mid),
+            fees_quote=self.tally.fees_quote,
+            stage=self.pair.stage,
+            end=self.pair.reason or "passed on",
+        )
+
+
+class HedgeWork:
+    """What is owed is the sum of all durable fills of both venues: nothing is kept beside the event log.
+
+    A hedge is sent only while no earlier one of this or another life can still trade, so that lost answers
+    and crashes lead to a question, never to a second order.
+    """
+
+    def __init__(
+        self,
+        sides: tuple[ArbitrageSide, ArbitrageSide],
+        grid: CommonGrid,
+        rules: LegRules,
+        budget: PairBudget,
+        next_number: Callable[[], int],
+        world: Clock,
+        *,
+        on_halt: Callable[[str], None],
+        on_over: Callable[[HedgeEnd], None],
+    ) -> None:
+        """`on_halt` hears what is held, `on_over` of each hedge that is over."""
+        self.owed = Fraction(0)
+        """Base bought less sold by all fills of both venues, fees in base taken off."""
+        self.budget = budget
+        self.halted = ""
+        """What the owner was told in an earlier life and has not lifted; empty if nothing."""
+        self._legs = LegWork(sides, grid, world, on_halt=self._halt, on_over=self._over, may_go=self._may_go)
+        self._sides = sides
+        self._grid = grid
+        self._rules = rules
+        self._next_number = next_number
+        self._world = world
+        self._on_halt = on_halt
+        self._on_over = on_over
+        self._why = ""
+
+    @property
+    def number(self) -> int:
+        """Of the hedge at work, a part of the ids of its orders."""
+        return self._legs.number
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a hedge is not over yet."""
+        return self._legs.is_at_work
+
+    @property
+    def is_undoing(self) -> bool:
+        """Whether a hedge goes back on the quoted venue: no quote may stand there meanwhile."""
+        state = self._legs.state
+        return state is not None and state.stage is LegStage.UNWIND
+
+    @property
+    def due(self) -> Hedge | None:
+        """What would be passed on now; None while it is too little, or a venue has no prices."""
+        here, there = self._sides[MAKER], self._sides[HEDGE]
+        if here.watch.top is None or there.watch.top is None:
+            return None
+        instruments = (here.instrument, there.instrument)
+        return hedge_due(self.owed, self._grid, instruments, here.watch.top, there.watch.top)
+
+    def exposure_lots(self, venue: int) -> int:
+        """What is owed, in a venue's lots: bought is positive."""
+        lots = int(abs(self.owed) / Fraction(self._sides[venue].instrument.lot_size))
+        return lots if self.owed > 0 else -lots
+
+    def recall(self, facts: Iterable[Fact], scope: str) -> None:
+        """Add up what earlier lives have left; `scope`: the run's, whose halts are its own."""
+        for fact in facts:
+            if isinstance(fact, Filled):
+                in_base = fact.fee_asset == fact.base
+                self.owed += base_of(fact.side, Decimal(fact.size), Decimal(fact.fee), in_base=in_base)
+            elif isinstance(fact, RiskChanged) and fact.scope == scope and fact.cause == Cause.PARTIAL_LEG:
+                self.halted = fact.detail if fact.detail.startswith("hedge ") else ""
+
+    def begin(self) -> bool:
+        """Send the next hedge if one is due and nothing is in doubt; whether one was begun."""
+        here, there = self._sides[MAKER], self._sides[HEDGE]
+        if self.is_at_work or there.unfit() or not self._is_settled(here):
+            return False
+        found = self.due
+        if found is None or not there.execution.executor.may_send:
+            return False
+        base = format_decimal(self._base(found.units))
+        self._why = f"hedge of {base} {here.instrument.base}"
+        now_ns = self._world.monotonic_ns()
+        pair = hedge(found.plan, self._rules, found.units, now_ns)
+        self._legs.carry(self._next_number(), pair, Tick(now_ns), self._why)
+        return True
+
+    def on_leg(self, side: ArbitrageSide, order: Order) -> None:
+        """An order of the hedge at work, or of the one just over, may have ended."""
+        self._legs.on_leg(side, order)
+        self._legs.retry()
+
+    def on_fill(self, side: ArbitrageSide, fill: FillReport, client_order_id: str) -> None:
+        """A trade is durable, whoever's it is: a quote's or a hedge's, of this life or another."""
+        self.owed += side.changed_by(fill)
+        if self._legs.counts(client_order_id):
+            self._legs.on_fill(side, fill)
+
+    def tick(self) -> None:
+        """Time has passed."""
+        self._legs.tick()
+
+    def _is_settled(self, here: ArbitrageSide) -> bool:
+        """Whether no order that undoes a hedge can still trade where quotes stand."""
+        table = here.execution.table
+        waiting = (*table.open(), *table.short_of_fills())
+        return not any(parse_leg_slot(order.slot) for order in waiting)
+
+    def _may_go(self, send: Send) -> bool:
+        """An order that undoes must not meet our own quotes."""
+        return send.venue == HEDGE or not len(self._sides[MAKER].execution.table)
+
+    def _base(self, units: int) -> Decimal:
+        unit = self._grid.size_unit
+        return Decimal(units) * unit.numerator / unit.denominator
+
+    def _halt(self, action: Halt) -> None:
+        held = format_decimal(self._base(action.exposure_units))
+        base = self._sides[MAKER].instrument.base
+        self._on_halt(f"hedge {self.number}: {action.reason}; {held} {base} unhedged")
+
+    def _over(self, pair: LegState, tally: PairTally) -> None:
+        self.budget = self.budget.after(pair, tally.fees_quote, self._world.monotonic_ns())
+        self._on_over(HedgeEnd(self.number, pair, self._why, tally))
