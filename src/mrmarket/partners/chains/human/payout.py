@@ -14,7 +14,7 @@ class Parked(StrEnum):
 
     UNKNOWN_SENDER = "unknown_sender"
     """No escrow of a campaign of ours."""
-    WRONG_TOKEN = "wrong_token"  # noqa: S105 - a token on a chain
+    WRONG_ASSET = "wrong_asset"
     """Not the token that the campaign pays in."""
     DUST = "dust"
     """Too little to be divided, or nothing at all."""

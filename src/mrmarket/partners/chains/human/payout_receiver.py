@@ -61,7 +61,7 @@ class PayoutReceiver:
         self, transfer: Transfer, terms: EscrowTerms, batches: Sequence[BulkTransfer]
     ) -> Payout | ParkedTransfer:
         if transfer.token != terms.token:
-            return ParkedTransfer(transfer, Parked.WRONG_TOKEN, terms.campaign)
+            return ParkedTransfer(transfer, Parked.WRONG_ASSET, terms.campaign)
         if transfer.units < max(1, terms.dust_units):
             return ParkedTransfer(transfer, Parked.DUST, terms.campaign)
         batch = batch_of(transfer, batches)
