@@ -243,7 +243,7 @@ async def test_what_is_late_twice_wrong_or_dust_has_its_code(world: World) -> No
 
     world.campaigns.escrows[escrow] = EscrowTerms("alpha", "0x" + "ee" * 20)
     wrong = await world.received()
-    assert [one.why for one in wrong if isinstance(one, ParkedTransfer)] == [Parked.WRONG_TOKEN] * 2
+    assert [one.why for one in wrong if isinstance(one, ParkedTransfer)] == [Parked.WRONG_ASSET] * 2
 
 
 def _transfer(sender: str, index: int, units: int = 5) -> Transfer:
