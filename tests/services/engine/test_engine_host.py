@@ -64,6 +64,33 @@ def test_a_second_engine_is_handed_its_share(stage: Stage) -> None:
     assert all(run.calls == ["start", "stop: another engine has fewer runs"] for run in moved)
 
 
+def test_what_was_given_to_an_engine_waits_for_a_late_sign_of_life(stage: Stage) -> None:
+    """One that starts many runs at once beats late: what is taken back has to be given again."""
+    stage.specs(*[f"r{i}" for i in range(8)])
+    one = stage.engine("one")
+    stage.until(lambda: everything_is_held(stage, 8))
+    two = stage.engine("two")
+    stage.until(lambda: one.host.keeper.handed_over > 0)
+    two.cut(off=True)
+    stage.run_for(one.host.timing.dead_s + 0.6)
+    assert stage.held() == {"one": ["r0", "r1", "r2", "r3"], "two": []}
+    two.cut(off=False)
+    stage.until(lambda: len(two.runs) == 4 and everything_is_held(stage, 8))
+    stage.run_for(10)
+    assert (one.host.claims, two.host.claims) == (8, 4)
+
+
+def test_what_was_given_to_an_engine_that_died_is_taken_back_within_two_leases(stage: Stage) -> None:
+    """Nobody waits longer for it than for a run that it held."""
+    stage.specs(*[f"r{i}" for i in range(8)])
+    one = stage.engine("one")
+    stage.until(lambda: everything_is_held(stage, 8))
+    stage.engine("two")
+    stage.until(lambda: one.host.keeper.handed_over > 0)
+    stage.kill("two")
+    assert stage.until(lambda: everything_is_held(stage, 8)) <= 2 * LEASE_S
+
+
 def test_an_engine_that_leaves_gives_its_runs_back_at_once(stage: Stage) -> None:
     """No lease has to run out: the others take them within two looks."""
     stage.specs("a", "b", "c", "d")

@@ -128,3 +128,13 @@ def test_a_barred_run_is_left_to_others_and_an_overdue_one_to_anybody() -> None:
 def test_without_engines_there_are_no_shares() -> None:
     """Nothing to divide by."""
     assert shares({}, 3) == {}
+
+
+def test_a_run_that_was_given_back_is_left_to_a_late_engine_and_a_lost_one_is_not() -> None:
+    """Until it is overdue; a late engine that holds as many as others gets nothing more."""
+    holders = {"a": "n0", "b": "n0", "c": ""}
+    assert plan_moves("n0", holders, ["n0"], late=["n1"], given=["c"]) == Moves()
+    assert plan_moves("n0", holders, ["n0"], late=["n1"]) == Moves(claim=("c",))
+    assert plan_moves("n0", holders, ["n0"], late=["n1"], given=["c"], overdue=["c"]) == Moves(claim=("c",))
+    full = holders | {"d": "n1", "e": "n1"}
+    assert plan_moves("n0", full, ["n0"], late=["n1"], given=["c"]) == Moves(claim=("c",))

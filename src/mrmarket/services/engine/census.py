@@ -39,6 +39,8 @@ class Census:
         self._lives: dict[str, _Life] = {}
         self._tenures: dict[str, _Tenure] = {}
         self._free_since: dict[str, int] = {}
+        self.given: frozenset[str] = frozenset()
+        """Free runs whose lease was given back, as of the last look; the others' have run out."""
 
     def see_beats(self, beats: Iterable[Beat], mono_ns: int) -> None:
         """Take in the signs of life; a node that has signed off is gone at once."""
@@ -56,10 +58,11 @@ class Census:
 
     def live(self, mono_ns: int) -> frozenset[str]:
         """Engines whose sequence has advanced lately, and this one."""
-        limit_ns = self._timing.dead_s * NS_PER_S
-        return frozenset(
-            {self._me} | {node for node, life in self._lives.items() if mono_ns - life.advanced_ns < limit_ns}
-        )
+        return self._heard_within(self._timing.dead_s, mono_ns) | {self._me}
+
+    def late(self, mono_ns: int) -> frozenset[str]:
+        """Engines that do not count as live, but whose sequence has advanced within a lease."""
+        return self._heard_within(self._timing.lease_s, mono_ns) - self.live(mono_ns)
 
     def steady(self, mono_ns: int) -> frozenset[str]:
         """Live engines that have been there for long enough to be handed something."""
@@ -106,6 +109,9 @@ class Census:
             )
             holders[run] = "" if over else row.owner
         self._tenures = tenures
+        self.given = frozenset(
+            run for run, holder in holders.items() if not holder and run in rows and not rows[run].expires_ns
+        )
         self._free_since = {
             run: self._free_since.get(run, mono_ns) for run, holder in holders.items() if not holder
         }
@@ -115,3 +121,7 @@ class Census:
         """Runs that nobody has taken for so long."""
         limit_ns = patience_s * NS_PER_S
         return frozenset(run for run, since_ns in self._free_since.items() if mono_ns - since_ns > limit_ns)
+
+    def _heard_within(self, span_s: float, mono_ns: int) -> frozenset[str]:
+        limit_ns = span_s * NS_PER_S
+        return frozenset(node for node, life in self._lives.items() if mono_ns - life.advanced_ns < limit_ns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from math import ceil
 from random import Random
 from typing import Any, Final
@@ -256,11 +257,9 @@ class EngineHost:
                 await self._beat()
             except StoreError as error:
                 _log.warning("the database did not take a sign of life", error=str(error))
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(self.timing.beat_s):
                     await over.wait()
-            except TimeoutError:
-                continue
 
     async def renew(self, call: str = "") -> None:
         """Renew every lease now; runs whose lease somebody else has taken are dropped.
@@ -335,8 +334,7 @@ class EngineHost:
                     self.commands.follow(seat, spec)
 
     async def _place(self, holders: Mapping[str, str], mono_ns: int) -> None:
-        timing = self.timing
-        patience_s = timing.patience_s * (1 + self._random.random())
+        patience_s = self.timing.patience_s * (1 + self._random.random())
         moves = plan_moves(
             self.node,
             holders,
@@ -345,7 +343,9 @@ class EngineHost:
             overdue=self._census.overdue(patience_s, mono_ns),
             leaving={run for run, seat in self.seats.items() if seat.ending is not None and run in holders},
             waiting={run for run, seat in self.seats.items() if seat.is_waiting},
-            at_once=timing.at_once,
+            late=self._census.late(mono_ns),
+            given=self._census.given,
+            at_once=self.timing.at_once,
         )
         if moves.hand_over and self._census.steady(mono_ns) != self._census.live(mono_ns):
             moves = Moves(moves.claim)

@@ -40,6 +40,8 @@ def plan_moves(
     overdue: Collection[str] = (),
     leaving: Collection[str] = (),
     waiting: Collection[str] = (),
+    late: Collection[str] = (),
+    given: Collection[str] = (),
     at_once: int = 1,
 ) -> Moves:
     """What `me` should claim and hand over.
@@ -55,6 +57,9 @@ def plan_moves(
         overdue: free runs that their engine has not taken in time: anybody may.
         leaving: runs of ours that are being set down already.
         waiting: runs of ours under whose lease nothing was begun: they go first, and any number at once.
+        late: engines whose sign of life is late: they may be back at any moment.
+        given: free runs that were given back and not lost. They are left to late engines, too: whoever gave
+            them to an engine that then starts many at once would take them back, only to give them again.
         at_once: most others that may be between two engines at the same time.
     """
     live = {*nodes, me}
@@ -64,9 +69,11 @@ def plan_moves(
     held.update(node for node in holders.values() if node in live)
     free = sorted(run for run, node in holders.items() if not node)
     claim = []
-    counts = dict(held)
+    near = {*live, *late}
+    counts = Counter(dict.fromkeys(near, 0))
+    counts.update(node for node in holders.values() if node in near)
     for run in free:
-        taker = min(counts, key=lambda node: (counts[node], node))
+        taker = min(near if run in given else live, key=lambda node: (counts[node], node))
         counts[taker] += 1
         if (taker == me or run in overdue) and run not in barred:
             claim.append(run)
