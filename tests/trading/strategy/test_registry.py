@@ -95,6 +95,7 @@ def test_ours_are_all_there_and_each_can_be_made() -> None:
         "dca",
         "triple_barrier",
         "triangular_arbitrage",
+        "spot_perpetual_carry",
         "cross_exchange_arbitrage",
         "cross_exchange_market_making",
     ]

@@ -13,6 +13,7 @@ from mrmarket import __version__
 from mrmarket.trading.backtest import assumptions
 from mrmarket.trading.backtest.bar_file import is_bar_file, load_bars
 from mrmarket.trading.backtest.bar_run import run_bars
+from mrmarket.trading.backtest.carry_run import run_carry
 from mrmarket.trading.backtest.completion import balances, completed, parameters_of, with_fees
 from mrmarket.trading.backtest.cross_venue import run_cross
 from mrmarket.trading.backtest.errors import DriverMissingError, EmptyWindowError
@@ -67,6 +68,8 @@ def run_backtest(
     kind = registry.find(setting.strategy).kind
     if kind.form is Form.TRIANGLE:
         return run_triangle(setting, registry, tell)
+    if kind.form is Form.CARRY:
+        return run_carry(setting, registry, tell)
     if kind.venues > 1:
         return run_cross(setting, registry, tell)
     if len(setting.tapes) != 1:

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from mrmarket.trading.strategy.arbitrage.cross_exchange import CrossExchangeArbitrage
 from mrmarket.trading.strategy.arbitrage.parameters import CrossExchangeParameters
+from mrmarket.trading.strategy.carry.parameters import CarryParameters
+from mrmarket.trading.strategy.carry.strategy import SpotPerpetualCarry
 from mrmarket.trading.strategy.cross_making.maker import CrossExchangeMarketMaking
 from mrmarket.trading.strategy.cross_making.parameters import CrossMakingParameters
 from mrmarket.trading.strategy.kind import Form, StrategyKind, Template
@@ -172,6 +174,14 @@ BUILT_IN: Final = (
         schema=TriangularParameters,
         make=TriangularArbitrage,
         form=Form.TRIANGLE,
+    ),
+    StrategyKind(
+        name="spot_perpetual_carry",
+        version="1",
+        summary="Holds spot against a short perpetual while the expected funding pays; laboratory only.",
+        schema=CarryParameters,
+        make=SpotPerpetualCarry,
+        form=Form.CARRY,
     ),
     StrategyKind(
         name="cross_exchange_arbitrage",
