@@ -43,7 +43,7 @@ async def serve(file: str, port: str) -> None:
 
 async def pay(url: str, keystore: str, book: str, orders: str) -> None:
     """Pay until all is paid, as a platform that was started again does."""
-    client = MixinClient(Keystore.read(Path(keystore)), SystemClock(), url=url, timeout_s=1.0)
+    client = MixinClient(Keystore.read(Path(keystore)), SystemClock(), url=url, timeout_s=10.0)
     rail = MixinRail(client, TransferBook(Path(book)), SystemClock(), ASSETS)
     try:
         for request in read_orders(orders):

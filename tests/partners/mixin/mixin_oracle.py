@@ -28,7 +28,7 @@ def ask_sdk(questions: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         [NODE, HERE / "mixin_sdk.mjs", SANDBOX / "package.json"],
         input=asked,
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()

@@ -8,7 +8,7 @@ const sdk = require('@mixin.dev/mixin-node-sdk');
 const blaze = require('@mixin.dev/mixin-node-sdk/blaze');
 
 const { keystore, spend, url, blazeUrl, asset, receiver, friend } = asked;
-const client = sdk.MixinApi({ keystore, requestConfig: { baseURL: url, retry: 1 } });
+const client = sdk.MixinApi({ keystore, requestConfig: { baseURL: url, retry: 1, timeout: 60000 } });
 const told = {};
 
 const transfer = async (recipients, extra) => {
@@ -40,7 +40,7 @@ const refusal = async (call) => {
 
 const listen = () =>
   new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('no message')), 20000);
+    const timer = setTimeout(() => reject(new Error('no message')), 120000);
     const ws = blaze.websocket(
       keystore,
       blazeUrl,
@@ -48,11 +48,7 @@ const listen = () =>
         onMessage: (message) => {
           if (!message || message.category !== 'PLAIN_TEXT') return;
           clearTimeout(timer);
-          const text = Buffer.from(message.data, 'base64').toString();
-          setTimeout(() => {
-            ws.close();
-            resolve({ text, from: message.user_id });
-          }, 200);
+          resolve({ text: Buffer.from(message.data, 'base64').toString(), from: message.user_id });
         },
         onTransfer: () => {},
         onAckReceipt: () => {},
@@ -95,10 +91,10 @@ const main = async () => {
   told.unknown = await refusal(() => client.utxo.fetchTransaction(randomUUID()));
   const stranger = sdk.MixinApi({
     keystore: { ...keystore, session_private_key: '11'.repeat(32) },
-    requestConfig: { baseURL: url, retry: 1 },
+    requestConfig: { baseURL: url, retry: 1, timeout: 60000 },
   });
   told.stranger = await refusal(() => stranger.user.profile());
-  const thief = sdk.MixinApi({ keystore: friend, requestConfig: { baseURL: url, retry: 1 } });
+  const thief = sdk.MixinApi({ keystore: friend, requestConfig: { baseURL: url, retry: 1, timeout: 60000 } });
   told.thief = (await thief.utxo.safeOutputs({ asset, state: 'unspent' })).length;
   const waiting = listen();
   await thief.message.sendText(keystore.app_id, 'hello bot');
@@ -106,7 +102,11 @@ const main = async () => {
 };
 
 main().then(
-  () => process.stdout.write(`${JSON.stringify(told)}\n`, () => process.exit(0)),
+  () => {
+    process.stdout.write(`${JSON.stringify(told)}\n`);
+    // The acknowledgement is on its way: whoever asked says when it has come.
+    process.stdin.on('end', () => process.exit(0)).resume();
+  },
   (error) => {
     process.stderr.write(`${error.stack}\n`);
     process.exit(1);

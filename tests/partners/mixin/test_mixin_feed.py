@@ -70,7 +70,7 @@ async def read_all(ledger: Ledger, cursor: str, limit: int) -> tuple[list[str], 
 async def test_ties_and_pages_are_told_once(inclusive: bool, unit_ns: int, limit: int) -> None:
     """Snapshots of which 200 share each time, whatever the offset means: each once, in order."""
     ledger = Ledger(inclusive=inclusive, unit_ns=unit_ns)
-    count, ties = {1: (50, 20), 7: (450, 200), 500: (1_300, 200)}[limit]
+    count, ties = {1: (50, 20), 7: (450, 200), 500: (800, 200)}[limit]
     for number in range(count):
         ledger.add(START_NS + number // ties * 3_000, f"{number:05d}")
     names, cursor = await read_all(ledger, "", limit)
@@ -173,7 +173,11 @@ def test_a_time_without_a_zone_is_drift(text: str) -> None:
 async def standing(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MixinBench]:
     """A sandbox whose stamps stand still, so that every snapshot ties."""
     bench = MixinBench(
-        tmp_path, stamps=ManualClock(START_NS), inclusive_offset=request.param, microseconds=not request.param
+        tmp_path,
+        timeout_s=10.0,
+        stamps=ManualClock(START_NS),
+        inclusive_offset=request.param,
+        microseconds=not request.param,
     )
     await bench.open()
     try:

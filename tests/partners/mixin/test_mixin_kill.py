@@ -19,7 +19,7 @@ from partners.mixin.mixin_bench import new_key
 
 CHILD = Path(__file__).parent / "mixin_child.py"
 TESTS = Path(__file__).parents[2]
-LIMIT_S = 120
+LIMIT_S = 300
 
 
 def start(*words: str, crash: str = "") -> subprocess.Popen[str]:

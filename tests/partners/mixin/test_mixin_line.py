@@ -48,7 +48,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[MixinSandbox]:
 @pytest.fixture
 async def client(sandbox: MixinSandbox) -> AsyncIterator[MixinClient]:
     """A bot's client of it."""
-    made = MixinClient(sandbox.enrol("bot"), SystemClock(), url=sandbox.url, timeout_s=0.5, sleep=at_once)
+    made = MixinClient(sandbox.enrol("bot"), SystemClock(), url=sandbox.url, timeout_s=5.0, sleep=at_once)
     try:
         yield made
     finally:
@@ -74,9 +74,11 @@ async def test_questions_are_asked_again_and_orders_are_not(
         sandbox.break_things(MixinFault(kind))
         with pytest.raises(MixinUnclearError):
             await client.me()
-    sandbox.break_things(MixinFault(MixinFaultKind.LATE, delay_ms=2_000))
+    sandbox.break_things(MixinFault(MixinFaultKind.LATE, delay_ms=60_000))
+    hasty = MixinClient(client.keystore, SystemClock(), url=sandbox.url, timeout_s=0.05, sleep=at_once)
     with pytest.raises(MixinUnclearError):
-        await client.me()
+        await hasty.me()
+    await hasty.close()
     sandbox.break_things()
 
 

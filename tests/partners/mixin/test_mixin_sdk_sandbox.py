@@ -10,8 +10,10 @@ import msgspec
 from mrmarket.partners.mixin.sandbox.config import POLYGON, USDT_POLYGON
 from mrmarket.partners.mixin.sandbox.server import MixinSandbox
 from partners.mixin.mixin_oracle import HERE, NODE, SANDBOX, needs_sdk
+from rail_conformance import until
 
 pytestmark = needs_sdk
+LIMIT_S = 300
 
 
 async def test_the_official_sdk_lives_in_the_sandbox(tmp_path: Path) -> None:
@@ -36,11 +38,23 @@ async def test_the_official_sdk_lives_in_the_sandbox(tmp_path: Path) -> None:
             HERE / "mixin_sdk_client.mjs",
             SANDBOX / "package.json",
             msgspec.json.encode(scenario).decode(),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        out, err = await asyncio.wait_for(child.communicate(), 60)
-        assert child.returncode == 0, err.decode()
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
+        out = await asyncio.wait_for(child.stdout.readline(), LIMIT_S)
+        assert out, (await child.stderr.read()).decode()
+
+        async def unread() -> list[str]:
+            texts = [item for item in sandbox.office.inbox(bot.app_id) if item["category"] == "PLAIN_TEXT"]
+            return [item["message_id"] for item in texts if item["status"] != "READ"]
+
+        assert await until(unread, lambda left: not left) == []
+        child.stdin.close()
+        assert await asyncio.wait_for(child.wait(), LIMIT_S) == 0
         told = msgspec.json.decode(out)
         assert (told["me"], told["registered"], told["symbol"]) == (bot.app_id, True, "USDT")
         assert (told["balance"], told["left"]) == ("3", "1.5")
@@ -50,7 +64,5 @@ async def test_the_official_sdk_lives_in_the_sandbox(tmp_path: Path) -> None:
         assert (told["one"], told["since"]) == (True, 2)
         assert (told["unknown"], told["stranger"], told["thief"]) == (404, 401, 1)
         assert told["message"] == {"text": "hello bot", "from": friend.app_id}
-        texts = [item for item in sandbox.office.inbox(bot.app_id) if item["category"] == "PLAIN_TEXT"]
-        assert [item["status"] for item in texts] == ["READ"]
         assert sandbox.ledger.held(friend.app_id, USDT_POLYGON) == 150_000_000
         assert sandbox.ledger.supply(USDT_POLYGON) == 300_000_000 - 25_000_000

@@ -59,7 +59,7 @@ class DieAt:
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[MixinBench]:
     """A calm sandbox and a rail on it."""
-    made = MixinBench(tmp_path, timeout_s=0.5)
+    made = MixinBench(tmp_path, timeout_s=10.0)
     await made.open()
     try:
         yield made
@@ -214,7 +214,7 @@ async def test_a_withdrawal_may_pay_its_fee_in_another_asset(bench: MixinBench) 
 async def test_a_withdrawal_is_final_when_its_chain_has_it(tmp_path: Path) -> None:
     """Until the chain's hash is known it is on its way, however often it is asked for."""
     stamps = ManualClock()
-    bench = MixinBench(tmp_path, stamps=stamps, withdrawal_ms=60_000)
+    bench = MixinBench(tmp_path, timeout_s=10.0, stamps=stamps, withdrawal_ms=60_000)
     await bench.open()
     try:
         await bench.fund_platform(50_000_000)

@@ -24,7 +24,7 @@ from mrmarket.partners.mixin.messages import Snapshot
 OVERLAP_NS: Final = 5 * NS_PER_S
 """How late a snapshot may appear, measured by its own time."""
 _REMEMBERED: Final = 2_000
-"""Ids that a cursor holds at most, unless more carry one time."""
+"""Ids that a cursor holds at most, unless more carry one time: of a busy feed the overlap is shorter."""
 _STEP_BACK_NS: Final = 1_000
 """An offset may be exclusive, and be kept in microseconds: asking from a bit earlier loses nothing."""
 _NANOS: Final = 9
