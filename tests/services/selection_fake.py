@@ -167,6 +167,46 @@ class FakeSelection:
             self.caps[candidate] = share
         return self.standing()
 
+    def rebalance(self) -> list[schema.RebalanceView]:
+        """One plan waits until it was decided; one transfer has arrived."""
+        move = schema.RebalanceMove(
+            source="simulated/arbitrage",
+            target="second/arbitrage",
+            amount="0.5",
+            fee="0.0001",
+            why="brings 25000 units for 10000",
+        )
+        plans = [schema.RebalanceProposal(id="BTC-1", asset="BTC", value="30000", at_ms=NOW_MS, moves=[move])]
+        return [
+            schema.RebalanceView(
+                candidate="arbitrage",
+                places=["simulated/arbitrage", "second/arbitrage"],
+                problem="",
+                proposals=[] if "BTC-1" in self.asked else plans,
+                transfers=[
+                    schema.TransferView(
+                        key="rb1-USDT-r1-0",
+                        asset="USDT",
+                        source="second/arbitrage",
+                        target="simulated/arbitrage",
+                        amount="12000",
+                        fee="1",
+                        stage="arrived",
+                        approved_by="limit",
+                        reason="",
+                    )
+                ],
+                left=[],
+            )
+        ]
+
+    async def decide_rebalance(self, proposal: str, by: str, *, approve: bool) -> list[schema.RebalanceView]:
+        """Once."""
+        if proposal != "BTC-1" or proposal in self.asked:
+            raise InvalidInputError("proposal", proposal, "one that waits")
+        self.asked.extend([by, proposal, str(approve)])
+        return self.rebalance()
+
     async def dry_run(self, thresholds: Thresholds) -> schema.DryRunResult:
         """A day with one switch less."""
         if thresholds.ratio > 99:

@@ -77,6 +77,8 @@ CASES = [
     Case("GET", "admin/selection/decisions", "admin"),
     Case("GET", "admin/selection/thresholds", "admin"),
     Case("POST", "admin/selection/thresholds", "admin", {"ratio": 2.0}),
+    Case("GET", "admin/selection/rebalance", "admin"),
+    Case("POST", "admin/selection/rebalance", "admin", {"proposal": "BTC-1", "approve": True}),
     Case("POST", "admin/selection/caps", "admin", {"candidate": "main", "share": 0.5}),
     Case("POST", "admin/selection/dry-run", "admin", {"ratio": 2.0}),
     Case("GET", "openapi.json", "anybody"),

@@ -1,4 +1,4 @@
-"""`mrmarket selection scores|decisions|thresholds|dry-run|capital`."""
+"""`mrmarket selection scores|decisions|thresholds|dry-run|capital|rebalance`."""
 
 from __future__ import annotations
 
@@ -178,6 +178,57 @@ def capital(
             for each in view.slices
         ],
     )
+
+
+@app.command()
+def rebalance(
+    *,
+    approve: Annotated[str | None, typer.Option("--approve", help="Carry a plan out.", metavar="ID")] = None,
+    decline: Annotated[str | None, typer.Option("--decline", help="Drop a plan.", metavar="ID")] = None,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Show money between the venues of strategies: plans that wait for you, and transfers."""
+    from mrmarket.services.api.selection_schema import RebalanceDecision, RebalanceView
+
+    remote, path = _remote(data), f"{_PATH}/rebalance"
+    for proposal, yes in ((approve, True), (decline, False)):
+        if proposal is not None:
+            remote.change(path, list[RebalanceView], RebalanceDecision(proposal=proposal, approve=yes))
+    views = remote.read(path, list[RebalanceView])
+    if json:
+        print_json({"rebalance": views})
+        return
+    if not views:
+        notes.print("No money is moved between venues; see [selection.rebalance] of the configuration.")
+    for view in views:
+        if view.problem:
+            notes.print(f"{view.candidate}: {view.problem}")
+        print_table(
+            ["", "asset", "from", "to", "amount", "fee", "state", "by / why"],
+            [
+                *(
+                    [each.id, each.asset, move.source, move.target, move.amount, move.fee, "waits", move.why]
+                    for each in view.proposals
+                    for move in each.moves
+                ),
+                *(
+                    [
+                        each.key,
+                        each.asset,
+                        each.source,
+                        each.target,
+                        each.amount,
+                        each.fee,
+                        each.stage,
+                        each.reason or each.approved_by,
+                    ]
+                    for each in view.transfers
+                ),
+            ],
+        )
+        for text in view.left:
+            notes.print(text)
 
 
 def _caps(changes: list[str]) -> list[Any]:

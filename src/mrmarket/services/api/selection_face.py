@@ -27,6 +27,14 @@ class SelectionFace(Protocol):
         """Another cap of a candidate; None takes the owner's word back. Raises an `InvalidInputError`."""
         ...
 
+    def rebalance(self) -> list[schema.RebalanceView]:
+        """Money between venues, a row for each candidate; at once."""
+        ...
+
+    async def decide_rebalance(self, proposal: str, by: str, *, approve: bool) -> list[schema.RebalanceView]:
+        """Carry a plan out, or drop it. Raises an `InvalidInputError` where it does not wait."""
+        ...
+
     async def dry_run(self, thresholds: Thresholds) -> schema.DryRunResult:
         """What the last 24 hours would have been with them."""
         ...

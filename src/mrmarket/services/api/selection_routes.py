@@ -61,6 +61,18 @@ class SelectionRoutes(Controller):
         """How much of the capital a candidate may ever have; null gives the configuration's word back."""
         return await selection.set_cap(data.candidate, data.share, asker(request.user))
 
+    @get("/rebalance", operation_id="selection_rebalance", sync_to_thread=False)
+    def rebalance(self, selection: Choice) -> list[schema.RebalanceView]:
+        """Money between the venues of candidates: plans that wait, and transfers."""
+        return selection.rebalance()
+
+    @post("/rebalance", operation_id="decide_selection_rebalance", status_code=200)
+    async def decide_rebalance(
+        self, request: Asked, selection: Choice, data: JSONBody[schema.RebalanceDecision]
+    ) -> list[schema.RebalanceView]:
+        """Have a plan carried out as it stands, or drop it."""
+        return await selection.decide_rebalance(data.proposal, asker(request.user), approve=data.approve)
+
     @post("/dry-run", operation_id="selection_dry_run", status_code=200)
     async def dry_run(self, selection: Choice, data: Body) -> schema.DryRunResult:
         """What the last 24 hours would have been with these numbers; changes nothing."""

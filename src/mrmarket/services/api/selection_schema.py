@@ -79,6 +79,67 @@ class CapChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Of the whole, 0 to 1; null: what the configuration says."""
 
 
+TransferStageName = Literal["planned", "unknown", "pending", "arrived", "failed"]
+
+
+class RebalanceMove(msgspec.Struct, kw_only=True):
+    """One transfer of a plan; amounts in the asset."""
+
+    source: str
+    target: str
+    amount: str
+    fee: str
+    why: str
+
+
+class RebalanceProposal(msgspec.Struct, kw_only=True):
+    """A plan that waits for the owner."""
+
+    id: str
+    asset: str
+    value: str
+    """Of all that it moves, in quote."""
+    at_ms: int
+    moves: list[RebalanceMove]
+
+
+class TransferView(msgspec.Struct, kw_only=True):
+    """A transfer of the last plan of its asset."""
+
+    key: str
+    """The same key is never sent for twice."""
+    asset: str
+    source: str
+    target: str
+    amount: str
+    fee: str
+    stage: TransferStageName
+    """`unknown`: it was asked for, and the answer is not known yet."""
+    approved_by: str
+    """`limit`, or who has approved it."""
+    reason: str
+
+
+class RebalanceView(msgspec.Struct, kw_only=True):
+    """Money between the venues of one candidate."""
+
+    candidate: str
+    places: list[str]
+    problem: str
+    """Why nothing is moved any more; empty while all is well."""
+    proposals: list[RebalanceProposal]
+    transfers: list[TransferView]
+    left: list[str]
+    """Why something that is off its target stays where it is."""
+
+
+class RebalanceDecision(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The owner's word on a plan."""
+
+    proposal: str
+    approve: bool
+
+
 class DecisionView(msgspec.Struct, kw_only=True):
     """One decision with its figures."""
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from mrmarket.core.clock import SystemClock
+from mrmarket.core.clock import Clock, SystemClock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.core.notice import NoticeSink
 from mrmarket.services.config_sections import Config
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.engine.composition import Engine
 from mrmarket.services.engine.database_line import DatabaseLine
+from mrmarket.services.engine.section import MAIN_ACCOUNT
 from mrmarket.services.engine.shared_venue import SharedFeed
 from mrmarket.services.engine.venue_room import VenueRoom
 from mrmarket.services.selection.capital import Capital
@@ -23,6 +24,8 @@ from mrmarket.services.selection.demo import demo_selection
 from mrmarket.services.selection.memory import SelectionMemory, forget_state, load_state
 from mrmarket.services.selection.office import SelectionOffice
 from mrmarket.services.selection.plan import Plan, selection_plans, specs_for
+from mrmarket.services.selection.rebalance_places import open_rebalancing
+from mrmarket.services.selection.rebalancing import Rebalancing
 from mrmarket.services.selection.second_market import SECOND, FollowingFeed, Premium
 from mrmarket.services.selection.section import MAIN
 from mrmarket.services.selection.shadows import ShadowHouse, is_cross, keep_shadows, paper_opening
@@ -71,6 +74,7 @@ class Choice:
         """What the API asks, once joined."""
         self.chooser: Chooser | None = None
         self.shadows: dict[str, Shadow] = {}
+        self.rebalancing: list[Rebalancing] = []
         self._config = config
         self._directory = directory
         self._log = log
@@ -148,13 +152,38 @@ class Choice:
             evaluate_s=section.evaluate_s,
             capital=capital,
         )
-        self.office = SelectionOffice(self.chooser, memory, self.shadows, wall)
+        self.rebalancing = self._rebalancings(engine, place, memory, notices, wall)
+        self.office = SelectionOffice(self.chooser, memory, self.shadows, wall, self.rebalancing)
+
+    def _rebalancings(
+        self,
+        engine: Callable[[], Engine],
+        place: TradingPlace,
+        memory: SelectionMemory,
+        notices: NoticeSink,
+        wall: Clock,
+    ) -> list[Rebalancing]:
+        """One for each candidate with money of its own on the embedded exchange and its second market."""
+        section, chooser = self._config.selection.rebalance, self.chooser
+        if not section.enabled or self._second is None or place.funding is None or chooser is None:
+            return []
+        return [
+            open_rebalancing(
+                plan, section, place.funding, self._second, engine, memory, wall, notices, chooser
+            )
+            for plan in self._plans.values()
+            if is_cross(plan.spec) and plan.spec.account != MAIN_ACCOUNT
+        ]
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """What runs as long as the instance does."""
         if self.chooser is None:
             return []
-        return [self.chooser.keep(), keep_shadows(self.shadows.values())]
+        return [
+            self.chooser.keep(),
+            keep_shadows(self.shadows.values()),
+            *(each.keep() for each in self.rebalancing),
+        ]
 
     async def close(self) -> None:
         """Close the second market, release the database."""

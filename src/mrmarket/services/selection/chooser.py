@@ -261,6 +261,15 @@ class Chooser:
                 await self._record(decision)
             return decision
 
+    def charge(self, candidate: str, quote: float) -> None:
+        """A cost that its fills do not show, such as a transfer's: the next stretch bears it."""
+        self._accounts[candidate].owed += quote
+
+    def expected(self, candidate: str) -> float:
+        """What it is expected to earn, as a fraction of its capital per hour; 0 where nothing is known."""
+        found = next((each for each in self._scores if each.candidate == candidate), None)
+        return 0.0 if found is None or found.mean is None else max(found.mean * found.trust, 0.0)
+
     async def _held(self) -> frozenset[str]:
         """Candidates that may not trade by somebody else's word; pauses of our own are not among them."""
         held = await self._eyes.held({plan.run for plan in self._plans.values()})

@@ -97,6 +97,15 @@ class SelectionMemory:
         """Over the last ones. Raises a StoreError."""
         await self._call(self._log.put, _CAPS, _text(caps))
 
+    async def transfers(self, candidate: str) -> bytes | None:
+        """Money of a candidate that was under way, as `Rebalancing` writes it. Raises a StoreError."""
+        text = await self._call(self._log.note, f"transfers:{candidate}")
+        return str(text).encode() if text else None
+
+    async def save_transfers(self, candidate: str, book: bytes) -> None:
+        """Over the last ones. Raises a StoreError."""
+        await self._call(self._log.put, f"transfers:{candidate}", book.decode())
+
     async def record(self, decision: Decision) -> None:
         """Append a decision. Raises a StoreError."""
         await self._call(self._log.append, "decision", decision.at_ms, _text(decision))

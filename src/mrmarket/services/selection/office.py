@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
 
 from mrmarket.core.clock import NS_PER_MS, Clock
+from mrmarket.core.errors import InvalidInputError
 from mrmarket.services.api import selection_schema as schema
 from mrmarket.services.api.refusals import DatabaseAwayError
 from mrmarket.services.selection.capital import Division, quote_text
 from mrmarket.services.selection.chooser import Chooser, Standing
 from mrmarket.services.selection.memory import SelectionMemory
+from mrmarket.services.selection.rebalance_view import rebalance_view
+from mrmarket.services.selection.rebalancing import Rebalancing
 from mrmarket.store.errors import StoreError
 from mrmarket.trading.strategy.selection.candidate import Activity
 from mrmarket.trading.strategy.selection.decision import Decision
@@ -38,12 +41,18 @@ class SelectionOffice:
     """Views of the chooser."""
 
     def __init__(
-        self, chooser: Chooser, memory: SelectionMemory, shadows: Mapping[str, HasFate], clock: Clock
+        self,
+        chooser: Chooser,
+        memory: SelectionMemory,
+        shadows: Mapping[str, HasFate],
+        clock: Clock,
+        rebalancing: Sequence[Rebalancing] = (),
     ) -> None:
         self._chooser = chooser
         self._memory = memory
         self._shadows = shadows
         self._clock = clock
+        self._rebalancing = rebalancing
 
     def standing(self) -> schema.SelectionView:
         """Where it stands; at once."""
@@ -88,6 +97,20 @@ class SelectionOffice:
         await _answered("the change", self._chooser.set_cap(candidate, share, by))
         _log.info("asked", kind="selection_cap", by=by, candidate=candidate, share=share)
         return self.standing()
+
+    def rebalance(self) -> list[schema.RebalanceView]:
+        """Money between the venues of candidates: what waits, what is under way, what is left."""
+        return [rebalance_view(each) for each in self._rebalancing]
+
+    async def decide_rebalance(self, proposal: str, by: str, *, approve: bool) -> list[schema.RebalanceView]:
+        """Carry a plan out, or drop it."""
+        for each in self._rebalancing:
+            if any(found.id == proposal for found in each.proposals.values()):
+                answer = each.approve(proposal, by) if approve else each.decline(proposal)
+                await _answered("the decision", answer)
+                _log.info("asked", kind="selection_rebalance", by=by, proposal=proposal, approve=approve)
+                return self.rebalance()
+        raise InvalidInputError("proposal", proposal, "one that waits for its approval")
 
     async def dry_run(self, thresholds: Thresholds) -> schema.DryRunResult:
         """What the last 24 hours would have been with them."""

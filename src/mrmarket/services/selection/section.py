@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
@@ -50,6 +51,31 @@ class CapitalSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ValueError("market_making and arbitrage: together at most 1")
 
 
+class RebalanceSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[selection.rebalance]`: money between the two venues of a candidate that trades on two."""
+
+    enabled: bool = False
+    """Whether it is planned at all. Only accounts of a candidate's own are moved, never a pool's."""
+    auto_limit: Decimal = Decimal(0)
+    """A plan worth up to so much quote is carried out by itself; a larger one waits for the owner."""
+    every_s: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 60.0
+    """Between two looks."""
+    proposal_s: Annotated[float, msgspec.Meta(ge=1, le=7 * 86_400)] = 900.0
+    """A plan that nobody has approved for so long is dropped, and made anew from what is there then."""
+    band: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.25
+    """Distance from an even split, as a share of the whole, that is left alone."""
+    horizon_s: Annotated[float, msgspec.Meta(ge=1, le=365 * 86_400)] = 86_400.0
+    """Over so long a transfer must earn more than it costs, at what the candidate is expected to earn."""
+    fees: dict[str, Decimal] = {}
+    """What a transfer of an asset costs, in that asset; the simulated network takes it."""
+    delay_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 20.0
+    """How long a transfer on the simulated network takes."""
+
+    def __post_init__(self) -> None:
+        if not all(each.is_finite() and each >= 0 for each in (self.auto_limit, *self.fees.values())):
+            raise ValueError("auto_limit and fees: 0 or more")
+
+
 class CandidateSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`[[selection.candidates]]`: a strategy that may take the place of `[strategy]`."""
 
@@ -91,6 +117,8 @@ class SelectionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """As `switch_cost`, for the strategy of `[strategy]`."""
     thresholds: Thresholds = Thresholds()
     """`[selection.thresholds]`: until the owner changes them while it runs."""
+    rebalance: RebalanceSection = RebalanceSection()
+    """`[selection.rebalance]`."""
     capital: CapitalSection = CapitalSection()
     """`[selection.capital]`."""
     candidates: list[CandidateSection] = msgspec.field(default_factory=list)

@@ -229,7 +229,7 @@ class PaperVenue:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """It lists its transfers: there never are any."""
+        """It lists its transfers."""
         return frozenset({Capability.TRANSFERS})
 
     async def permissions(self) -> KeyPermissions:
@@ -240,9 +240,31 @@ class PaperVenue:
         """Not offered."""
         raise VenueError(self.name, f"arm the dead man's switch of {symbol}", "this venue has none")
 
-    async def transfers_since(self, since_ns: int) -> list[TransferReport]:  # noqa: ARG002 - the port's
-        """Nobody moves money into a paper account, or out of it."""
-        return []
+    async def transfers_since(self, since_ns: int) -> list[TransferReport]:
+        """What `transfer` has moved into the account, or out of it, oldest first."""
+        return [
+            TransferReport(
+                transfer_id=made.transfer_id,
+                asset=made.asset,
+                amount=format_units(made.units, UNITS_DECIMALS),
+                venue_ns=made.at_ns,
+            )
+            for made in self._exchange.ledger.transfers.values()
+            if made.account == self._account and made.at_ns >= since_ns
+        ]
+
+    def transfer(self, transfer_id: str, asset: str, units: int) -> None:
+        """Let units of 1e-8 of paper money in, or out of what is free when negative; once for an id.
+
+        Raises:
+            ExchangeRefusedError: nothing was changed; `reason` says why.
+        """
+        self._exchange.transfer(transfer_id, self._account, asset, units, self._clock.now_ns())
+        self._publish()
+
+    def has_transferred(self, transfer_id: str) -> bool:
+        """Whether that transfer was made."""
+        return transfer_id in self._exchange.ledger.transfers
 
     async def market_events(self, symbol: str) -> AsyncGenerator[MarketEvent, None]:
         """The live market with our orders in it; an empty SNAPSHOT tells that the feed is lost."""

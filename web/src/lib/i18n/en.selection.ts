@@ -47,6 +47,18 @@ export const enSelection = {
 	'activity.rebalance': 'Rebalancing',
 	'activity.idle': 'Idle',
 
+	'sel.rebalance': 'Money between venues',
+	'sel.rebalance.waits': 'Waits for your word, worth {value}',
+	'sel.rebalance.fee': 'fee {fee}',
+	'sel.rebalance.approve': 'Move it',
+	'sel.rebalance.decline': 'Leave it',
+	'sel.rebalance.none': 'Nothing has to be moved.',
+	'transfer.planned': 'planned',
+	'transfer.unknown': 'unknown',
+	'transfer.pending': 'under way',
+	'transfer.arrived': 'arrived',
+	'transfer.failed': 'failed',
+
 	'sel.decisions': 'Decisions',
 	'sel.decisions.empty': 'Nothing was decided yet.',
 	'sel.decision': 'Decision',

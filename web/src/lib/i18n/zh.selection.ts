@@ -47,6 +47,18 @@ export const zhSelection: Record<keyof typeof enSelection, string> = {
 	'activity.rebalance': '再平衡',
 	'activity.idle': '空闲',
 
+	'sel.rebalance': '交易所之间的资金',
+	'sel.rebalance.waits': '等待您的决定，价值 {value}',
+	'sel.rebalance.fee': '费用 {fee}',
+	'sel.rebalance.approve': '转移',
+	'sel.rebalance.decline': '不转移',
+	'sel.rebalance.none': '无需转移。',
+	'transfer.planned': '已计划',
+	'transfer.unknown': '未知',
+	'transfer.pending': '在途',
+	'transfer.arrived': '已到达',
+	'transfer.failed': '失败',
+
 	'sel.decisions': '决策',
 	'sel.decisions.empty': '尚无决策。',
 	'sel.decision': '决策',

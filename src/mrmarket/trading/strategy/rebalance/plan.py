@@ -42,6 +42,7 @@ class Move:
     target: str
     units: int
     """Sent; what arrives is less by the fee."""
+    fee_units: int
     cost_units: Fraction
     """Fee, and what the money could have earned while it is under way."""
     benefit_units: Fraction
@@ -157,7 +158,7 @@ def _move(
     if benefit <= cost:
         return f"costs {float(cost):g} units and is expected to bring {float(benefit):g}"
     why = f"brings {float(benefit):g} units for {float(cost):g}"
-    return Move(asset, source, target, units, cost, benefit, why)
+    return Move(asset, source, target, units, offer.fee_units, cost, benefit, why)
 
 
 def _split(total: int, weights: Mapping[str, Fraction]) -> dict[str, int]:

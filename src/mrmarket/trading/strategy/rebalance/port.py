@@ -30,6 +30,9 @@ class TransferOrder:
     source: str
     target: str
     units: int
+    """Sent; the fee is taken off on the way."""
+    fee_units: int = 0
+    """By the terms it was planned with: what arrives does not depend on who finishes it."""
 
 
 class TransferError(MrMarketError):
@@ -71,6 +74,6 @@ class TransferPort(Protocol):
         """Begin a transfer; asking again with a known key begins nothing."""
         ...
 
-    async def fate(self, key: str) -> TransferFate:
+    async def fate(self, order: TransferOrder) -> TransferFate:
         """What has become of one; raises `TransferUnknownError` without an answer."""
         ...

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from fractions import Fraction
 
 from mrmarket.core.clock import Clock
@@ -29,6 +30,10 @@ from mrmarket.trading.strategy.rebalance.port import (
 )
 
 
+async def _nowhere() -> None:
+    """What is not to outlive the process is written nowhere."""
+
+
 class Rebalancer:
     """One asset of one pool. A new plan is made only when every transfer of the last one is over."""
 
@@ -44,6 +49,7 @@ class Rebalancer:
         idle_cost: Fraction = Fraction(0),
         rules: TransferRules | None = None,
         on_late: Callable[[TransferState], None] = lambda _transfer: None,
+        keep: Callable[[], Awaitable[None]] = _nowhere,
         number: int = 0,
     ) -> None:
         """Put it together; nothing moves before `step`.
@@ -58,6 +64,7 @@ class Rebalancer:
             idle_cost: what a unit loses by being under way.
             rules: how long to wait for what.
             on_late: told once of a transfer that does not arrive.
+            keep: writes `number` and `transfers` down; what it raises goes on, and nothing is sent then.
             number: of the last plan of an earlier life; keys go on from there.
         """
         self.number = number
@@ -73,6 +80,7 @@ class Rebalancer:
         self._idle_cost = idle_cost
         self._rules = rules or TransferRules()
         self._on_late = on_late
+        self._keep = keep
 
     @property
     def is_at_work(self) -> bool:
@@ -86,16 +94,28 @@ class Rebalancer:
 
     def adopt(self, transfers: list[TransferState]) -> None:
         """Follow what an earlier life has begun; nothing of it is begun anew without proof."""
-        self.transfers = list(transfers)
+        now_ns = self._clock.monotonic_ns()
+        # Times of another process mean nothing here: what is young by ours is asked for, not sent again.
+        self.transfers = [
+            replace(each, requested_ns=now_ns, begun_ns=now_ns, asked_ns=0) for each in transfers
+        ]
 
     async def step(self) -> bool:
         """Do whatever is due; True if it planned, asked or moved anything."""
         if self.is_at_work:
-            return await self._follow()
+            return await self.follow()
+        found = await self.look()
+        if found is None or not found.moves:
+            return False
+        self.begin(found)
+        return await self.follow()
+
+    async def look(self) -> RebalancePlan | None:
+        """What should be moved now; None where balances are not known. Nothing is begun."""
         try:
             held = await self._port.held(self._asset)
         except TransferUnknownError:
-            return False
+            return None
         self.last = plan(
             self._asset,
             held,
@@ -104,26 +124,46 @@ class Rebalancer:
             gain=self._gain(),
             idle_cost=self._idle_cost,
         )
-        if not self.last.moves:
-            return False
+        return self.last
+
+    def begin(self, chosen: RebalancePlan) -> None:
+        """Take a plan up; `follow` carries it out. Only while nothing else is at work."""
         self.number += 1
         self.transfers = [
             TransferState(
                 TransferOrder(
-                    transfer_key(self._run, self.number, at), move.asset, move.source, move.target, move.units
+                    transfer_key(self._run, self.number, at),
+                    move.asset,
+                    move.source,
+                    move.target,
+                    move.units,
+                    move.fee_units,
                 ),
                 self._rules,
             )
-            for at, move in enumerate(self.last.moves)
+            for at, move in enumerate(chosen.moves)
         ]
-        return await self._follow()
 
-    async def _follow(self) -> bool:
+    def forget(self) -> None:
+        """Drop a plan of which nothing was asked for yet; its number is not given again."""
+        if all(each.stage is TransferStage.PLANNED for each in self.transfers):
+            self.transfers = []
+
+    async def follow(self) -> bool:
+        """Ask for what is due, and for what has become of it; True if anything was done."""
         moved = False
         for at in range(len(self.transfers)):
             event: TransferEvent | None = Tick(self._clock.monotonic_ns())
             while event is not None:
-                self.transfers[at], steps = decide(self.transfers[at], event)
+                before = self.transfers[at]
+                self.transfers[at], steps = decide(before, event)
+                if self.transfers[at].stage is not before.stage or TransferStep.REQUEST in steps:
+                    # Before it is sent: whoever goes on after us asks for this key, and for no other.
+                    try:
+                        await self._keep()
+                    except BaseException:
+                        self.transfers[at] = before
+                        raise
                 event = None
                 for step in steps:
                     moved = True
@@ -136,7 +176,7 @@ class Rebalancer:
             return None
         try:
             if step is TransferStep.ASK:
-                fate = await self._port.fate(transfer.order.key)
+                fate = await self._port.fate(transfer.order)
                 return Learnt(self._clock.monotonic_ns(), fate)
             await self._port.request(transfer.order)
         except TransferRefusedError as error:

@@ -70,16 +70,16 @@ class SimulatedTransfers:
                 raise TransferRefusedError(order.key, "not enough is free")
             places[order.source] -= order.units
             arrives_ns = self._clock.monotonic_ns() + self._delay_ns
-            self._begun[order.key] = _UnderWay(order, arrives_ns, self._terms.fee_units)
+            self._begun[order.key] = _UnderWay(order, arrives_ns, order.fee_units)
         if fault == "lose_answer":
             raise TransferUnknownError(order.key, "no answer")
 
-    async def fate(self, key: str) -> TransferFate:
+    async def fate(self, order: TransferOrder) -> TransferFate:
         """What has become of one."""
         if self.deaf:
-            raise TransferUnknownError(key, "no answer")
+            raise TransferUnknownError(order.key, "no answer")
         self._arrive()
-        found = self._begun.get(key)
+        found = self._begun.get(order.key)
         if found is None:
             return TransferFate.ABSENT
         return TransferFate.ARRIVED if found.arrived else TransferFate.PENDING

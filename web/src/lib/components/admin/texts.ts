@@ -28,7 +28,8 @@ export type WordGroup =
 	| 'activity'
 	| 'outcome'
 	| 'source'
-	| 'whynot';
+	| 'whynot'
+	| 'transfer';
 
 /** Texts of the owner's pages; they are apart from the others, so that nobody else has to load them. */
 export function texts(i18n: I18n) {
