@@ -69,8 +69,10 @@ async def no_wait(seconds: float) -> None:
 class FaultyVenue(PaperVenue):
     """`refuse`, `lose_request` (no effect), `lose_answer` (effect), `part:N` (N lots at most), in order."""
 
-    def __init__(self, feed: NamedFeed, exchange: SimulatedExchange) -> None:
-        super().__init__(feed, exchange, SystemClock(), account="us", session=feed.name, sleep=no_wait)
+    def __init__(self, feed: NamedFeed, exchange: SimulatedExchange, **more: Any) -> None:
+        super().__init__(
+            feed, exchange, SystemClock(), account="us", session=feed.name, sleep=no_wait, **more
+        )
         self.faults: deque[str] = deque()
         self.placed: list[NewOrder] = []
         self.deaf = False

@@ -30,6 +30,7 @@ _LIGHT: Final = (
     "services/rail/test_rail_conformance.py",
     "services/rail/test_rail_process.py",
     "store/test_two_processes.py",
+    "trading/strategy/cross_making/test_making_killed.py",
     "trading/venue/front/test_venue_process.py",
 )
 """Those that start one light process, or a browser over an instance that is made up, and wait for what it

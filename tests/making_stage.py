@@ -20,6 +20,7 @@ from mrmarket.trading.strategy.cross_making.maker import CrossExchangeMarketMaki
 from mrmarket.trading.strategy.cross_making.parameters import CrossMakingParameters
 from mrmarket.trading.strategy.cross_making.run import MakingRun
 from mrmarket.trading.venue.port import NewOrder, OrderKind, OrderReport
+from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
 from strategy_stage import QUICK
 
 LOTS = 1_000
@@ -62,6 +63,10 @@ class MakingStage(CrossStage):
         }
         self.makers: list[MakingRun] = []
 
+    def venue(self, feed: NamedFeed, exchange: SimulatedExchange) -> GentleVenue:
+        """One of the two, each time anew over the same exchange."""
+        return GentleVenue(feed, exchange)
+
     @property
     def maker(self) -> MakingRun:
         """The newest."""
@@ -73,7 +78,7 @@ class MakingStage(CrossStage):
         for feed, least in zip(self.feeds, (1, self.least_lots), strict=True):
             feed._grid = replace(feed._grid, maker_fee=Decimal(0), min_lots=least)
         self.venues = [
-            GentleVenue(feed, exchange) for feed, exchange in zip(self.feeds, self.exchanges, strict=True)
+            self.venue(feed, exchange) for feed, exchange in zip(self.feeds, self.exchanges, strict=True)
         ]
         for venue in self.venues:
             await venue.open()
