@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -84,6 +85,7 @@ def test_the_answer_is_one_object(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (answer["seeds"], answer["virtual_seconds"], answer["faults"]) == (3, 11_100, {"crash": 3})
     assert answer["violations"] == []
     assert answer["actions"] == {"least": 305, "median": 306.0, "most": 307}
+    assert answer["trace"] == hashlib.sha256(b"abcabcabc").hexdigest()
 
 
 def test_a_failing_seed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -56,6 +57,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Of the Angel."""
     steps: int
     """Callbacks run."""
+    trace: str
+    """Hash over the traces of all seeds: two versions that do the same in every seed say the same."""
 
 
 def reproduce(seed: int) -> str:
@@ -115,6 +118,7 @@ def _sum_up(reports: Sequence[SeedReport]) -> Summary:
         crashes=_spread([report.crashes for report in reports]),
         interventions=sum(report.interventions for report in reports),
         steps=sum(report.steps for report in reports),
+        trace=hashlib.sha256("".join(report.trace for report in reports).encode()).hexdigest(),
     )
 
 
