@@ -25,6 +25,7 @@ from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.payouts.payout import derived_id
 from mrmarket.money.rewards.campaign import Campaign as RewardCampaign
 from mrmarket.money.rewards.receipts import Receipt, receive, register, retract
+from mrmarket.money.rewards.repository import RewardRepository
 
 CRASH_POINTS: Final = (
     "campaigns.page_read",
@@ -65,6 +66,12 @@ def reward_campaign(offer: Offer, terms: PayoutTerms) -> RewardCampaign:
     return RewardCampaign(
         offer.id, terms.pool, offer.start_ms, offer.end_ms, offer.cycle_ms, fee_bps=terms.fee_bps
     )
+
+
+def keep_reward_campaign(draft: Draft, offer: Offer, terms: PayoutTerms) -> None:
+    """Register the terms of division, once: the fee of that moment holds, whatever the owner asks later."""
+    if RewardRepository(draft.sql).campaign(offer.id) is None:
+        register(draft, reward_campaign(offer, terms))
 
 
 def take_page(draft: Draft, feed: str, before: str, page: PayoutPage, terms: PayoutTerms) -> Taken:
@@ -174,7 +181,7 @@ def _enter(draft: Draft, payout: PayoutRow, generation: int, terms: PayoutTerms)
     asset = terms.asset_of(payout.chain_id, payout.token)
     assert asset is not None  # noqa: S101 - it fits
     units, remainder = ledger_units(payout.units, offer.token.decimals, asset)
-    register(draft, reward_campaign(offer, terms))
+    keep_reward_campaign(draft, offer, terms)
     receipt = Receipt(
         source_of(payout),
         ref_of(payout, generation),

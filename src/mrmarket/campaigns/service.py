@@ -12,7 +12,7 @@ from functools import partial
 from mrmarket.campaigns.entity import Campaign, Event, Stage, advance, discovered, seen_again
 from mrmarket.campaigns.errors import CampaignError, JoinRefusedError, PartnerUnclearError
 from mrmarket.campaigns.orchestrator import decide
-from mrmarket.campaigns.pipeline import PayoutTerms, Taken, reward_campaign, take_page
+from mrmarket.campaigns.pipeline import PayoutTerms, Taken, keep_reward_campaign, take_page
 from mrmarket.campaigns.ports import (
     ExecutionGoals,
     JoinPolicy,
@@ -35,7 +35,6 @@ from mrmarket.core.decimals import format_decimal
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.writer import LedgerWriter
 from mrmarket.money.payouts.calls import perform, read
-from mrmarket.money.rewards.receipts import register
 from mrmarket.store.sql import SqlReader
 
 
@@ -236,7 +235,7 @@ class CampaignRounds:
         if after != before:
             repository.put(after, event, self._now_ms())
             if after.stage is Stage.JOINED:
-                register(draft, reward_campaign(after.offer, self._rules.payouts))
+                keep_reward_campaign(draft, after.offer, self._rules.payouts)
         return after
 
     def _note_offers(self, listed: OfferList, done: Round, draft: Draft) -> int:

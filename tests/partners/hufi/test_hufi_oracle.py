@@ -22,6 +22,7 @@ from mrmarket.partners.hufi.messages import (
     KeyBody,
     Leaderboard,
     LeaderboardRow,
+    Page,
     Preferences,
 )
 from mrmarket.partners.hufi.registration import ExchangeKey, KeyRegistration
@@ -102,7 +103,7 @@ async def test_a_refusal_has_the_documented_form(stage: HufiStage) -> None:
 async def test_a_strange_campaign_does_not_hide_the_others(stage: HufiStage) -> None:
     """One that cannot be read is drift; a new type and a new status are drift and are listed."""
     stage.launch()
-    known = await stage.launcher_line.ask(launcher.CAMPAIGNS, launcher.Page, query={"chain_id": CHAIN})
+    known = await stage.launcher_line.ask(launcher.CAMPAIGNS, Page, query={"chain_id": CHAIN})
     good = known.results[0]
     assert stage.launcher._item({"chain_id": "one"}) is None
     assert stage.launcher._item(good | {"type": "AIRDROP", "status": "asleep"}) is not None
