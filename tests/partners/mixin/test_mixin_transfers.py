@@ -271,6 +271,27 @@ async def test_a_coin_spent_elsewhere_leads_to_new_bytes(bench: MixinBench) -> N
     assert await bench.held(bench.bot.app_id) == 500
 
 
+async def test_a_request_that_mixin_forgot_is_checked_again(bench: MixinBench) -> None:
+    """Signed, never sent, and forgotten there: the same bytes are checked and sent, once."""
+    await bench.fund_platform(1_000)
+    request = SendRequest(new_key(), "USDT", 100, bench.nobody(), "")
+    token = PLAN.set(DieAt("mixin.signed"))
+    try:
+        with pytest.raises(Died):
+            await bench.rail.send(request)
+    finally:
+        PLAN.reset(token)
+    bench.sandbox._journal.change("DELETE FROM requests")
+    await reborn(bench)
+    before = bench.book.find(request.key)
+    assert (await insist(bench.rail, request)).state is SendState.CONFIRMED
+    after = bench.book.find(request.key)
+    assert before is not None
+    assert after is not None
+    assert after.legs == before.legs
+    assert await bench.held(request.destination) == 100
+
+
 async def test_bound_coins_make_a_payment_wait_not_fail(bench: MixinBench) -> None:
     """Too little is free now, but another transfer's change will come: the payment is not refused."""
     await bench.fund_platform(1_000)

@@ -250,6 +250,9 @@ class Transfers:
             if known is not None:
                 return known
         try:
+            if not fresh:
+                # A request that was checked long ago may have been forgotten there.
+                await self._client.check([RawRequest(leg.request_id, leg.unsigned) for leg in row.legs])
             await self._client.send([RawRequest(leg.request_id, leg.signed) for leg in row.legs])
         except MixinRefusedError as refused:
             known = await self._look(row)

@@ -353,7 +353,7 @@ class SafeLedger:
                 if index < len(keys) and verify_signature(message, signature, keys[index])
             ]
             if len(good) < max(1, coin["threshold"]) or len(good) != len(by_key):
-                raise Refusal(20131, "a signature does not hold")
+                raise invalid("a signature does not hold")
 
     def _fees_paid(self, transaction: Transaction, name: str, batch: Sequence[RawRequest]) -> None:
         if transaction.outputs[0].kind != WITHDRAWAL:
