@@ -93,6 +93,10 @@ class ChainSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if len({token.address for token in self.tokens}) < len(self.tokens):
             raise ChainSettingsError(where, "a token is named twice")
 
+    def __repr__(self) -> str:
+        # Addresses of nodes often hold a key.
+        return f"ChainSettings({self.name}, chain_id={self.chain_id}, {len(self.urls)} nodes)"
+
     def token(self, address: str) -> TokenSettings | None:
         """The token at an address; None for one that is not configured."""
         return next((token for token in self.tokens if token.address == address), None)
