@@ -61,7 +61,7 @@ class LegRules:
     doubt_ns: int = 60 * NS_PER_S
     """An order whose fate is unknown for so long halts the run."""
     carries: bool = False
-    """What is less than the second venue takes is left for later, and not undone."""
+    """What is less than the second venue takes is left for later, not undone, and nothing is rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,7 @@ def resume(plan: PairPlan, rules: LegRules, exposure_units: int, unwound: int, n
     state = LegState(
         plan, rules, LegStage.UNWIND, exposure_units, sent=(1, 1, unwound), begun_ns=now_ns, reason="resumed"
     )
-    if _lots(plan.first, exposure_units):
+    if _lots(state, plan.first):
         return state
     return replace(state, stage=LegStage.DONE)
 
@@ -266,7 +266,7 @@ def hedge(plan: PairPlan, rules: LegRules, exposure_units: int, now_ns: int) -> 
         now_ns: the deadline counts from here.
     """
     state = LegState(plan, rules, LegStage.SECOND, exposure_units, begun_ns=now_ns)
-    if _lots(plan.second, exposure_units):
+    if _lots(state, plan.second):
         return state
     return replace(state, stage=LegStage.REFUSED, reason=_TOO_LITTLE)
 
@@ -331,14 +331,14 @@ def _ended(state: LegState, event: Ended) -> tuple[LegState, tuple[LegAction, ..
 def _after_first(state: LegState, event: Ended) -> tuple[LegState, tuple[LegAction, ...]]:
     if not event.base_units:
         return _over(state, LegStage.DONE, event.reason or "the first leg missed")
-    if not _lots(state.plan.second, state.exposure_units):
+    if not _lots(state, state.plan.second):
         return _unwind(state, "too little was taken for the second venue")
     return _second(replace(state, stage=LegStage.SECOND))
 
 
 def _after_second(state: LegState, event: Ended) -> tuple[LegState, tuple[LegAction, ...]]:
-    if not _lots(state.plan.second, state.exposure_units):
-        if not state.rules.carries and _lots(state.plan.first, state.exposure_units):
+    if not _lots(state, state.plan.second):
+        if not state.rules.carries and _lots(state, state.plan.first):
             return _unwind(state, _TOO_LITTLE)
         return _over(state, LegStage.DONE, "both legs are through")
     if event.now_ns - state.begun_ns >= state.rules.deadline_ns:
@@ -366,7 +366,7 @@ def _tick(state: LegState, now_ns: int) -> tuple[LegState, tuple[LegAction, ...]
 def _second(state: LegState) -> tuple[LegState, tuple[LegAction, ...]]:
     leg = state.plan.second
     attempt = state.sent[1]
-    lots = _lots(leg, state.exposure_units)
+    lots = _lots(state, leg)
     price = _beyond(leg.price_ticks, leg.side, state.rules.band * (attempt + 1))
     why = "second leg" if not attempt else f"second leg, attempt {attempt + 1}"
     return _send(state, LegPart.SECOND, leg, leg.side, lots, price, why)
@@ -374,7 +374,7 @@ def _second(state: LegState) -> tuple[LegState, tuple[LegAction, ...]]:
 
 def _unwind(state: LegState, reason: str) -> tuple[LegState, tuple[LegAction, ...]]:
     leg, attempt = state.plan.first, state.sent[2]
-    lots = _lots(leg, state.exposure_units)
+    lots = _lots(state, leg)
     if not lots:
         return _over(state, LegStage.DONE, f"undone: {reason}" if attempt else reason)
     if attempt > state.rules.unwind_retries:
@@ -401,12 +401,13 @@ def _over(state: LegState, stage: LegStage, reason: str) -> tuple[LegState, tupl
     return replace(state, stage=stage, reason=reason), (Finish(stage, reason),)
 
 
-def _lots(leg: Leg, exposure_units: int) -> int:
-    """Lots on a leg's venue that pass an exposure on; 0 where that is less than the venue takes."""
-    units = abs(exposure_units)
+def _lots(state: LegState, leg: Leg) -> int:
+    """Lots on a leg's venue that pass the exposure on; 0 where that is less than the venue takes."""
+    units = abs(state.exposure_units)
     if units < leg.lot_units:
         return 0
-    if exposure_units > 0:
+    if state.exposure_units > 0 or state.rules.carries:
+        # What is carried can wait for the next one: never more is passed on than is held.
         lots = units // leg.lot_units
     else:
         lots = ceil(units / (leg.lot_units * (1 - leg.fee_in_base)))

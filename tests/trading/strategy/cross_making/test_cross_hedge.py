@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mrmarket.core.clock import NS_PER_S
@@ -118,6 +118,7 @@ def test_less_than_a_lot_is_refused_by_the_machine_too() -> None:
     lot=st.sampled_from(["0.001", "0.002", "0.0025"]),
     least=st.integers(1, 5),
 )
+@example(fills=[-30], shares=[0, 1, *[10] * 78], lot="0.0025", least=1)
 def test_never_more_is_hedged_than_was_filled(
     fills: list[int], shares: list[int], lot: str, least: int
 ) -> None:
