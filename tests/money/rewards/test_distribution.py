@@ -114,6 +114,24 @@ def test_a_wish_counts_from_when_it_was_made(stage: Stage) -> None:
     assert (delivery.units, delivery.destination) == (500, "another address")
 
 
+def test_a_round_goes_through_every_page_of_wishes(stage: Stage) -> None:
+    """However few a transaction looks at, everybody is paid once, and in one round."""
+    names = [f"user:u{number}" for number in range(5)]
+    paged = Distributor(stage.writer, Outbox(), lambda _: "rail", page=2)
+    for name in names:
+        prefer(stage, replace(WISH, account=name, minimum_units=1))
+    stage.history.steps = [held(name, 1) for name in names]
+    stage.receive("tx0", 1_000)
+    stage.receive("tx1", 500, 1)
+    stage.allocator.allocate_due()
+    done = paged.step()
+    assert [(each.account, each.units) for each in done.deliveries] == [(name, 300) for name in names]
+    assert paged.step().deliveries == ()
+    with stage.reader.snapshot() as sql:
+        assert sql.rows("SELECT count(*) FROM reward_delivery_rows") == [(10,)]
+    stage.money()
+
+
 def test_a_forgotten_wish_pays_nothing(stage: Stage) -> None:
     """Rewards stay on the balance, which is the default."""
     prefer(stage)

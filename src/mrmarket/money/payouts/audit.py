@@ -7,6 +7,7 @@ from typing import Final
 
 from mrmarket.money.ledger.history import posted_keys
 from mrmarket.money.payouts.move import MOVES_PENDING, MoveRow, MoveState
+from mrmarket.money.payouts.outbox import read_batch_memo
 from mrmarket.money.payouts.payment import Payment, Standing
 from mrmarket.money.payouts.payout import PENDING, PayoutRow, PayoutState
 from mrmarket.money.payouts.repository import (
@@ -14,6 +15,7 @@ from mrmarket.money.payouts.repository import (
     PaymentRepository,
     PayoutRepository,
     altered_rows,
+    batch_memos,
     hold_state,
     is_posted,
     suspense_balances,
@@ -51,6 +53,10 @@ def _missing_rows(sql: Sql) -> Iterator[str]:
     for key in posted_keys(sql, "payout:", "receive:"):
         if key not in told:
             yield f"the ledger has posted {key}, and its row is missing"
+    for memo in batch_memos(sql):
+        for payout_id in read_batch_memo(memo):
+            if f"payout:{payout_id}" not in told:
+                yield f"the ledger has held the units of payout {payout_id}, and its row is missing"
 
 
 def _parts(count: int, mark: str) -> list[str]:

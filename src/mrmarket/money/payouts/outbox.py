@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+import msgspec
 from msgspec.structs import replace
 
 from mrmarket.core.errors import InvalidInputError
@@ -38,12 +41,39 @@ class Outbox:
             if not _is_same(known, payout):
                 raise PayoutConflictError(payout.id, payout.cause, payout.cause_key)
             return known
-        row = _row_of(payout, draft.at_ms)
+        row = _row_of(payout.id, payout, draft.at_ms)
         refusal = hold(draft, row)
         if refusal is not None:
             return refusal
         repository.put(row)
         return row
+
+    def enqueue_all(self, draft: Draft, payouts: Sequence[Payout]) -> list[PayoutRow | Rejection]:
+        """As `enqueue` for each of them, in order, with one group that holds the units of all.
+
+        Where the books refuse the group it is halved, until those alone are refused that cannot be paid. A
+        payout that is named twice gets the same answer twice.
+
+        Raises:
+            PayoutConflictError: as `enqueue`; then nothing is written.
+        """
+        repository = PayoutRepository(draft.sql)
+        ids = [payout.id for payout in payouts]
+        named = dict(zip(ids, payouts, strict=True))
+        known = repository.find_all(list(named))
+        for payout_id, payout in named.items():
+            if payout_id in known and not _is_same(known[payout_id], payout):
+                raise PayoutConflictError(payout_id, payout.cause, payout.cause_key)
+        answers: dict[str, PayoutRow | Rejection] = dict(known)
+        fresh = [
+            _row_of(payout_id, payout, draft.at_ms)
+            for payout_id, payout in named.items()
+            if payout_id not in known
+        ]
+        _hold_all(draft, fresh, answers)
+        written = (answers[row.id] for row in fresh)
+        repository.add_all(row for row in written if isinstance(row, PayoutRow))
+        return [answers[payout_id] for payout_id in ids]
 
     def cancel(self, draft: Draft, payout_id: str) -> PayoutRow:
         """Take a payout back that no rail was ever asked for; its units are the account's again.
@@ -109,6 +139,44 @@ def hold(draft: Draft, row: PayoutRow) -> Rejection | None:
     return refusal
 
 
+def _hold_all(draft: Draft, rows: Sequence[PayoutRow], answers: dict[str, PayoutRow | Rejection]) -> None:
+    """Set the units of several payouts aside; the answers become rows that name their holds, or refusals."""
+    if len(rows) <= 1:
+        for row in rows:
+            answers[row.id] = hold(draft, row) or row
+        return
+    rails = {row.rail: rail_account(row.rail) for row in rows}
+    transfers = tuple(
+        Transfer(
+            row.account, rails[row.rail].id, row.asset, row.units, CAUSES[row.cause], phase=Phase.PENDING
+        )
+        for row in rows
+    )
+    key = f"payouts:{rows[0].id}"
+    group = Group(key, transfers, accounts=tuple(rails.values()), memo=batch_memo(row.id for row in rows))
+    if draft.preview(group) is None:
+        draft.post(group)
+        for place, row in enumerate(rows):
+            answers[row.id] = replace(row, hold=hold_id(key, place))
+        return
+    half = len(rows) // 2
+    _hold_all(draft, rows[:half], answers)
+    _hold_all(draft, rows[half:], answers)
+
+
+def batch_memo(payout_ids: Iterable[str]) -> str:
+    """Which payouts a group holds the units of, in the order of its transfers."""
+    return msgspec.json.encode({"payouts": list(payout_ids)}).decode()
+
+
+def read_batch_memo(memo: str) -> list[str]:
+    """The payouts that `batch_memo` names; none for other memos."""
+    try:
+        return msgspec.json.decode(memo, type=dict[str, list[str]]).get("payouts", [])
+    except msgspec.MsgspecError:
+        return []
+
+
 def release(draft: Draft, row: PayoutRow) -> None:
     """Give a payout's units back to its account.
 
@@ -132,9 +200,9 @@ def post(draft: Draft, subject: str, group: Group) -> None:
         raise SettlementRefusedError(subject, answer.code, answer.message)
 
 
-def _row_of(payout: Payout, at_ms: int) -> PayoutRow:
+def _row_of(payout_id: str, payout: Payout, at_ms: int) -> PayoutRow:
     return PayoutRow(
-        id=payout.id,
+        id=payout_id,
         cause=payout.cause,
         cause_key=payout.cause_key,
         rail=payout.rail,
@@ -145,8 +213,8 @@ def _row_of(payout: Payout, at_ms: int) -> PayoutRow:
         memo=payout.memo,
         state=PayoutState.QUEUED,
         round=0,
-        key=payout.id,
-        hold=hold_id(f"payout:{payout.id}", 0),
+        key=payout_id,
+        hold=hold_id(f"payout:{payout_id}", 0),
         sends=0,
         polls=0,
         absences=0,

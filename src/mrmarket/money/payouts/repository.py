@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from mrmarket.money.ledger.chain import POSTED
@@ -20,6 +20,9 @@ _CURSORS: Final = SealedTable("payment_cursors", FeedCursor, ("rail",))
 _INCIDENTS: Final = SealedTable("payment_incidents", Incident, ("id",))
 _MOVES: Final = SealedTable("custody_moves", MoveRow, ("id",))
 
+_ASKED_AT_ONCE: Final = 500
+"""Values of one query; databases have a limit."""
+
 _BLOCKED: Final = (
     "EXISTS (SELECT 1 FROM payout_blocks"
     " WHERE payouts.asset = payouts.rail || ':' || payout_blocks.asset_code)"
@@ -35,6 +38,20 @@ class PayoutRepository:
     def find(self, payout_id: str) -> PayoutRow | None:
         """A payout."""
         return _PAYOUTS.find(self._sql, payout_id)
+
+    def find_all(self, payout_ids: Sequence[str]) -> dict[str, PayoutRow]:
+        """Those of the payouts that there are, by id."""
+        found: dict[str, PayoutRow] = {}
+        for start in range(0, len(payout_ids), _ASKED_AT_ONCE):
+            part = payout_ids[start : start + _ASKED_AT_ONCE]
+            found.update(
+                (row.id, row) for row in _PAYOUTS.select(self._sql, f"WHERE id IN ({_marks(part)})", *part)
+            )
+        return found
+
+    def add_all(self, rows: Iterable[PayoutRow]) -> None:
+        """Keep payouts that are not there yet."""
+        _PAYOUTS.add_many(self._sql, rows)
 
     def put(self, row: PayoutRow) -> None:
         """Keep a payout as it stands."""
@@ -236,6 +253,13 @@ def hold_state(sql: Sql, hold: str) -> str | None:
     """Where one of the ledger's holds stands; None where there is none."""
     rows = sql.rows("SELECT state FROM holds WHERE id = ?", hold)
     return str(rows[0][0]) if rows else None
+
+
+def batch_memos(sql: Sql) -> Iterator[str]:
+    """What is kept beside every group that holds the units of several payouts."""
+    statement = "SELECT memo FROM groups WHERE key LIKE ? AND outcome = ? ORDER BY seq"
+    for (memo,) in sql.rows(statement, "payouts:%", POSTED):
+        yield str(memo)
 
 
 def is_posted(sql: Sql, key: str) -> bool:

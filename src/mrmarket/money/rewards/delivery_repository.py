@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from mrmarket.money.payouts.sealed_table import SealedTable
@@ -16,6 +16,15 @@ _CARRIED: Final = SealedTable("reward_delivery_rows", CarriedRow, ("run", "accou
 CREDITED: Final = "NOT EXISTS (SELECT 1 FROM reward_open_runs o WHERE o.run = q.id)"
 """Of a run `q`: all of it is posted."""
 
+_UNPAID: Final = (
+    "SELECT p.account, p.asset, q.id, r.units FROM reward_preferences p"  # noqa: S608 - a constant
+    " JOIN reward_rows r ON r.account = p.account AND r.chunk >= 0"
+    " JOIN reward_runs q ON q.id = r.run AND q.asset = p.asset AND q.at_ms >= p.since_ms"
+    " WHERE (p.account, p.asset) >= (?, ?) AND (p.account, p.asset) <= (?, ?)"
+    " AND NOT EXISTS (SELECT 1 FROM reward_delivery_rows d WHERE d.run = r.run AND d.account = r.account)"
+    f" AND {CREDITED} ORDER BY p.account, p.asset, q.at_ms, q.id"
+)
+
 
 class DeliveryRepository:
     """Preferences, payouts of rewards, and what they carry."""
@@ -23,9 +32,12 @@ class DeliveryRepository:
     def __init__(self, sql: Sql) -> None:
         self._sql = sql
 
-    def preferences(self) -> list[Preference]:
-        """Everybody who wants rewards paid out."""
-        return _PREFERENCES.select(self._sql, "ORDER BY account, asset")
+    def preferences(self, after: Preference | None = None, limit: int = 2**31) -> list[Preference]:
+        """Everybody who wants rewards paid out, by account and asset, from behind one of them on."""
+        if after is None:
+            return _PREFERENCES.select(self._sql, "ORDER BY account, asset LIMIT ?", limit)
+        tail = "WHERE (account, asset) > (?, ?) ORDER BY account, asset LIMIT ?"
+        return _PREFERENCES.select(self._sql, tail, after.account, after.asset, limit)
 
     def preference(self, account: str, asset: str) -> Preference | None:
         """An account's wish for an asset."""
@@ -39,28 +51,33 @@ class DeliveryRepository:
         """Forget a wish."""
         self._sql.run("DELETE FROM reward_preferences WHERE account = ? AND asset = ?", account, asset)
 
-    def unpaid(self, preference: Preference, limit: int) -> list[tuple[str, int]]:
-        """Runs that have credited the account and are in no payout, oldest first, and the units."""
-        rows = self._sql.rows(
-            "SELECT q.id, r.units FROM reward_rows r JOIN reward_runs q ON q.id = r.run"  # noqa: S608 - a constant
-            " WHERE r.account = ? AND q.asset = ? AND q.at_ms >= ? AND r.chunk >= 0"
-            " AND NOT EXISTS (SELECT 1 FROM reward_delivery_rows d"
-            f" WHERE d.run = r.run AND d.account = r.account) AND {CREDITED}"
-            " ORDER BY q.at_ms, q.id LIMIT ?",
-            preference.account,
-            preference.asset,
-            preference.since_ms,
-            limit,
-        )
-        return [(run, int(units)) for run, units in rows]
+    def unpaid(self, page: Sequence[Preference], most: int) -> list[list[tuple[str, int]]]:
+        """For each wish the runs that have credited the account and are in no payout, and the units.
 
-    def add_delivery(self, delivery: DeliveryRow) -> None:
-        """Keep a payout of rewards."""
-        _DELIVERIES.add(self._sql, delivery)
+        Args:
+            page: all wishes from the first to the last of them, as `preferences` gives them.
+            most: runs of one wish, the oldest first.
+        """
+        if not page:
+            return []
+        found: dict[tuple[str, str], list[tuple[str, int]]] = {
+            (wish.account, wish.asset): [] for wish in page
+        }
+        for account, asset, run, units in self._sql.rows(
+            _UNPAID, page[0].account, page[0].asset, page[-1].account, page[-1].asset
+        ):
+            runs = found[account, asset]
+            if len(runs) < most:
+                runs.append((run, int(units)))
+        return list(found.values())
 
-    def add_carried(self, carried: CarriedRow) -> None:
-        """Note that a payout carries an allocation."""
-        _CARRIED.add(self._sql, carried)
+    def add_deliveries(self, deliveries: Iterable[DeliveryRow]) -> None:
+        """Keep payouts of rewards."""
+        _DELIVERIES.add_many(self._sql, deliveries)
+
+    def add_carried(self, carried: Iterable[CarriedRow]) -> None:
+        """Note which allocations payouts carry."""
+        _CARRIED.add_many(self._sql, carried)
 
     def delivery_of(self, run: str, account: str) -> DeliveryRow | None:
         """The payout that carries an allocation."""

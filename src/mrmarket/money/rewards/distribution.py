@@ -7,8 +7,9 @@ last allocation in it, so that no allocation is paid twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from msgspec.structs import replace
@@ -22,6 +23,9 @@ from mrmarket.money.payouts.payout import Payout, PayoutRow
 from mrmarket.money.rewards.delivery_repository import DeliveryRepository
 from mrmarket.money.rewards.rows import CarriedRow, DeliveryRow, Preference, allocation_id
 
+PAGE: Final = 500
+"""Wishes that one transaction looks at, and so the most payouts that it writes."""
+
 _MOST: Final = 1_000
 """Most allocations in one payout."""
 
@@ -29,8 +33,8 @@ _MOST: Final = 1_000
 class PayoutQueue(Protocol):
     """Where payouts are asked for; the outbox."""
 
-    def enqueue(self, draft: Draft, payout: Payout) -> PayoutRow | Rejection:
-        """Hold the units and queue the payout, both in this transaction."""
+    def enqueue_all(self, draft: Draft, payouts: Sequence[Payout]) -> list[PayoutRow | Rejection]:
+        """Hold the units and queue the payouts, both in this transaction; an answer for each."""
         ...
 
 
@@ -47,9 +51,15 @@ class Distributor:
     """Turns credited rewards into payouts. Stateless."""
 
     def __init__(
-        self, writer: LedgerWriter, outbox: PayoutQueue, rail_of: Callable[[str], str | None]
+        self,
+        writer: LedgerWriter,
+        outbox: PayoutQueue,
+        rail_of: Callable[[str], str | None],
+        *,
+        page: int = PAGE,
     ) -> None:
         """`rail_of` names the rail that carries an asset id, None where none does."""
+        self._page = page
         self._writer = writer
         self._outbox = outbox
         self._rail_of = rail_of
@@ -76,47 +86,70 @@ class Distributor:
         DeliveryRepository(draft.sql).drop_preference(account, asset)
 
     def step(self) -> Delivered:
-        """Queue a payout for everybody whose unpaid rewards come to their minimum."""
-        delivered = self._writer.perform(self._deliver).result()
-        reach("rewards.delivered")
-        return delivered
+        """Queue a payout for everybody whose unpaid rewards come to their minimum.
 
-    def _deliver(self, draft: Draft) -> Delivered:
-        repository = DeliveryRepository(draft.sql)
+        A transaction for every page of wishes: others write between two pages, and what one page has written
+        stays if the next one fails.
+        """
         deliveries: list[DeliveryRow] = []
         refused: list[tuple[str, str, str]] = []
-        for preference in repository.preferences():
-            unpaid = repository.unpaid(preference, _MOST)
-            units = sum(part for _, part in unpaid)
-            rail = self._rail_of(preference.asset)
-            if rail is None or units < preference.minimum_units:
-                continue
-            payout = Payout(
-                cause="reward",
-                cause_key=allocation_id(unpaid[-1][0], preference.account),
-                rail=rail,
-                account=preference.account,
-                asset=preference.asset,
-                units=units,
-                destination=preference.destination,
-                memo=preference.memo,
-            )
-            answer = self._outbox.enqueue(draft, payout)
-            if isinstance(answer, Rejection):
-                refused.append((preference.account, preference.asset, answer.message))
-                continue
-            delivery = DeliveryRow(
-                id=answer.id,
-                cause_key=payout.cause_key,
-                account=preference.account,
-                asset=preference.asset,
-                units=units,
-                destination=preference.destination,
-                at_ms=draft.at_ms,
-            )
-            repository.add_delivery(delivery)
-            for run, _ in unpaid:
-                repository.add_carried(CarriedRow(run, preference.account, delivery.id))
-            reach("rewards.delivery_written")
-            deliveries.append(delivery)
+        page: list[Preference] | None = None
+        while page is None or len(page) == self._page:
+            after = None if page is None else page[-1]
+            page, done = self._writer.perform(partial(self._deliver, after)).result()
+            deliveries += done.deliveries
+            refused += done.refused
+        reach("rewards.delivered")
         return Delivered(tuple(deliveries), tuple(refused))
+
+    def _deliver(self, after: Preference | None, draft: Draft) -> tuple[list[Preference], Delivered]:
+        repository = DeliveryRepository(draft.sql)
+        page = repository.preferences(after, self._page)
+        owed = [
+            (payout, runs)
+            for preference, runs in zip(page, repository.unpaid(page, _MOST), strict=True)
+            if runs and (payout := self._payout(preference, runs)) is not None
+        ]
+        answers = self._outbox.enqueue_all(draft, [payout for payout, _ in owed])
+        deliveries: list[DeliveryRow] = []
+        carried: list[CarriedRow] = []
+        refused: list[tuple[str, str, str]] = []
+        for (payout, runs), answer in zip(owed, answers, strict=True):
+            if isinstance(answer, Rejection):
+                refused.append((payout.account, payout.asset, answer.message))
+                continue
+            deliveries.append(_delivery(answer, draft.at_ms))
+            carried += [CarriedRow(run, payout.account, answer.id) for run, _ in runs]
+        repository.add_deliveries(deliveries)
+        repository.add_carried(carried)
+        if deliveries:
+            reach("rewards.delivery_written")
+        return page, Delivered(tuple(deliveries), tuple(refused))
+
+    def _payout(self, preference: Preference, runs: Sequence[tuple[str, int]]) -> Payout | None:
+        units = sum(part for _, part in runs)
+        rail = self._rail_of(preference.asset)
+        if rail is None or units < preference.minimum_units:
+            return None
+        return Payout(
+            cause="reward",
+            cause_key=allocation_id(runs[-1][0], preference.account),
+            rail=rail,
+            account=preference.account,
+            asset=preference.asset,
+            units=units,
+            destination=preference.destination,
+            memo=preference.memo,
+        )
+
+
+def _delivery(row: PayoutRow, at_ms: int) -> DeliveryRow:
+    return DeliveryRow(
+        id=row.id,
+        cause_key=row.cause_key,
+        account=row.account,
+        asset=row.asset,
+        units=row.units,
+        destination=row.destination,
+        at_ms=at_ms,
+    )
