@@ -17,7 +17,7 @@ from mrmarket.services.selection.plan import Plan
 from mrmarket.services.selection.rebalancing import Rebalancing, terms_units
 from mrmarket.services.selection.section import RebalanceSection
 from mrmarket.services.selection.wallets import ExchangeWallet, Free, PaperWallet
-from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun
+from mrmarket.trading.strategy.arbitrage.two_venue_run import TwoVenueRun
 from mrmarket.trading.strategy.rebalance.accounts import AccountTransfers, Wallet
 from mrmarket.trading.strategy.rebalance.plan import Terms
 from mrmarket.trading.venue.paper import PaperVenue
@@ -50,9 +50,9 @@ def open_rebalancing(
     name, spec = plan.candidate.id, plan.spec
     base, quote = spec.pair.split("/")
 
-    def run() -> ArbitrageRun | None:
+    def run() -> TwoVenueRun | None:
         found = engine().held(plan.run)
-        return found if isinstance(found, ArbitrageRun) else None
+        return found if isinstance(found, TwoVenueRun) else None
 
     def free(side: int) -> Free:
         def ask(asset: str) -> Decimal | None:
