@@ -116,7 +116,7 @@ def states(draw: st.DrawFn) -> PureMarketMakingState:
         filled_balance=draw(st.integers(-2, 2)),
         quiet_until_ns=draw(st.integers(0, 3 * 10**9)),
         band_reference=draw(st.none() | fractions("50000", "70000", 2)),
-        hanging=tuple(draw(st.lists(hanging, max_size=2))),
+        hanging=tuple(draw(st.lists(hanging, max_size=2, unique_by=lambda order: order.slot))),
         generations=draw(st.sampled_from([(), (("b1", 2), ("s1", 37))])),
     )
 
