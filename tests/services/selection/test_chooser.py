@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mrmarket.core.errors import InvalidInputError
 from mrmarket.services.selection.figures import selection_source
 from mrmarket.services.selection.memory import load_state
 from mrmarket.services.store_address import StoreAddress
@@ -142,3 +143,24 @@ async def test_figures_say_who_has_the_turn(stage: Stage) -> None:
     after = figures(stage)
     assert after["mm_selection_score", "main"] > 0
     assert after["mm_selection_switches",] == 0
+
+
+async def test_what_moving_money_has_cost_is_borne_once(stage: Stage) -> None:
+    """The next stretch is charged, whether live or on paper; nothing is owed after that."""
+    await stage.look(3)
+    stage.chooser.charge("main", 5.0)
+    stage.chooser.charge("arb", 5.0)
+    await stage.look()
+    kept = await stage.memory.estimates()
+    assert [kept[name].owed for name in ("main", "arb")] == [0.0, 0.0]
+    assert kept["main"].live.mean < kept["main"].paper.mean
+    assert kept["arb"].paper.mean < kept["main"].paper.mean
+    assert stage.chooser.expected("main") > 0
+    assert stage.chooser.expected("nobody") == 0
+
+
+async def test_a_plan_that_nobody_made_cannot_be_approved(stage: Stage) -> None:
+    """Nothing is moved here at all: there is nothing to show, and nothing to decide."""
+    assert stage.office.rebalance() == []
+    with pytest.raises(InvalidInputError, match="waits for its approval"):
+        await stage.office.decide_rebalance("BTC-1", "owner", approve=True)
