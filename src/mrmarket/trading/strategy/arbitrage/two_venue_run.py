@@ -145,6 +145,11 @@ class TwoVenueRun(PairReadings):
         """Whether orders are under way that belong together."""
         raise NotImplementedError
 
+    @property
+    def _is_busy(self) -> bool:
+        """Whether a pause or a stop has something to wait for."""
+        return self.is_at_work
+
     def _pair_number(self) -> int:
         """Of the pair of orders at work."""
         raise NotImplementedError
@@ -399,7 +404,7 @@ class TwoVenueRun(PairReadings):
         """Give what is under way the time that its rules give it."""
         tries = round(2 * self._leg_rules.deadline_ns / NS_PER_S / 0.05) + 1
         for _ in range(tries):
-            if not self.is_at_work or self.failure is not None:
+            if not self._is_busy or self.failure is not None:
                 return
             await asyncio.sleep(0.05)
 

@@ -129,6 +129,11 @@ class MakingRun(TwoVenueRun):
         """Whether a hedge is under way, or due and able to go."""
         return self.work.is_at_work or (self._may_hedge and self.work.due is not None)
 
+    @property
+    def _is_busy(self) -> bool:
+        """A fill of a quote that was just cancelled may be on its way to the disk: it will be owed too."""
+        return self.is_at_work or (self._may_hedge and not all(side.is_settled for side in self.sides))
+
     async def start(self) -> None:
         """Recover what an earlier life left on both venues, then quote and hedge.
 
