@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrmarket.partners.hufi.errors import ManifestError
@@ -135,6 +135,7 @@ def test_a_text_that_is_no_object_is_refused(text: str | bytes) -> None:
     assert refused.value.field == "text"
 
 
+@settings(max_examples=30)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), st.lists, max_leaves=5))
 def test_no_value_of_any_field_surprises(value: object) -> None:
     """Whatever stands in whichever field, the answer is a manifest or a ManifestError."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as changed
 
@@ -185,6 +185,7 @@ offers = st.builds(
 )
 
 
+@settings(max_examples=50)
 @given(offers, standings)
 def test_never_more_than_the_pool_nor_the_cycle(terms: Offer, found: list[Standing]) -> None:
     """Σ payouts ≤ pool ≤ what a cycle is worth, and all cycles together are never more than the fund."""
@@ -195,6 +196,7 @@ def test_never_more_than_the_pool_nor_the_cycle(terms: Offer, found: list[Standi
     assert all(units > 0 for units in paid.values())
 
 
+@settings(max_examples=50)
 @given(offers, standings.filter(len), st.integers(1, 10**24))
 def test_more_score_never_pays_less(terms: Offer, found: list[Standing], more: int) -> None:
     """Whoever adds volume as a maker is not paid less, the others being the same."""
@@ -212,6 +214,7 @@ def test_more_score_never_pays_less(terms: Offer, found: list[Standing], more: i
     assert after >= before
 
 
+@settings(max_examples=50)
 @given(offers, standings)
 def test_order_of_participants_does_not_matter(terms: Offer, found: list[Standing]) -> None:
     """The same people in another order are paid the same."""
