@@ -127,9 +127,10 @@ def agrees(result: BacktestResult) -> None:
         assert sum(part["fills"] for part in parts) == totals.trades
         assert sum(Decimal(part["spread_quote"]) for part in parts) == totals.spread_quote
         assert sum(Decimal(part["fees_quote"]) for part in parts) == fees
-        quoted = sum(sign * size for sign, _, size, _, mine in signed if mine)
-        hedged = sum(sign * size for sign, _, size, _, mine in signed if not mine)
-        assert sum(size for _, _, size, _, mine in signed if mine) >= abs(hedged)
+        quoted = sum((sign * size for sign, _, size, _, mine in signed if mine), Decimal(0))
+        hedged = sum((sign * size for sign, _, size, _, mine in signed if not mine), Decimal(0))
+        filled = sum((size for _, _, size, _, mine in signed if mine), Decimal(0))
+        assert abs(hedged) <= filled
         assert quoted + hedged == totals.base_change
         held = found["held_at_end"].values()
         assert (
