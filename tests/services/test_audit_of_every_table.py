@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from campaigns.campaign_stage import offer
 from money.payouts.payments_outside import OutsideRail
 from money.pool.pool_house import ALICE, BOB, ONE, OTHER_WALLET, PATIENCE, WALLET, PoolHouse, plan
 from money.sqlite_map import meaning_of
+from mrmarket.campaigns.entity import discovered
+from mrmarket.campaigns.repository import CampaignRepository
 from mrmarket.core.clock import ManualClock
 from mrmarket.core.side import Side
 from mrmarket.money.ledger.seal_key import SealKey
@@ -39,6 +42,7 @@ from mrmarket.money.solvency.repository import Observation
 from mrmarket.money.solvency.watch import look, observe
 from mrmarket.services.audit import verify_file
 from mrmarket.store.errors import StoreError
+from mrmarket.store.sql import Sql
 from mrmarket.store.sqlite import connect
 
 DAY_MS = 86_400_000
@@ -92,6 +96,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     house.price("66000")
     house.settle_down()
     house.do(lambda draft: outbox.block(draft, "HMT", "the owner said so"))
+    house.do(lambda draft: discover(draft.sql, house.now_ms))
     seal_now(reader, writer, KEY, clock)
     words = [Observation("rail", "USDT", 1, 8, house.now_ms)]
     house.do(lambda draft: observe(draft, words))
@@ -106,6 +111,11 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     check = verify_file(folder / "money.db")
     assert check.ok, check.reason
     return folder / "money.db"
+
+
+def discover(sql: Sql, now_ms: int) -> None:
+    """A partner's campaign is found."""
+    CampaignRepository(sql).put(discovered(offer(), "0xwe", "mexc", now_ms), "discovered", now_ms)
 
 
 def rows_of(path: Path) -> dict[str, list[str]]:

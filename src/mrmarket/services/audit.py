@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from mrmarket.campaigns import audit as campaigns
 from mrmarket.money.ledger.verification import (
     Derived,
     Fault,
@@ -35,6 +36,7 @@ SIDE_CHECKS: Final[tuple[SideCheck, ...]] = (
     _side_check(payouts.faults),
     _side_check(rewards.faults),
     _side_check(solvency.faults),
+    _side_check(campaigns.faults),
 )
 """What every room that keeps tables beside the ledger demands of them."""
 

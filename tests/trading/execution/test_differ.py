@@ -44,7 +44,7 @@ def live(
     """A live order."""
     side = Side.BUY if slot[0] == "b" else Side.SELL
     order = Order(f"id{slot}{number}", "X/Y", slot, side, OrderKind.POST_ONLY, price, size, 1, stage)
-    return LiveOrder(replace(order, **more), age_ns, 0)  # type: ignore[arg-type]  # fields by name
+    return LiveOrder(replace(order, **more), age_ns, 0)
 
 
 def cancelled(result: Plan) -> list[tuple[str, str]]:

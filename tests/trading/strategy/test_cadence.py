@@ -33,7 +33,7 @@ def an_order(**changes: object) -> Order:
     made = Order(
         "key", "BTC/USDT", "b1", Side.BUY, OrderKind.POST_ONLY, 100, 7, created_ns=0, stage=OrderStage.ACKED
     )
-    return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
+    return replace(made, **changes)
 
 
 @pytest.mark.parametrize(
