@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from mrmarket.core.clock import NS_PER_MS, Clock
+from mrmarket.core.ending import end_all
 from mrmarket.core.errors import MrMarketError
 from mrmarket.core.notice import Notice, NoticeSink, Severity
 from mrmarket.services.engine.database_line import DatabaseLine
@@ -147,9 +148,7 @@ class Keeper:
                 error=str(error),
             )
         finally:
-            for task in (stopping, dropped):
-                task.cancel()
-            await asyncio.gather(stopping, dropped, return_exceptions=True)
+            await end_all((stopping, dropped))
         await run.abandon()
 
     async def _clear(self, spec: RunSpec, run: Hosted) -> None:
@@ -194,11 +193,9 @@ def _say_what_is_left(run: str, report: object) -> None:
 
 async def _end(life: asyncio.Task[None]) -> Exception | None:
     """End a run's life; what it failed with if it had ended by itself."""
-    life.cancel()
-    try:
-        await life
-    except asyncio.CancelledError:
+    await end_all((life,))
+    if life.cancelled():
         return None
-    except Exception as error:  # noqa: BLE001 - whatever keeps a run from starting is its failure
-        return error
-    return None
+    error = life.exception()
+    # Whatever keeps a run from starting is its failure.
+    return error if error is None or isinstance(error, Exception) else RuntimeError(repr(error))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from mrmarket.core.clock import NS_PER_S, Clock
+from mrmarket.core.ending import end_all
 from mrmarket.trading.execution.reconciler import Reconciler, Recovery
 from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.strategy.errors import RunNotReadyError
@@ -69,8 +70,7 @@ class Upkeep:
         """End the periodic comparison where it is; what comes now asks the venue itself, in bounded time."""
         task, self._maintenance = self._maintenance, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end_all((task,))
             self._tasks.remove(task)
 
     async def recover(self, connected: asyncio.Event, failure: Callable[[], Exception | None]) -> Recovery:
@@ -100,10 +100,7 @@ class Upkeep:
         self._maintenance = None
         if self._timer is not None:
             self._timer.cancel()
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(task for task in self._tasks if task is not asyncio.current_task())
         self._tasks.clear()
 
     def _tick(self, loop: asyncio.AbstractEventLoop, beat: Callable[[], None]) -> None:
