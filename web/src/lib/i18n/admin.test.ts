@@ -38,7 +38,7 @@ describe('texts of the owner’s pages', () => {
 			.map((path) => readFileSync(path, 'utf8'))
 			.join('\n');
 		const composed =
-			/^((state|kind|fee|phase|page|period|runs|check|pause\.body|resume\.body|risk|run|cause|step|act|asked|activity|outcome|source|whynot|verdict|threshold|ops\.deadman)\.|health\.\w+$|keys\.(read|trade|withdraw)$)/;
+			/^((state|kind|fee|phase|page|period|runs|check|pause\.body|resume\.body|risk|run|cause|step|act|asked|activity|outcome|source|whynot|verdict|threshold|transfer|ops\.deadman)\.|health\.\w+$|keys\.(read|trade|withdraw)$)/;
 		const unused = Object.keys(en).filter((key) => !composed.test(key) && !sources.includes(`'${key}'`));
 		expect(unused).toEqual([]);
 	});
