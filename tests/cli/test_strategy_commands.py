@@ -50,6 +50,9 @@ def test_show_describes_each_parameter(capsys: pytest.CaptureFixture[str]) -> No
         (["new", "glft"], "invalid_input"),
         (["new", "My-Maker"], "invalid_input"),
         (["new", "a"], "invalid_input"),
+        (["new", "class"], "invalid_input"),
+        (["new", "json"], "invalid_input"),
+        (["new", "mrmarket"], "invalid_input"),
     ],
 )
 def test_bad_names_are_refused(
@@ -68,3 +71,14 @@ def test_new_writes_no_folder_over_another(capsys: pytest.CaptureFixture[str], t
     assert "my_maker/pyproject.toml" in capsys.readouterr().out
     assert run(["strategy", "new", "my_maker", "--in", str(tmp_path), "--json"]) == ExitCode.REFUSED
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "folder_taken"
+
+
+def test_new_names_the_folder_in_a_way_that_pip_takes_for_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without `./` pip would ask the package index for whatever has this name there."""
+    monkeypatch.chdir(tmp_path)
+    assert run(["strategy", "new", "my_maker"]) == ExitCode.OK
+    assert "pip install --no-deps -e ./my_maker," in capsys.readouterr().err
+    assert run(["strategy", "new", "my_maker", "--in", str(tmp_path / "far")]) == ExitCode.OK
+    assert f"pip install --no-deps -e {tmp_path}/far/my_maker," in capsys.readouterr().err

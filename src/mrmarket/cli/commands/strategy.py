@@ -122,7 +122,14 @@ def new(
         return
     for file in files:
         sys.stdout.write(f"{file}\n")
-    notes.print(f"Next: pip install --no-deps {parent / name}, then mrmarket strategy show {name}")
+    # With the `./`: without it pip would ask the package index for a package of this name.
+    folder = parent / name
+    told = f"{folder}" if folder.is_absolute() else f"./{folder}"
+    notes.print(
+        f"Next: pip install --no-deps -e {told}, then mrmarket strategy show {name}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _word(value: object) -> str:

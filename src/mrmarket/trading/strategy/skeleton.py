@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import keyword
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,15 +29,20 @@ $name = "$name:KIND"
 
 [tool.hatch.build.targets.wheel]
 packages = ["src/$name"]
+
+[tool.pytest.ini_options]
+testpaths = ["tests"]
+addopts = "-p no:asyncio"  # a strategy never waits
 """
 
 _README: Final = """# $name
 
-A strategy for Mr. Market. Install it beside the platform, try it, run it:
+A strategy for Mr. Market. Install it where mrmarket is (`-e`: what you change holds at once), try it, run it:
 
-    pip install --no-deps .
+    pip install --no-deps -e .
     python -m pytest tests
     mrmarket strategy show $name
+    mrmarket backtest run --tape FILE --strategy $name
 
 and in the configuration:
 
@@ -124,7 +131,7 @@ class ${camel}:
         return TargetQuotes(tuple(quotes), "; ".join(notes))
 
     def on_fill(self, own: OwnFill, now_ns: int, live: Sequence[Order]) -> None:
-        """One of its orders was filled."""
+        """One of its orders was filled: `own.fill` has side, price_ticks and size_lots."""
 
     def on_past_fill(self, side: Side, price_ticks: int, size_lots: int) -> None:
         """A fill of an earlier life, before the first decision."""
@@ -183,12 +190,14 @@ def write_skeleton(name: str, parent: Path) -> list[Path]:
     """Write a new strategy's package into a folder of its name; returns the files.
 
     Raises:
-        InvalidInputError: the name is no name of a Python package.
+        InvalidInputError: the name is no name of a Python package, or that of one that is installed.
         FolderTakenError: the folder is there already.
     """
     if not _NAME.fullmatch(name) or "__" in name:
         wanted = "2 to 40 lower-case letters, digits and single _, a letter first, such as my_strategy"
         raise InvalidInputError("name", name, wanted)
+    if keyword.iskeyword(name) or _is_installed(name):
+        raise InvalidInputError("name", name, "a name that is no word of Python's and no installed module's")
     folder = parent / name
     if folder.exists():
         raise FolderTakenError(folder)
@@ -201,3 +210,9 @@ def write_skeleton(name: str, parent: Path) -> list[Path]:
         file.write_text(Template(text).substitute(words), encoding="utf-8")
         written.append(file)
     return written
+
+
+def _is_installed(name: str) -> bool:
+    found = importlib.util.find_spec(name)
+    # A folder that happens to lie on the path has no origin.
+    return found is not None and found.origin is not None
