@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -25,7 +26,7 @@ from mrmarket.trading.strategy.registry import (
     UnknownTemplateError,
     VenueCountError,
 )
-from mrmarket.trading.strategy.schema import StrategySchema, kind_of
+from mrmarket.trading.strategy.schema import ParameterRefusedError, StrategySchema, kind_of, within
 
 PURE = BUILT_IN[0]
 
@@ -254,3 +255,16 @@ def test_every_parameter_is_described() -> None:
         "Made", [("depth", int, 1)], bases=(StrategySchema,), frozen=True, kw_only=True, tag="made"
     )
     assert {row.name: row.meaning for row in described(made)}["depth"] == ""
+
+
+@pytest.mark.parametrize("number", [0.5, Decimal("0.5"), 1, None])
+def test_a_range_takes_any_number(number: float | Decimal | None) -> None:
+    """A plug-in's parameters may be floats as well as decimals."""
+    within("share", number, "0", "1", low_open=True, example="0.5")
+
+
+@pytest.mark.parametrize("number", [0.0, 1.1, float("nan"), float("inf"), Decimal("NaN"), Decimal(0)])
+def test_a_number_outside_of_its_range_is_refused(number: float | Decimal) -> None:
+    """Also what is no number."""
+    with pytest.raises(ParameterRefusedError, match=r"a number above 0 up to 1, such as 0\.5"):
+        within("share", number, "0", "1", low_open=True, example="0.5")

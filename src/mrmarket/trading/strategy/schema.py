@@ -61,7 +61,7 @@ def kind_of(parameters: StrategyParameters) -> str:
 
 def within(
     name: str,
-    value: Decimal | None,
+    value: Decimal | float | None,
     low: str,
     high: str,
     *,
@@ -75,8 +75,8 @@ def within(
     """
     if value is None:
         return
-    lowest, highest = Decimal(low), Decimal(high)
-    if value.is_finite() and (lowest < value if low_open else lowest <= value) and value <= highest:
+    number, lowest, highest = Decimal(str(value)), Decimal(low), Decimal(high)
+    if number.is_finite() and (lowest < number if low_open else lowest <= number) and number <= highest:
         return
     words = f"a number {'above' if low_open else 'from'} {lowest:f} up to {highest:f}, such as {example}"
     raise ParameterRefusedError(name, value, words)
