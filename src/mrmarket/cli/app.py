@@ -79,7 +79,22 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last door: a fault of ours is one line too
         if debug:
             traceback.print_exc()
-        text = f"{type(error).__name__}: {error}; a fault of ours: run `mrmarket --debug …` and report it"
-        print_error("internal", text, as_json=as_json)
+        print_error("internal", _words_for(error), as_json=as_json)
         return ExitCode.INTERNAL
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _words_for(error: Exception) -> str:
+    """Whose fault it is: that of the plug-in whose code raised, or was asked last, else ours."""
+    from mrmarket.trading.strategy.plugins import packages_of_plugins
+
+    offered = packages_of_plugins()
+    passed = [
+        str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    plug_in = next((each for each in reversed(passed) if each in offered), None)
+    words = f"{type(error).__name__}: {error}"
+    if plug_in is None:
+        return f"{words}; a fault of ours: run `mrmarket --debug …` and report it"
+    return f"{words}; raised in the plug-in {plug_in}: `mrmarket --debug …` shows where, mend it there"

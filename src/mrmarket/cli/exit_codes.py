@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
     DATA = 4
     """The data directory cannot be used: newer version, full disk, damage. It was left as it was."""
     INTERNAL = 70
-    """A fault of ours; run again with --debug and report it."""
+    """A fault of ours, or of a plug-in that the line names; --debug shows where."""
     INTERRUPTED = 130
 
 

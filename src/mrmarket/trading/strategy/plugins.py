@@ -60,3 +60,10 @@ def offers(group: str) -> Iterator[Offer]:
         for point in entry_points(group=group)
     ]
     yield from sorted(found, key=lambda offer: (offer.name, offer.source))
+
+
+def packages_of_plugins() -> frozenset[str]:
+    """The top-level packages of all that is offered."""
+    groups = (STRATEGIES_GROUP, FAIR_VALUES_GROUP)
+    points = (point for group in groups for point in entry_points(group=group))
+    return frozenset(point.value.partition(":")[0].partition(".")[0].strip() for point in points)
