@@ -57,9 +57,14 @@ def compare(
         ]
         print_json({"differences": comparison.differences, "results": results})
         return
+    # As `backtest run` prints it; whole, it leaves the names no room.
+    differences = {
+        path: [each[:12] for each in row] if path == "snapshot" else row
+        for path, row in comparison.differences.items()
+    }
     print_table(
         ["set differently", *comparison.names],
-        [[path, *row] for path, row in comparison.differences.items()] or [["nothing", *("" for _ in named)]],
+        [[path, *row] for path, row in differences.items()] or [["nothing", *("" for _ in named)]],
     )
     print_table(["", *comparison.names], [[name, *row] for name, row in comparison.rows.items()])
 
