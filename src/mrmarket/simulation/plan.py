@@ -11,8 +11,8 @@ from mrmarket.simulation.weather import FaultKind
 
 STORM_S: Final = 2_400.0
 """Faults strike from the beginning to here."""
-END_S: Final = 3_660.0
-"""An hour and a little, all of it with a moving market."""
+LIFE_S: Final = 3_600.0
+"""A seed lives for an hour at least: storm, healing, trading in peace, and two rounds of rest at its end."""
 
 _RATES: Final[Mapping[FaultKind, tuple[float, float]]] = {
     FaultKind.LOST_REQUEST: (0.002, 0.03),
@@ -105,7 +105,8 @@ class Plan:
     round_s: float
     """Between two rounds of the business core."""
     storm_s: float = STORM_S
-    end_s: float = END_S
+    end_s: float = LIFE_S
+    """From then on the runs may stop."""
     asks: tuple[Ask, ...] = ()
     least_actions: int = 0
     """It lives on until so many orders were placed and cancelled."""
@@ -129,14 +130,18 @@ def draw_plan(seed: int) -> Plan:
     crash = replace(crash, target=0.0, at_s=min(crash.at_s, STORM_S - _LAST_CRASH_S))
     drawn = [crash, *(_draw_happening(rng, kind) for kind in wanted)]
     happenings = sorted(drawn, key=lambda happening: happening.at_s)
+    move_every_s = rng.uniform(14.0, 17.0) * topology.runs
+    lease_s = rng.choice((60.0, 120.0, 180.0))
+    round_s = rng.uniform(120.0, 200.0)
     return Plan(
         seed,
         topology,
         rates,
         tuple(happenings),
-        move_every_s=rng.uniform(14.0, 17.0) * topology.runs,
-        lease_s=rng.choice((60.0, 120.0, 180.0)),
-        round_s=rng.uniform(120.0, 200.0),
+        move_every_s=move_every_s,
+        lease_s=lease_s,
+        round_s=round_s,
+        end_s=LIFE_S - 2 * round_s,
         least_actions=_LEAST_ACTIONS,
         asks=_draw_asks(random.Random(f"owner {seed}")),  # noqa: S311 - as above
         dead_man_s=rng.choice((0.0, 0.0, 0.0, 150.0)),
