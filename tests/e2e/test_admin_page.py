@@ -348,6 +348,7 @@ def test_an_entry_is_checked_in_the_browser(browser: Browser, troubled: str) -> 
         expect(pages.panel(f"Entry {GROUPS + 1}").get_by_role("alert")).to_be_visible()
 
 
+@pytest.mark.processes
 def test_real_books_hold_in_the_browser(browser: Browser, instance: RunningInstance) -> None:
     """A real instance's new seal and its newest entries are found sound by the page's own arithmetic."""
     with desk(browser, instance.url) as pages:
