@@ -175,7 +175,7 @@ class StageEngine:
             self.workshop,
             clock=self.clock,
             timing=options.pop("timing", EngineTiming()),
-            random=random.Random(node),  # noqa: S311 - a test's
+            random=random.Random(f"{node} {options.get('machine')} {options.get('process')}"),  # noqa: S311 - a test's
             board=self.board,
             notices=self.notices,
             on_run=lambda spec, run, error: self.told.append((spec.id, run is not None, str(error or ""))),

@@ -119,7 +119,7 @@ class EngineHost:
         self._leases = leases
         self._workshop = workshop
         self._clock = clock
-        self._random = random or Random(node)  # noqa: S311 - spreads load, guards nothing
+        self._random = random or Random(f"{node} {machine} {process}")  # noqa: S311 - spreads load, guards nothing
         self._adopt = adopt
         self._serves = serves
         self._detail = detail or dict
@@ -171,7 +171,9 @@ class EngineHost:
         await self._be_alone()
         await self._open_board()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._repeat(self._beat, self.timing.beat_s), name=f"{self.node} beat")
+            # Out of step with a twin: whoever beats just before each look reads its own sign of life alone.
+            beating = self._repeat(self._beat, self.timing.beat_s, early=0.2)
+            group.create_task(beating, name=f"{self.node} beat")
             group.create_task(self._repeat(self.renew, self.timing.renew_s), name=f"{self.node} renew")
             group.create_task(
                 self._repeat(self.look, self.timing.look_s, self._look_now), name=f"{self.node} look"
@@ -213,11 +215,9 @@ class EngineHost:
         self._closing = True
         if self._board is not None:
             self._board.close()
-        tasks = []
         for seat in self.seats.values():
             seat.ask(Ending.DROP, "abandoned")
-            if seat.task is not None:
-                tasks.append(seat.task)
+        tasks = [seat.task for seat in self.seats.values() if seat.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def release(self, run: str, reason: str, ending: Ending = Ending.HAND_OVER) -> None:
@@ -477,7 +477,7 @@ class EngineHost:
             raise
 
     async def _repeat(
-        self, work: Callable[[], Any], every_s: float, sooner: asyncio.Event | None = None
+        self, work: Callable[[], Any], every_s: float, sooner: asyncio.Event | None = None, early: float = 0
     ) -> None:
         """Do it again and again; a database that refuses or is silent is asked again after the same time."""
         while True:
@@ -486,7 +486,7 @@ class EngineHost:
             except StoreError as error:
                 _log.warning("the database did not do what was asked", work=work.__name__, error=str(error))
             if sooner is None:
-                await asyncio.sleep(every_s)
+                await asyncio.sleep(every_s * (1 - early * self._random.random()))
                 continue
             try:
                 async with asyncio.timeout(every_s):
