@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -100,6 +101,23 @@ def test_a_failing_seed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line.endswith("mrmarket simulate --seeds 1 --start 6")
     assert "sent_once" in line
     assert "1 in 1 seeds" in result.stdout
+
+
+def test_workers_end_with_whoever_started_them() -> None:
+    """A killed command leaves nobody behind that counts on."""
+    line = [sys.executable, "-m", "mrmarket", "simulate", "--seeds", "4000", "--jobs", "2", "--json"]
+    command = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    workers: list[psutil.Process] = []
+    try:
+        while len(workers) < 2:
+            assert command.poll() is None
+            children = psutil.Process(command.pid).children()
+            workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    finally:
+        command.kill()
+        command.wait()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == []
 
 
 def test_workers_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import hashlib
 import multiprocessing
+import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -89,9 +91,18 @@ def _reports(seeds: Sequence[int], jobs: int) -> Iterator[SeedReport]:
 
 def _settle_in() -> None:
     """Whatever was imported stays: the collector need not look at it again after each seed."""
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     run_seed(0)
     gc.collect()
     gc.freeze()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would go on by itself with what it was given."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run_chunk(seeds: Sequence[int]) -> list[SeedReport]:
