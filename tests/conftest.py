@@ -15,6 +15,7 @@ settings.load_profile("unhurried")
 _TESTS: Final = Path(__file__).parent
 _PROCESSES: Final = (
     "e2e/",
+    "partners/chains/test_anvil",
     "partners/mixin/test_mixin_kill.py",
     "partners/mixin/test_mixin_sdk",
     "services/angel/test_angel_beside.py",
