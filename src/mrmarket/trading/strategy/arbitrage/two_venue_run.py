@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -46,7 +47,7 @@ class Place:
     """The exchange, whatever account on it; empty is what the venue's instrument says."""
 
 
-class TwoVenueRun(PairReadings):
+class TwoVenueRun(PairReadings, ABC):
     """What every run on two venues has in common. Everything happens on one event loop.
 
     Subclasses decide, and say what of theirs is under way. Whatever is sent is written down before, in the
@@ -141,30 +142,30 @@ class TwoVenueRun(PairReadings):
     # What a subclass decides.
 
     @property
+    @abstractmethod
     def is_at_work(self) -> bool:
         """Whether orders are under way that belong together."""
-        raise NotImplementedError
 
     @property
     def _is_busy(self) -> bool:
         """Whether a pause or a stop has something to wait for."""
         return self.is_at_work
 
+    @abstractmethod
     def _pair_number(self) -> int:
         """Of the pair of orders at work."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _exposure_lots(self, venue: int) -> int:
         """What has to be brought back, in a venue's lots: all that REDUCE lets through."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _decide_now(self) -> None:
         """Look at both venues and act."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _work_tick(self) -> None:
         """Time has passed for what is under way."""
-        raise NotImplementedError
 
     def _recover(self) -> None:
         """Before anything is asked of a venue: what the journal says of earlier lives."""
@@ -172,13 +173,13 @@ class TwoVenueRun(PairReadings):
     async def _before_trading(self) -> None:
         """Once both venues are recovered, before the first decision."""
 
+    @abstractmethod
     def on_leg(self, side: ArbitrageSide, order: Order) -> None:
         """An order may have ended, or fell into doubt."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_side_fill(self, side: ArbitrageSide, record: FillRecord, client_order_id: str) -> None:
         """A trade is durable."""
-        raise NotImplementedError
 
     # Life.
 
