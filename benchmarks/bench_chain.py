@@ -150,7 +150,13 @@ def main() -> None:
     arguments = parser.parse_args()
     result = asyncio.run(measure(arguments.transfers, arguments.blocks))
     if arguments.json:
-        print(json.dumps(msgspec.to_builtins(result)))
+        of = f"{result.transfers:,} transfers in {result.blocks} blocks"
+        rows = [
+            {"name": f"{of}, taken once final", "unit": "s", "value": result.taken_s},
+            {"name": f"{of}, taken, processor", "unit": "s", "value": result.taken_cpu_s},
+            {"name": f"{of}, bare questions and disk", "unit": "s", "value": result.yardstick_s},
+        ]
+        print(json.dumps({"rows": rows, "ratios": {"bare questions and disk / taken": 1 / result.ratio}}))
         return
     print(f"{result.transfers} transfers in {result.blocks} blocks, {os.cpu_count()} cores")
     print(f"taken after final   {result.taken_s:8.3f} s   {result.taken_per_s} a second")
