@@ -84,6 +84,10 @@ class SandboxEndpoints(msgspec.Struct, frozen=True):
     time: WorldTime
     cycle_ms: int
     """How long a cycle of every campaign lasts, in world time."""
+    prices_url: str = ""
+    """Root of a CoinGecko of one's own that knows what the chain's token is worth."""
+    price_coin: str = ""
+    """The token's id there."""
 
     def __repr__(self) -> str:
         return f"SandboxEndpoints({self.venue.rest}, {self.chain.url}, {self.mixin.url})"

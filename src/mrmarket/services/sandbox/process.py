@@ -1,0 +1,44 @@
+"""The sandbox world as a child process of the instance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from mrmarket.services.child_process import ChildProcess, ChildProcessFailedError
+from mrmarket.services.sandbox.config import SandboxConfig
+from mrmarket.services.sandbox.endpoints import SandboxEndpoints
+
+LOCK = "world.lock"
+"""Held by the world that lives in a folder."""
+
+
+class SandboxProcessError(ChildProcessFailedError):
+    """The sandbox world did not start, or ended."""
+
+    code = "sandbox_process_failed"
+
+
+class SandboxProcess(ChildProcess[SandboxEndpoints]):
+    """`mrmarket sandbox` as our child: `await start(after=state/LOCK)` gives its `SandboxEndpoints`."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        """Write down what it is to be, in its own folder, where it may be read by nobody else."""
+        super().__init__(
+            "the sandbox world",
+            ["sandbox", "--plan", str(_write_plan(config)), "--json"],
+            SandboxEndpoints,
+            SandboxProcessError,
+        )
+
+
+def _write_plan(config: SandboxConfig) -> Path:
+    state = Path(config.state_dir).absolute()
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    plan = state / "plan.json"
+    plan.touch(mode=0o600)
+    plan.write_bytes(
+        msgspec.json.encode(msgspec.structs.replace(config, state_dir=str(state), exit_with_parent=True))
+    )
+    return plan
