@@ -95,6 +95,12 @@ def load_config(path: Path | None, overrides: Mapping[str, Any]) -> LoadedConfig
         raise ConfigError(where, problem) from None
     except ArithmeticError:
         raise ConfigError(where, "a number is far out of every range; give one such as 0.001") from None
+    except MrMarketError as refused:
+        raise ConfigError(where, str(refused)) from None
+    except ModuleNotFoundError as missing:
+        raise ConfigError(
+            where, f"{missing.name} is not installed; run: pip install 'mrmarket[chains]'"
+        ) from None
     return LoadedConfig(config, sources)
 
 
@@ -282,8 +288,10 @@ def _numbered(tables: Sequence[object]) -> Iterator[tuple[str, object]]:
 
 
 def _shown(key: str, value: object) -> str:
-    if any(word in key for word in ("secret", "password", "token")) and not key.endswith("_env"):
+    if any(word in key for word in ("secret", "password", "token")) and not key.endswith(("_env", "tokens")):
         return _MASK
+    if key.endswith((".urls", ".websocket_url")):
+        return _MASK if value else ""  # addresses of nodes often hold a key
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else masked(str(value))

@@ -11,9 +11,18 @@ import msgspec
 from mrmarket.angel.settings import AngelSection
 from mrmarket.money.pool.plan import FIRST_POOL
 from mrmarket.money.pool.terms import Terms
+from mrmarket.partners.chains.settings import ChainSettings
 from mrmarket.services.engine.section import AccountSection, EngineSection, RunSection
 from mrmarket.services.keys.section import KeysSection
 from mrmarket.services.notify.section import NotifySection
+from mrmarket.services.partners.section import (
+    CampaignsSection,
+    MixinSection,
+    Partners,
+    PricesSection,
+    VaultSection,
+    objections,
+)
 from mrmarket.services.risk_section import RiskSection
 from mrmarket.services.selection.section import SelectionSection
 from mrmarket.services.store_address import StoreSection
@@ -196,6 +205,11 @@ class Config(_Section, frozen=True):
     angel: AngelSection = AngelSection()
     telemetry: TelemetrySection = TelemetrySection()
     notify: NotifySection = NotifySection()
+    chains: list[ChainSettings] = msgspec.field(default_factory=list)
+    vault: VaultSection = VaultSection()
+    campaigns: CampaignsSection = CampaignsSection()
+    mixin: MixinSection = MixinSection()
+    prices: PricesSection = PricesSection()
 
     def __post_init__(self) -> None:
         if self.selection.enabled and not self.selection.candidates and self.venue.exchange != "simulated":
@@ -206,6 +220,13 @@ class Config(_Section, frozen=True):
         runs = [run.id for run in self.runs]
         if len(set(runs)) < len(runs):
             raise ValueError("runs: each run needs an id of its own")
+        for objection in objections(self.partners, names):
+            raise ValueError(objection)
+
+    @property
+    def partners(self) -> Partners:
+        """Chains, vault, campaigns, Mixin and prices."""
+        return Partners(self.chains, self.vault, self.campaigns, self.mixin, self.prices)
 
     @property
     def play_money(self) -> bool:

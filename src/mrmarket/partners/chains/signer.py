@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import msgspec
+from eth_utils.crypto import keccak
 
 from mrmarket.partners.chains.errors import SignerError
 from mrmarket.partners.chains.port import SignedTransaction, UnsignedTransaction
@@ -49,6 +50,13 @@ class LocalSigner:
             },
         )
         return SignedTransaction(bytes(signed.raw_transaction), "0x" + bytes(signed.hash).hex())
+
+    async def sign_text(self, text: str) -> str:
+        """Sign a text by EIP-191 (personal_sign): 0x and 130 hexadecimal digits."""
+        content = text.encode()
+        digest = keccak(b"\x19Ethereum Signed Message:\n%d" % len(content) + content)
+        signed = await asyncio.to_thread(self._account.unsafe_sign_hash, digest)
+        return "0x" + bytes(signed.signature).hex()
 
     def __repr__(self) -> str:
         return f"LocalSigner({self.address})"

@@ -1,0 +1,1 @@
+"""Partners as an instance lives with them: opened from the configuration, kept going, shown."""
