@@ -17,9 +17,11 @@ from mrmarket.services.access.repository import ControlStore
 from mrmarket.services.access.settings import AccessSettings
 from mrmarket.services.api.app import create_app
 from mrmarket.services.api.money_face import MoneyFace
+from mrmarket.services.api.partners_face import PartnersFace
 from mrmarket.services.api.selection_face import SelectionFace
 from services.face_fake import FakeFace
 from services.operations_fake import FakeOperations
+from services.partners_fake import FakePartners
 from services.selection_fake import FakeSelection
 
 LOCAL = "http://127.0.0.1"
@@ -49,6 +51,7 @@ class Door:
     clock: ManualClock = field(default_factory=ManualClock)
     operations: FakeOperations = field(default_factory=FakeOperations)
     selection: SelectionFace | None = field(default_factory=FakeSelection)
+    partners: PartnersFace | None = field(default_factory=FakePartners)
 
     def __post_init__(self) -> None:
         self.store = ControlStore.in_memory()
@@ -61,7 +64,12 @@ class Door:
             passwords=Passwords(memory_kib=64, rounds=1),
         )
         self.app = create_app(
-            self.face, self.money, self.access, operations=self.operations, selection=self.selection
+            self.face,
+            self.money,
+            self.access,
+            operations=self.operations,
+            selection=self.selection,
+            partners=self.partners,
         )
 
     def client(self, base_url: str = LOCAL) -> TestClient[Any]:

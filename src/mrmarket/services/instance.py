@@ -28,6 +28,7 @@ from mrmarket.services.hub import UpdateHub
 from mrmarket.services.instance_parts import Assembly, Parts
 from mrmarket.services.money.face import MoneyOffice
 from mrmarket.services.notify.watchman import Watchman, keep_watch
+from mrmarket.services.partners.office import PartnersOffice
 from mrmarket.services.run_desk import LEVELS, RunDesk
 from mrmarket.services.selection.figures import selection_source
 from mrmarket.services.selection.office import SelectionOffice
@@ -124,6 +125,12 @@ class Instance:
         """What the API's routes about the choice between strategies ask; None where there is no choice."""
         choice = self._open.choice
         return None if choice is None else choice.office
+
+    @property
+    def partners(self) -> PartnersOffice:
+        """What the API's routes about campaigns and partners ask."""
+        offices = self._open.core.offices
+        return PartnersOffice(offices.treasury.reader, offices.clock)
 
     @property
     def office(self) -> OperationsOffice:

@@ -233,6 +233,7 @@ def _serve(
                 telemetry,
                 operations=instance.office,
                 selection=instance.selection,
+                partners=instance.partners,
             ),
             log_config=None,
             access_log=False,

@@ -22,6 +22,7 @@ from mrmarket.services.api import (
     health_routes,
     me_routes,
     operations_routes,
+    partner_routes,
     pools_routes,
     selection_routes,
 )
@@ -34,8 +35,14 @@ from mrmarket.services.api.operations_face import OperationsFace
 from mrmarket.services.api.origin import OriginGuard
 from mrmarket.services.api.pages import page_handlers
 from mrmarket.services.api.parameters import OwnMoney, StrictRequest
+from mrmarket.services.api.partners_face import PartnersFace
 from mrmarket.services.api.problems import answer_error, answer_fault, answer_http_error
-from mrmarket.services.api.refusals import MoneyNotReadyError, OperationsNotReadyError, SelectionOffError
+from mrmarket.services.api.refusals import (
+    MoneyNotReadyError,
+    OperationsNotReadyError,
+    PartnersNotReadyError,
+    SelectionOffError,
+)
 from mrmarket.services.api.routes import InstanceRoutes, PoolRoutes, TradingRoutes
 from mrmarket.services.api.selection_face import SelectionFace
 from mrmarket.services.api.stream import stream
@@ -44,6 +51,10 @@ from mrmarket.services.telemetry.telemetry import Telemetry
 
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _MAX_BODY: Final = 64 * 1024
+_FACES: Final = [
+    *(InstanceFace, MoneyFace, Access, Telemetry),
+    *(OperationsFace, SelectionFace, PartnersFace),
+]
 
 _ROUTES: Final[list[ControllerRouterHandler]] = [
     *(InstanceRoutes, TradingRoutes, PoolRoutes, stream),
@@ -54,6 +65,7 @@ _ROUTES: Final[list[ControllerRouterHandler]] = [
     *(admin_routes.RewardAdminRoutes, admin_routes.LedgerAdminRoutes),
     *(operations_routes.NoticeRoutes, operations_routes.OperationsRoutes),
     selection_routes.SelectionRoutes,
+    *(partner_routes.CampaignRoutes, partner_routes.OwnTraceRoutes, partner_routes.PartnerAdminRoutes),
     health_routes.MetricsRoutes,
 ]
 
@@ -99,6 +111,7 @@ def _api_router(
     telemetry: Telemetry | None,
     operations: OperationsFace | None,
     selection: SelectionFace | None,
+    partners: PartnersFace | None,
 ) -> Router:
     def provide_telemetry() -> Telemetry | None:
         return telemetry
@@ -130,6 +143,7 @@ def _api_router(
             "operations": Provide(_needed(operations, OperationsNotReadyError), sync_to_thread=False),
             "operations_here": Provide(provide_operations_here, sync_to_thread=False),
             "selection": Provide(_needed(selection, SelectionOffError), sync_to_thread=False),
+            "partners": Provide(_needed(partners, PartnersNotReadyError), sync_to_thread=False),
             "mine": Provide(provide_mine, sync_to_thread=False),
             "telemetry": Provide(provide_telemetry, sync_to_thread=False),
         },
@@ -152,6 +166,7 @@ def create_app(
     telemetry: Telemetry | None = None,
     operations: OperationsFace | None = None,
     selection: SelectionFace | None = None,
+    partners: PartnersFace | None = None,
 ) -> Litestar:
     """Put the API and the pages in front of an instance.
 
@@ -163,12 +178,13 @@ def create_app(
         telemetry: what machines ask; without it there is little to tell.
         operations: the owner's view of trading; without it those routes answer 503 `operations_not_ready`.
         selection: the choice between strategies; without it those routes answer 404 `selection_off`.
+        partners: campaigns and partners; without it those routes answer 503 `partners_not_ready`.
     """
     access = access or Access.ephemeral()
     telemetry = telemetry or Telemetry("Mr. Market", SystemClock())
     return Litestar(
         route_handlers=[
-            _api_router(face, money, access, telemetry, operations, selection),
+            _api_router(face, money, access, telemetry, operations, selection, partners),
             _health_router(telemetry, face),
             contract,
             *page_handlers(),
@@ -187,7 +203,15 @@ def create_app(
         compression_config=CompressionConfig(backend="gzip", minimum_size=2048, exclude=["/api/v1/stream"]),
         # Served by a route of ours: the framework's own would answer unknown paths below it with HTML.
         openapi_config=None,
-        signature_types=[InstanceFace, MoneyFace, Access, Telemetry, OperationsFace, SelectionFace],
+        signature_types=[
+            InstanceFace,
+            MoneyFace,
+            Access,
+            Telemetry,
+            OperationsFace,
+            SelectionFace,
+            PartnersFace,
+        ],
         debug=False,
     )
 
@@ -195,4 +219,4 @@ def create_app(
 @cache
 def openapi_text() -> str:
     """The API's contract as JSON text, from the types alone; `web/openapi.json` is a copy of it."""
-    return document(_api_router(None, None, None, None, None, None), _health_router(None, None))
+    return document(_api_router(None, None, None, None, None, None, None), _health_router(None, None))

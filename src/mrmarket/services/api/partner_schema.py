@@ -333,6 +333,8 @@ class PartnersView(msgspec.Struct, kw_only=True):
     sweeps: SweepsView
     can_sweep: bool
     can_wish: bool
+    unclear: list[str] = []
+    """What the last round could not do, each in one sentence."""
 
 
 class SweepRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

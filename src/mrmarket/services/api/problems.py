@@ -35,6 +35,7 @@ _STATUS: Final[Mapping[type[MrMarketError], int]] = MappingProxyType(
         refusals.CsrfRefusedError: 403,
         refusals.NotFoundError: 404,
         refusals.SelectionOffError: 404,
+        refusals.PartnersOffError: 404,
         refusals.MediaTypeRefusedError: 415,
     }
 )

@@ -82,6 +82,26 @@ class SelectionOffError(MrMarketError):
         super().__init__("no strategies take turns here; name candidates in [selection] and start again")
 
 
+class PartnersNotReadyError(MrMarketError):
+    """Nothing is known of campaigns and partners here, or not yet."""
+
+    code = "partners_not_ready"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("campaigns and partners are not looked after from here yet; try again in a moment")
+
+
+class PartnersOffError(MrMarketError):
+    """What was asked needs a partner that is not configured."""
+
+    code = "partners_off"
+
+    def __init__(self, wanted: str) -> None:
+        self.wanted = wanted
+        super().__init__(f"there is no {wanted} here; configure [campaigns] and [[chains]], and start again")
+
+
 class DatabaseAwayError(MrMarketError):
     """What was asked goes through the database, and that does not answer."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from mrmarket.campaigns.board import PayoutTrace, trace_of_entry
 from mrmarket.campaigns.repository import CampaignRepository
@@ -25,17 +24,10 @@ from mrmarket.services.api import partner_schema as schema
 from mrmarket.services.money.mapping import decimal_sum
 from mrmarket.services.money.reward_views import decimals_of
 from mrmarket.services.partners.trace_shares import Share, least, share_steps
+from mrmarket.services.partners.vault_reading import VaultBook
 from mrmarket.store.sql import Sql
 
 _CHAIN = "chain:"
-
-
-class VaultBook(Protocol):
-    """What a vault has written down."""
-
-    def payment(self, key: str) -> Payment | None:
-        """The transfer that was asked for under a key; None where it never was."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +56,34 @@ def trace_entry(
     Raises:
         UnknownEntryError: if there is no such entry.
     """
+    return trace_entries(sql, [entry], vault, account)
+
+
+def trace_entries(
+    sql: Sql, entries: Sequence[str], vault: VaultBook | None = None, account: str | None = None
+) -> schema.RewardTraceView:
+    """The common way of entries of one campaign's day and asset, such as of one transaction.
+
+    Of entries of several days only those of the first one's are followed. Raises `UnknownEntryError`.
+    """
     repository = RewardRepository(sql)
+    rows = [_known(repository, entry) for entry in entries]
+    first = rows[0]
+    rows = [
+        row for row in rows if (row.campaign, row.day, row.asset) == (first.campaign, first.day, first.asset)
+    ]
+    last = max(row.seq for row in rows)
+    # What came in is given away by the first run that saw it; later ones only adjust.
+    runs = repository.runs(first.campaign, first.day, first.asset)
+    seen = [run for run in runs if run.entries >= last][:1]
+    return _trace(sql, _Reward(first.id, first.campaign, first.day, first.asset, rows, seen), vault, account)
+
+
+def _known(repository: RewardRepository, entry: str) -> EntryRow:
     row = repository.entry_by_id(entry)
     if row is None:
         raise UnknownEntryError("the reward ledger", entry)
-    runs = repository.runs(row.campaign, row.day, row.asset)
-    # What came in is given away by the first run that saw it; later ones only adjust.
-    seen = [run for run in runs if run.entries >= row.seq][:1]
-    return _trace(sql, _Reward(row.id, row.campaign, row.day, row.asset, [row], seen), vault, account)
+    return row
 
 
 def trace_allocation(sql: Sql, allocation: str, vault: VaultBook | None = None) -> schema.RewardTraceView:

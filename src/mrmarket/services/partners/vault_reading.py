@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from mrmarket.partners.chains import payments
 from mrmarket.partners.chains.book import ChainBook
 from mrmarket.partners.chains.payment import Payment
 from mrmarket.store.sql import SqliteReader
+
+
+class VaultBook(Protocol):
+    """What a vault has written down."""
+
+    def payment(self, key: str) -> Payment | None:
+        """The transfer that was asked for under a key; None where it never was."""
+        ...
 
 
 class ReadVault:
