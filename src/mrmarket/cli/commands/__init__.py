@@ -24,6 +24,7 @@ from mrmarket.cli.commands import (
     record,
     rewards,
     run,
+    sandbox,
     selection,
     simulate,
     status,
@@ -40,6 +41,7 @@ def register(app: typer.Typer) -> None:
     app.command("run", rich_help_panel=running)(run.run)
     app.command("venue", rich_help_panel=running)(venue.venue)
     app.command("rail", rich_help_panel=running)(rail.rail)
+    app.command("sandbox", rich_help_panel=running)(sandbox.sandbox)
     app.add_typer(address.app, name="address", rich_help_panel=running)
     app.add_typer(admin.app, name="admin", rich_help_panel=running)
     app.add_typer(angel.app, name="angel", rich_help_panel=running)

@@ -65,6 +65,11 @@ class LocalNode:
         """Its process id."""
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether its process is gone."""
+        return self._process.returncode is not None
+
     @classmethod
     async def start(
         cls,
@@ -73,6 +78,8 @@ class LocalNode:
         block_s: int | None = None,
         port: int = 0,
         state: Path | None = None,
+        load: Path | None = None,
+        mining: bool = True,
         environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> Self:
@@ -83,6 +90,8 @@ class LocalNode:
             block_s: seconds between blocks; left out: a block for each transaction.
             port: 0 takes a free one.
             state: a file that it reads when it starts and writes when it ends.
+            load: a file that it reads when it starts, and leaves alone.
+            mining: whether it makes blocks by itself; else `anvil_mine` does.
             environ: ours, where left out.
             folder: where to look for the sandbox; the working directory, where left out.
 
@@ -98,6 +107,10 @@ class LocalNode:
             arguments += ["--block-time", str(block_s)]
         if state is not None:
             arguments += ["--state", str(state)]
+        if load is not None:
+            arguments += ["--load-state", str(load)]
+        if not mining:
+            arguments.append("--no-mining")
         try:
             process = await asyncio.create_subprocess_exec(
                 str(program),

@@ -15,6 +15,7 @@ import msgspec
 
 from mrmarket.core.errors import MrMarketError
 from mrmarket.partners.chains.errors import ChainError
+from mrmarket.partners.chains.human.bulk_transfer import BULK_TRANSFER_TOPIC, payout_id_of
 from mrmarket.partners.chains.web3_door import DISCARD, AsyncHTTPProvider, AsyncWeb3, Web3Exception
 
 REQUESTER: Final = "hufi-campaign-launcher"
@@ -72,6 +73,14 @@ def read_artifact(name: str, folder: Path | None = None) -> Artifact:
         raise ContractsMissingError(f"{name} of {_PACKAGE} cannot be read ({error})") from error
 
 
+class Contracts(msgspec.Struct, frozen=True):
+    """Where a deployment is, to find it again. Addresses in lower case."""
+
+    token: str
+    store: str
+    factory: str
+
+
 class HumanDeployment:
     """Token, staking, key-value store and escrow factory, deployed, with a launcher and three oracles.
 
@@ -80,6 +89,8 @@ class HumanDeployment:
     """
 
     def __init__(self, web: AsyncWeb3[Any], accounts: Sequence[str]) -> None:
+        self.poll_s = 0.01
+        """Between two questions whether a transaction is in a block."""
         self._web = web
         self.launcher, self.reputation, self.recording, self.exchange = accounts[:4]
         self.wallets = tuple(accounts[4:])
@@ -100,6 +111,30 @@ class HumanDeployment:
             await web.provider.disconnect()
             raise
         return self
+
+    @classmethod
+    async def attach(cls, url: str, contracts: Contracts) -> Self:
+        """Find contracts again that were deployed on a node before."""
+        web: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(url))
+        try:
+            self = cls(web, await web.eth.accounts)
+            self._token = self._tokens(_sum(contracts.token))
+            self._store = web.eth.contract(
+                _sum(contracts.store), abi=read_artifact("contracts/KVStore.sol/KVStore.json").abi
+            )
+            self._factory = web.eth.contract(
+                _sum(contracts.factory),
+                abi=read_artifact("contracts/EscrowFactory.sol/EscrowFactory.json").abi,
+            )
+        except BaseException:
+            await web.provider.disconnect()
+            raise
+        return self
+
+    @property
+    def contracts(self) -> Contracts:
+        """Where everything is."""
+        return Contracts(self.token, str(self._store.address).lower(), self.factory)
 
     @property
     def token(self) -> str:
@@ -212,6 +247,22 @@ class HumanDeployment:
         """The escrow's own number of its status: 0 launched, 1 pending, 2 partial, 3 paid, 4 complete."""
         return int(await self._escrow(escrow, "status()")().call())
 
+    async def results(self, escrow: str) -> tuple[str, str]:
+        """Address and hash of the results that were stored last; empty where there are none."""
+        url = await self._escrow(escrow, "intermediateResultsUrl()")().call()
+        return str(url), str(await self._escrow(escrow, "intermediateResultsHash()")().call())
+
+    async def has_paid(self, escrow: str, payout_id: str) -> bool:
+        """Whether a batch was paid, by the text that the reputation oracle gave it."""
+        found = await self._web.eth.get_logs(
+            {
+                "address": _sum(escrow),
+                "topics": [BULK_TRANSFER_TOPIC, payout_id_of(payout_id)],  # type: ignore[list-item]
+                "fromBlock": "earliest",
+            }
+        )
+        return bool(found)
+
     async def units(self, token: str, holder: str) -> int:
         """Base units of a token that somebody holds."""
         contract = self._tokens(_sum(token))
@@ -247,7 +298,7 @@ class HumanDeployment:
         what = getattr(call, "fn_name", "a deployment")
         try:
             tx_hash = await call.transact({"from": _sum(sender)})
-            receipt = await self._web.eth.wait_for_transaction_receipt(tx_hash, poll_latency=0.01)
+            receipt = await self._web.eth.wait_for_transaction_receipt(tx_hash, poll_latency=self.poll_s)
         except Web3Exception as error:
             raise ContractRevertedError(what, str(error)) from error
         if receipt["status"] != 1:

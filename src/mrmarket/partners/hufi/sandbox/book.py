@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -12,6 +12,8 @@ from mrmarket.campaigns.offer import Offer, RewardToken
 from mrmarket.partners.hufi.errors import SandboxError
 from mrmarket.partners.hufi.manifest import DEXES, Manifest
 from mrmarket.partners.hufi.messages import KeyBody
+from mrmarket.partners.hufi.results import CycleRow
+from mrmarket.partners.hufi.sandbox.feed import Payment
 
 
 class Status(StrEnum):
@@ -36,18 +38,37 @@ class Participant:
     joined_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """Cycles that were computed and are not wholly on the chain yet: written down before anything is sent."""
+
+    name: str
+    """Of the document of results; empty where nothing new was recorded."""
+    reserved_units: int
+    """What the new cycles can cost."""
+    cycles: int
+    """How many are new."""
+    payments: tuple[Payment, ...]
+    by_day: tuple[tuple[int, int], ...]
+    """Start of each new cycle, and what it pays in units."""
+    is_over: bool
+    """Whether the campaign ends with it."""
+
+
 @dataclass
 class LaunchedCampaign:
     """A campaign in the sandbox. Amounts in base units of its token."""
 
     id: str
+    text: str
+    """The manifest as it was given."""
     manifest: Manifest
     details: Mapping[str, object]
     offer: Offer
     """The same terms as the participants' side reads them; `fund_units` is net."""
     gross_units: int
-    launcher: str
-    created_ms: int
+    launcher: str = ""
+    created_ms: int = 0
     status: Status = Status.ACTIVE
     cancel_ms: int = 0
     finalized_ms: int = 0
@@ -58,8 +79,10 @@ class LaunchedCampaign:
     paid_units: int = 0
     paid_by_day: list[tuple[int, int]] = field(default_factory=list)
     """Start of the cycle and units."""
-    document: bytes = b""
+    rows: list[CycleRow] = field(default_factory=list)
+    """Of the document: every cycle that was computed."""
     document_hash: str = ""
+    settling: Settling | None = None
 
     @property
     def ends_ms(self) -> int:
@@ -87,13 +110,17 @@ class FeeTerms:
 
 @dataclass
 class SandboxBook:
-    """Everything, in memory."""
+    """Everything; `memory` keeps it."""
 
     campaigns: dict[str, LaunchedCampaign] = field(default_factory=dict)
     """By escrow, lower case."""
     keys: dict[tuple[str, str], KeyBody] = field(default_factory=dict)
     """By wallet and exchange."""
     preferences: dict[str, object] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Documents of results by `{address}/{sha256}.json`."""
+    changed: Callable[[], None] = lambda: None
+    """Called after every change that must outlive the process, before anybody hears of it."""
 
     def campaign(self, escrow: str) -> LaunchedCampaign:
         """A campaign. Raises `SandboxError`."""

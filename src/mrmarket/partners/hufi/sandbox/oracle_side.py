@@ -128,11 +128,13 @@ class OracleSide:
         if not 0 < len(body.api_key) <= _MAX_KEY or not 0 < len(body.secret_key) <= _MAX_SECRET:
             raise Refusal(HTTPStatus.BAD_REQUEST, "api_key or secret_key has no allowed length")
         self._book.keys[user.wallet, body.exchange_name] = body
+        self._book.changed()
         return yes({"id": self._entrance.new_id()}, HTTPStatus.CREATED)
 
     async def _drop_key(self, request: web.Request) -> web.Response:
         user = self._user(request)
         self._book.keys.pop((user.wallet, request.match_info["exchange_name"]), None)
+        self._book.changed()
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
     async def _check_key(self, request: web.Request) -> web.Response:
@@ -178,6 +180,7 @@ class OracleSide:
                 lacks = ", ".join(missing or wanted)
                 raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"Exchange API key lacks {lacks}")
         campaign.participants.append(Participant(user.wallet, self._now_ms()))
+        self._book.changed()
         return yes({"id": campaign.id})
 
     async def _join_status(self, request: web.Request) -> web.Response:

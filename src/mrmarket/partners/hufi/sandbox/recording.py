@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from mrmarket.campaigns.offer import Measure
@@ -18,7 +18,7 @@ from mrmarket.partners.hufi.results import (
     reserved_text,
     write_results,
 )
-from mrmarket.partners.hufi.sandbox.book import LaunchedCampaign, Participant, SandboxBook, Status
+from mrmarket.partners.hufi.sandbox.book import LaunchedCampaign, Participant, SandboxBook, Settling, Status
 from mrmarket.partners.hufi.sandbox.feed import ExchangeFeed, Payment, Settlement
 from mrmarket.partners.hufi.score import (
     ONE,
@@ -52,9 +52,6 @@ class Recorder:
         self._clock = clock
         self._new_id = new_id
         self._batch_size = batch_size
-        self._rows: dict[str, list[CycleRow]] = {}
-        self.files: dict[str, bytes] = {}
-        """Documents by `{address}/{sha256}.json`."""
 
     async def record_due(self, base_url: str) -> int:
         """Close every cycle that has ended; how many."""
@@ -93,9 +90,29 @@ class Recorder:
         return held_standing(offer, one.wallet, units)
 
     async def _record(self, campaign: LaunchedCampaign, now_ms: int, base_url: str) -> int:
+        """Close what is due. What was computed is written down first, and is what is paid after any crash."""
         if campaign.status.is_over:
             return 0
-        offer, rows = campaign.offer, self._rows.setdefault(campaign.offer.address, [])
+        if campaign.settling is None:
+            campaign.settling = await self._compute(campaign, now_ms)
+            if campaign.settling is None:
+                return 0
+            self._book.changed()
+        settling = campaign.settling
+        await self._settle(campaign, settling, base_url)
+        campaign.settling = None
+        campaign.recorded += settling.cycles
+        campaign.paid_units += sum(units for _, units in settling.by_day)
+        campaign.paid_by_day += settling.by_day
+        if settling.is_over:
+            campaign.status = Status.CANCELLED if campaign.cancel_ms else Status.COMPLETED
+            campaign.finalized_ms = now_ms
+        self._book.changed()
+        return settling.cycles
+
+    async def _compute(self, campaign: LaunchedCampaign, now_ms: int) -> Settling | None:
+        """The cycles that have ended, each with its payments; None where nothing is due."""
+        offer = campaign.offer
         due: list[tuple[int, Span, dict[str, int], CycleRow]] = []
         reserved = 0
         while campaign.recorded + len(due) < offer.cycles:
@@ -112,52 +129,42 @@ class Recorder:
             self._drop_idle(campaign, standings)
         last_ms = due[-1][1].end_ms if due else 0
         is_over = campaign.ends_ms <= now_ms and (not due or last_ms == campaign.ends_ms)
-        if due:
-            rows += [row for *_, row in due]
-            await self._publish(campaign, rows, reserved, base_url)
-            for number, span, parts, row in due:
-                campaign.recorded += 1
-                await self._pay(
-                    campaign, number, span, parts, row, is_last=is_over and span.end_ms == last_ms
-                )
-        if is_over:
-            campaign.status = Status.CANCELLED if campaign.cancel_ms else Status.COMPLETED
-            campaign.finalized_ms = now_ms
-        return len(due)
+        if not due and not is_over:
+            return None
+        payments: list[Payment] = []
+        for number, span, parts, row in due:
+            is_last = is_over and span.end_ms == last_ms
+            payments += _payments(campaign, number, parts, row, is_last=is_last)
+        return Settling(
+            name=self._publish(campaign, [row for *_, row in due], reserved) if due else "",
+            reserved_units=reserved,
+            cycles=len(due),
+            payments=tuple(payments),
+            by_day=tuple((span.start_ms, sum(parts.values())) for _, span, parts, _ in due),
+            is_over=is_over,
+        )
 
-    async def _publish(
-        self, campaign: LaunchedCampaign, rows: list[CycleRow], reserved: int, base_url: str
-    ) -> None:
+    def _publish(self, campaign: LaunchedCampaign, rows: list[CycleRow], reserved: int) -> str:
+        """Write the document with the new rows; its name."""
         offer = campaign.offer
-        document = ResultsDocument(offer.chain_id, offer.address, offer.exchange, offer.market, rows)
-        campaign.document, campaign.document_hash = write_results(document)
+        campaign.rows += rows
+        document = ResultsDocument(offer.chain_id, offer.address, offer.exchange, offer.market, campaign.rows)
+        content, campaign.document_hash = write_results(document)
         campaign.reserved_units += reserved
         name = f"{offer.address}/{campaign.document_hash}.json"
-        self.files[name] = campaign.document
-        url = f"{base_url}/files/{name}"
-        await self._settlement.store(offer.chain_id, offer.address, url, campaign.document_hash, reserved)
+        self._book.files[name] = content
+        return name
 
-    async def _pay(
-        self,
-        campaign: LaunchedCampaign,
-        number: int,
-        span: Span,
-        parts: dict[str, int],
-        row: CycleRow,
-        *,
-        is_last: bool,
-    ) -> None:
+    async def _settle(self, campaign: LaunchedCampaign, settling: Settling, base_url: str) -> None:
+        """Have it stored and paid; both may have been begun before a crash, which the settlement sees."""
         offer = campaign.offer
-        batches = row.participants_outcomes_batches
-        for place, batch in enumerate(batches):
-            paid = {one.address: parts[one.address] for one in batch.results if one.address in parts}
-            is_end = is_last and place == len(batches) - 1
-            if paid or is_end:
-                payment = Payment(offer.chain_id, offer.address, number, batch.id, paid, is_end)
-                await self._settlement.pay(payment)
-        total = sum(parts.values())
-        campaign.paid_units += total
-        campaign.paid_by_day.append((span.start_ms, total))
+        if settling.name:
+            url = f"{base_url}/files/{settling.name}"
+            await self._settlement.store(
+                offer.chain_id, offer.address, url, campaign.document_hash, settling.reserved_units
+            )
+        for payment in settling.payments:
+            await self._settlement.pay(payment)
 
     def _row(
         self, campaign: LaunchedCampaign, span: Span, standings: Sequence[Standing], units: int
@@ -190,6 +197,18 @@ class Recorder:
         if offer.measure is Measure.THRESHOLD_BALANCE and offer.max_participants is not None:
             kept = {one.address for one in standings if one.score}
             campaign.participants = [one for one in campaign.participants if one.wallet in kept]
+
+
+def _payments(
+    campaign: LaunchedCampaign, number: int, parts: Mapping[str, int], row: CycleRow, *, is_last: bool
+) -> Iterator[Payment]:
+    """What each batch of a cycle pays; the last of a campaign is there even if it pays nobody."""
+    offer, batches = campaign.offer, row.participants_outcomes_batches
+    for place, batch in enumerate(batches):
+        paid = {one.address: parts[one.address] for one in batch.results if one.address in parts}
+        is_end = is_last and place == len(batches) - 1
+        if paid or is_end:
+            yield Payment(offer.chain_id, offer.address, number, batch.id, paid, is_end)
 
 
 def outcome(campaign: LaunchedCampaign, one: Standing) -> OutcomeRow:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -34,6 +35,7 @@ from mrmarket.partners.hufi.sandbox.entrance import Entrance
 from mrmarket.partners.hufi.sandbox.faults import Faults, Handler
 from mrmarket.partners.hufi.sandbox.feed import ExchangeFeed, Settlement, WrittenSettlement
 from mrmarket.partners.hufi.sandbox.launcher_side import LauncherSide
+from mrmarket.partners.hufi.sandbox.memory import BookMemory
 from mrmarket.partners.hufi.sandbox.oracle_side import OracleSide
 from mrmarket.partners.hufi.sandbox.recording import Recorder
 from mrmarket.partners.hufi.score import net_fund
@@ -67,9 +69,19 @@ class HufiSandbox:
         world: Clock | None = None,
         wall: Clock | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
+        memory: Path | None = None,
     ) -> None:
+        """Nothing is served yet. A sandbox with a folder for its `memory` outlives its process.
+
+        Raises:
+            SandboxError: what the folder remembers cannot be read.
+        """
         self.terms = terms or SandboxTerms()
         self.book = SandboxBook()
+        if memory is not None:
+            kept = BookMemory(memory, self.book, self._campaign)
+            kept.load()
+            self.book.changed = kept.save
         self.faults = Faults()
         self._wall = wall or SystemClock()
         self._world = world or self._wall
@@ -127,30 +139,41 @@ class HufiSandbox:
             ManifestError: if it is none.
             SandboxError: if the escrow has a campaign.
         """
+        escrow = (address or made_up_address("escrow", str(len(self.book.campaigns)))).lower()
+        if escrow in self.book.campaigns:
+            raise SandboxError(f"the escrow {escrow} has a campaign already")
+        campaign = self._campaign(
+            manifest if isinstance(manifest, str) else manifest.decode(),
+            fund_units,
+            token or sandbox_token(self.terms.chain_id),
+            escrow,
+            self._entrance.new_id(),
+        )
+        campaign.launcher = (launcher or made_up_address("launcher")).lower()
+        campaign.created_ms = self._world.now_ns() // NS_PER_MS
+        self.book.campaigns[escrow] = campaign
+        self.book.changed()
+        return campaign
+
+    def _campaign(
+        self, manifest: str, fund_units: int, token: RewardToken, escrow: str, name: str
+    ) -> LaunchedCampaign:
+        """A campaign's terms, with nothing that has happened. Raises `ManifestError`."""
         read = read_manifest(manifest)
         details = {
             name: value
             for name, value in read_exact(manifest).items()
             if name not in {"type", "exchange", "start_date", "end_date", "pair", "symbol"}
         }
-        escrow = (address or made_up_address("escrow", str(len(self.book.campaigns)))).lower()
-        if escrow in self.book.campaigns:
-            raise SandboxError(f"the escrow {escrow} has a campaign already")
-        paid_in = token or sandbox_token(self.terms.chain_id)
-        now_ms = self._world.now_ns() // NS_PER_MS
         net = net_fund(fund_units, self.terms.fees.all)
-        offer = offer_of_manifest(read, escrow, paid_in, net, self.terms.cycle_ms)
-        campaign = LaunchedCampaign(
-            id=self._entrance.new_id(),
+        return LaunchedCampaign(
+            id=name,
+            text=manifest,
             manifest=read,
             details=details,
-            offer=offer,
+            offer=offer_of_manifest(read, escrow, token, net, self.terms.cycle_ms),
             gross_units=fund_units,
-            launcher=(launcher or made_up_address("launcher")).lower(),
-            created_ms=now_ms,
         )
-        self.book.campaigns[escrow] = campaign
-        return campaign
 
     def cancel(self, address: str) -> None:
         """The launcher asks for the end; work counts up to now."""
@@ -158,6 +181,7 @@ class HufiSandbox:
         if campaign.status is Status.ACTIVE:
             campaign.status = Status.TO_CANCEL
             campaign.cancel_ms = self._world.now_ns() // NS_PER_MS
+            self.book.changed()
 
     async def record_due(self) -> int:
         """Run the progress job once; how many cycles were closed."""
@@ -197,7 +221,7 @@ class HufiSandbox:
         return no(refusal, request, self._wall)
 
     async def _file(self, request: web.Request) -> web.Response:
-        content = self._recorder.files.get(f"{request.match_info['escrow']}/{request.match_info['name']}")
+        content = self.book.files.get(f"{request.match_info['escrow']}/{request.match_info['name']}")
         if content is None:
             raise Refusal(HTTPStatus.NOT_FOUND, "Not found")
         return web.Response(body=content, content_type="application/json")

@@ -47,6 +47,8 @@ class SandboxConfig(msgspec.Struct, frozen=True):
     assets: tuple[SandboxAsset, ...] = ASSETS
     withdrawal_ms: int = 0
     """From a withdrawal to its hash on the chain; ms of the stamping clock."""
+    waits_for_chain: bool = False
+    """Whether a withdrawal has no hash until `settle_withdrawal` tells one; else one is made up."""
     inclusive_offset: bool = True
     """Whether a snapshot at the very offset is told; the documentation does not say."""
     microseconds: bool = False

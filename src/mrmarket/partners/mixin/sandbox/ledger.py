@@ -220,7 +220,9 @@ class SafeLedger:
                 units=str(output.units),
                 address=output.address,
                 tag=output.tag,
-                chain_hash="0x" + hashlib.sha256(f"{name}:{place}".encode()).hexdigest(),
+                chain_hash=""
+                if self._config.waits_for_chain
+                else "0x" + hashlib.sha256(f"{name}:{place}".encode()).hexdigest(),
                 created_ns=self._stamps.now_ns(),
             )
             told.append((sender, snapshot_id))

@@ -124,6 +124,12 @@ class MixinSandbox:
         """A user or bot with keys; a known id gives its keystore again."""
         return self.people.enrol(name, user_id)
 
+    def deposit_address(self, user_id: str, chain_id: str) -> str:
+        """Where a chain may deliver to for a user; the same that the API gives. Raises Refusal."""
+        body = msgspec.json.encode({"chain_id": chain_id})
+        (entry,) = self._handlers.answer(Caller(user_id, "FULL"), "POST", "/safe/deposit/entries", {}, body)
+        return str(entry["destination"])
+
     def deposit(
         self,
         destination: str,
@@ -201,6 +207,11 @@ class MixinSandbox:
     def withdrawals(self, after: int = 0) -> list[Row]:
         """What left for other chains after a number, the oldest first."""
         return self._journal.all("SELECT * FROM withdrawals WHERE number > ? ORDER BY number", after)
+
+    def settle_withdrawal(self, number: int, chain_hash: str) -> None:
+        """A withdrawal is in a block of its chain; telling it again changes nothing."""
+        with self._journal.step():
+            self._journal.change("UPDATE withdrawals SET chain_hash = ? WHERE number = ?", chain_hash, number)
 
     def _announce(self, user_id: str, snapshot_id: str) -> None:
         row = self._journal.one("SELECT * FROM snapshots WHERE id = ?", snapshot_id)
