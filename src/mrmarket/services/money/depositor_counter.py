@@ -229,7 +229,7 @@ class MovementCounter(HoldingsCounter):
         """Pay out money that is in no pool."""
         asset = await self._asset(request.asset)
         units = parse_units(request.amount, asset.decimals)
-        destination = self._destination(user, request.destination)
+        destination = self._destination(user, request.destination, asset.namespace)
         row = await asyncio.to_thread(
             self._offices.treasury.desk.withdraw_balance,
             account_of(user),
@@ -352,9 +352,12 @@ class MovementCounter(HoldingsCounter):
             share_units=units,
         )
 
-    def _destination(self, user: str, wanted: str) -> str:
+    def _destination(self, user: str, wanted: str, by: str | None = None) -> str:
+        """An address as its rail writes it; of the rail `by` where that alone can carry the asset."""
         text = wanted or wallet_of(user) or ""
-        for rail in self._offices.world.rails.values():
+        for name, rail in self._offices.world.rails.items():
+            if by not in {None, name}:
+                continue
             known = rail.valid_destination(text)
             # Only custody moves pay to the venue: there the money would be nobody's.
             if known is not None and not known.startswith("venue:"):

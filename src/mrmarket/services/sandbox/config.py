@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mrmarket.core.errors import InvalidInputError
+from mrmarket.services.access.demo import DEMO_WALLETS
 from mrmarket.trading.venue.front.config import VenueConfig
 
 DAY_S = 86_400
@@ -28,8 +29,8 @@ class SandboxConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Whole tokens in each campaign's escrow."""
     price_usd: str = "0.05"
     """What the chain's token is worth."""
-    people: tuple[str, ...] = ("Ada", "Bela", "Chen")
-    """Who has a Mixin account in it."""
+    people: tuple[str, ...] = tuple(DEMO_WALLETS)
+    """Who has a Mixin account in it: the demo's depositors."""
     block_ms: int = 500
     """Between two blocks, in wall time; none are made while nothing waits for one."""
     confirmations: int = 3
