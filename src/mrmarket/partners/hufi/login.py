@@ -76,6 +76,11 @@ class OracleSession:
         """The wallet's address as it was given."""
         return self._signer.address
 
+    @property
+    def is_in(self) -> bool:
+        """Whether the wallet holds a token that is good for some time."""
+        return self._tokens is not None and self._clock.monotonic_ns() < self._access_until_ns
+
     async def token(self) -> str:
         """An access token that is good for some time.
 

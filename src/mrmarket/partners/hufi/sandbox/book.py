@@ -81,6 +81,7 @@ class LaunchedCampaign:
     """Start of the cycle and units."""
     rows: list[CycleRow] = field(default_factory=list)
     """Of the document: every cycle that was computed."""
+    document: bytes = b""
     document_hash: str = ""
     settling: Settling | None = None
 
@@ -119,7 +120,7 @@ class SandboxBook:
     preferences: dict[str, object] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     """Documents of results by `{address}/{sha256}.json`."""
-    changed: Callable[[], None] = lambda: None
+    changed: Callable[[], None] = field(default=lambda: None, compare=False)
     """Called after every change that must outlive the process, before anybody hears of it."""
 
     def campaign(self, escrow: str) -> LaunchedCampaign:

@@ -77,12 +77,12 @@ class BookMemory:
             return
         try:
             kept = msgspec.convert(json.loads(file.read_bytes()), _Book)
-            for one in kept.campaigns:
-                self._book.campaigns[one.address] = self._campaign(one)
             for path in (self._folder / _RESULTS).glob("*/*.json"):
                 name = f"{path.parent.name}/{path.name}"
                 self._book.files[name] = path.read_bytes()
                 self._written.add(name)
+            for one in kept.campaigns:
+                self._book.campaigns[one.address] = self._campaign(one)
         except (OSError, ValueError, msgspec.ValidationError, RecursionError) as error:
             raise SandboxError(f"{file} cannot be read ({error}); delete its folder to begin anew") from error
         self._book.keys.update({(wallet, key.exchange_name): key for wallet, key in kept.keys})
@@ -109,6 +109,7 @@ class BookMemory:
         campaign = self._found(kept.text, kept.gross_units, kept.token, kept.address, kept.id)
         for name in _HAPPENED:
             setattr(campaign, name, getattr(kept, name))
+        campaign.document = self._book.files.get(f"{kept.address}/{kept.document_hash}.json", b"")
         return campaign
 
 

@@ -149,10 +149,10 @@ class Recorder:
         offer = campaign.offer
         campaign.rows += rows
         document = ResultsDocument(offer.chain_id, offer.address, offer.exchange, offer.market, campaign.rows)
-        content, campaign.document_hash = write_results(document)
+        campaign.document, campaign.document_hash = write_results(document)
         campaign.reserved_units += reserved
         name = f"{offer.address}/{campaign.document_hash}.json"
-        self._book.files[name] = content
+        self._book.files[name] = campaign.document
         return name
 
     async def _settle(self, campaign: LaunchedCampaign, settling: Settling, base_url: str) -> None:
@@ -209,6 +209,8 @@ def _payments(
         is_end = is_last and place == len(batches) - 1
         if paid or is_end:
             yield Payment(offer.chain_id, offer.address, number, batch.id, paid, is_end)
+    if is_last and not batches:
+        yield Payment(offer.chain_id, offer.address, number, "", {}, is_last=True)
 
 
 def outcome(campaign: LaunchedCampaign, one: Standing) -> OutcomeRow:
