@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mrmarket.core.clock import NS_PER_MS, SystemClock
 from mrmarket.core.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,21 @@ def open_books(data: Path, store: str) -> AbstractContextManager[Sql]:
 def account_id(name: str) -> str:
     """A person's account: `alice` is `user:alice`; other accounts are named with their kind."""
     return name if ":" in name else f"user:{name}"
+
+
+def world_ms(data: Path) -> int:
+    """UTC milliseconds of the world that a folder lives in: a sandbox's time, else the wall's.
+
+    Raises:
+        PartnerSetupError: if the folder's sandbox cannot be read.
+    """
+    now_ns = SystemClock().now_ns()
+    if (data / "sandbox").is_dir():  # elsewhere nothing of it need be loaded
+        from mrmarket.services.partners.setting import find_world
+
+        world = find_world(data)
+        now_ns = now_ns if world is None else world.time.world_ns(now_ns)
+    return now_ns // NS_PER_MS
 
 
 def moment_ms(text: str, field: str) -> int:

@@ -52,6 +52,7 @@ def diagnose(loaded: LoadedConfig, data: Path) -> list[Finding]:
         lambda: _tapes(loaded),
         lambda: check_telemetry_port(loaded.config, data),
         lambda: check_notices(loaded.config, os.environ),
+        lambda: _partners(loaded, data),
     ]
     for check in checks:
         findings.extend(check())
@@ -183,6 +184,18 @@ def _keys(loaded: LoadedConfig, data: Path) -> Iterator[Finding]:
         return
     for seen in look_at_keys(config.venue, config.keys, data, os.environ):
         yield Finding(check="exchange keys", result=seen.result, found=seen.found, next_step=seen.next_step)
+
+
+def _partners(loaded: LoadedConfig, data: Path) -> Iterator[Finding]:
+    from mrmarket.services.partners.checks import check_partners  # noqa: PLC0415 - an extra, and slow to load
+    from mrmarket.services.partners.setting import partner_setting  # noqa: PLC0415 - the same
+
+    try:
+        setting = partner_setting(loaded.config, data, os.environ)
+    except MrMarketError as refused:
+        yield Finding(check="partners", result="fail", found=str(refused), next_step="choose another --data")
+        return
+    yield from check_partners(setting)
 
 
 def _tapes(loaded: LoadedConfig) -> Iterator[Finding]:

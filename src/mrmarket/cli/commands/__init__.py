@@ -9,12 +9,14 @@ from mrmarket.cli.commands import (
     admin,
     angel,
     backtest,
+    campaign,
     config,
     doctor,
     halt,
     keys,
     ledger,
     loyalty,
+    mixin,
     notify,
     openapi,
     optimise,
@@ -31,6 +33,7 @@ from mrmarket.cli.commands import (
     strategy,
     tape,
     user,
+    vault,
     venue,
 )
 
@@ -52,6 +55,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(notify.app, name="notify", rich_help_panel=checking)
     app.add_typer(ledger.app, name="ledger", rich_help_panel=checking)
     app.add_typer(pool.app, name="pool", rich_help_panel=running)
+    app.add_typer(campaign.app, name="campaign", rich_help_panel=checking)
+    app.add_typer(vault.app, name="vault", rich_help_panel=checking)
+    app.add_typer(mixin.app, name="mixin", rich_help_panel=checking)
     app.add_typer(rewards.app, name="rewards", rich_help_panel=checking)
     app.add_typer(user.app, name="user", rich_help_panel=checking)
     app.command("reconcile", rich_help_panel=checking)(reconcile.reconcile)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mrmarket.cli.books import moment_ms, open_books
+from mrmarket.cli.commands.rewards_trace import trace
 from mrmarket.cli.exit_codes import ExitCode
 from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, Data, Json, Store
 from mrmarket.cli.output import notes, print_json, print_table
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mrmarket.services.api.money_schema import RewardRunView
 
 app = typer.Typer(help="Rewards by cycle: what they came to, and whether that holds.", no_args_is_help=True)
+app.command(epilog="Example: mrmarket rewards trace 0x5d3c… --user alice --data data")(trace)
 
 Day = Annotated[
     str, typer.Option("--day", help="A moment of the cycle: a date, an ISO time, or UTC milliseconds.")

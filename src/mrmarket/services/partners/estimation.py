@@ -1,0 +1,94 @@
+"""Whether a campaign is worth its volume: what a cycle should bring, beside what making it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from mrmarket.campaigns.offer import Offer
+from mrmarket.campaigns.orchestrator import wanted_volume
+from mrmarket.campaigns.terms import Limits, Progress
+from mrmarket.partners.hufi.estimate import (
+    CostModel,
+    Expectation,
+    Price,
+    expect,
+    standings_of,
+)
+from mrmarket.partners.hufi.messages import LeaderboardRow
+from mrmarket.partners.hufi.score import SCALE, Standing
+
+_NOTHING: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignEstimate:
+    """A cycle of a campaign, if its volume is made. Money is in the quote asset."""
+
+    offer: Offer
+    volume: Decimal
+    """Of ours in the cycle that it is for, what is made already included."""
+    made: Decimal
+    """Of that, made already, as the partner counts it."""
+    others: int
+    """Participants beside us whose standings are known."""
+    others_volume: Decimal
+    cost: CostModel
+    price: Price | None
+    expectation: Expectation
+
+    @property
+    def verdict(self) -> str:
+        """In one sentence whether it pays."""
+        net = self.expectation.net
+        if not self.offer.measure.is_traded:
+            return "it counts balances: there is no volume to make, and what holding costs is not estimated"
+        if net is None:
+            return "nobody knows what the reward is worth: name a price, or configure [prices]"
+        if self.expectation.units == 0:
+            return "it would bring nothing: the volume stays below what it takes"
+        return "it pays" if net > 0 else "it does not pay: making the volume costs more than it brings"
+
+
+def estimate(
+    offer: Offer,
+    wallet: str,
+    rows: Sequence[LeaderboardRow],
+    cost: CostModel,
+    price: Price | None,
+    *,
+    limits: Limits,
+    volume: Decimal | None = None,
+) -> CampaignEstimate:
+    """What a cycle should bring us. Pure.
+
+    Args:
+        offer: the campaign's terms.
+        wallet: ours; lower case.
+        rows: the partner's standing of the running cycle; empty where none is known.
+        cost: what volume costs, by our own trades or assumed.
+        price: of one whole reward token in the quote asset; None where nobody knows.
+        limits: the owner's.
+        volume: ours in the cycle, in the quote asset; left out, what the orchestrator would aim at.
+    """
+    standings = standings_of(offer, rows)
+    others = [one for one in standings if one.address != wallet]
+    mine = next((one for one in standings if one.address == wallet), Standing(wallet, 0, 0))
+    made = Decimal(mine.result_units) / SCALE
+    beside = sum((Decimal(one.result_units) for one in others), _NOTHING) / SCALE
+    if volume is None:
+        progress = Progress(made, made + beside, _NOTHING, None, _NOTHING)
+        volume = wanted_volume(offer, limits, progress) if offer.measure.is_traded else made
+    more = max(_NOTHING, volume - made)
+    return CampaignEstimate(
+        offer=offer,
+        volume=max(volume, made),
+        made=made,
+        others=len(others),
+        others_volume=beside,
+        cost=cost,
+        price=price,
+        expectation=expect(offer, mine, others, more, cost, price),
+    )
