@@ -9,15 +9,23 @@ from typing import Any
 import msgspec
 import pytest
 
+from mrmarket.cli.commands.sandbox import shown
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.partners.chains.human.deployment import Contracts
 from mrmarket.services.sandbox.config import SandboxConfig
-from mrmarket.services.sandbox.endpoints import ChainDoor, MixinDoor, PersonDoor
+from mrmarket.services.sandbox.endpoints import (
+    ChainDoor,
+    HufiDoor,
+    MixinDoor,
+    PersonDoor,
+    SandboxEndpoints,
+)
 from mrmarket.services.sandbox.errors import SandboxStateError
 from mrmarket.services.sandbox.memory import Ports, WorldFolder, WorldMemory, usable
 from mrmarket.services.sandbox.process import SandboxProcess
 from mrmarket.services.sandbox.world import SandboxWorld
 from mrmarket.services.sandbox.world_time import WorldTime
+from mrmarket.services.venue_process import Endpoints
 
 TIME = WorldTime(1_700_000_000_000_000_000, 1_700_000_000_000_000_000, 4.0)
 
@@ -90,7 +98,13 @@ async def test_a_world_that_lost_a_part_is_not_begun_anew(tmp_path: Path, cycle_
 
 
 def test_no_key_is_printed() -> None:
-    """Doors say where they are, and nothing that opens them."""
+    """Doors say where they are, and nothing that opens them; neither does what a person is shown."""
     chain = ChainDoor("c", 1, "http://x", "ws://x", 3, "T", "0x1", 18, "0x2", "0xsecret")
-    for door in (chain, MixinDoor("http://x", "", "secret", "a", "HMT"), PersonDoor("Ada", "id", "secret")):
-        assert "secret" not in repr(door)
+    mixin, ada = MixinDoor("http://x", "", "secret", "a", "HMT"), PersonDoor("Ada", "id", "secret")
+    venue = Endpoints("http://v", "", "", "k", "secret", ["BTC/USDT"])
+    ready = SandboxEndpoints(venue, chain, HufiDoor("http://l", "http://o"), mixin, [ada], TIME, 60_000)
+    table = shown(ready)
+    assert (table["exchange"], table["people"]) == ("http://v (BTC/USDT)", "Ada id")
+    assert table["cycle"] == "60 world seconds, 4 in a second"
+    for said in (chain, mixin, ada, ready, table):
+        assert "secret" not in repr(said)

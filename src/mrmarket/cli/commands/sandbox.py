@@ -47,14 +47,14 @@ def sandbox(
         if json:
             print_json(msgspec.to_builtins(ready))
             return
-        print_pairs("[bold]The sandbox world is ready[/]", list(_shown(ready).items()))
+        print_pairs("[bold]The sandbox world is ready[/]", list(shown(ready).items()))
         notes.print("Ctrl-C ends it; the same folder goes on with it.")
 
     run_sandbox(config, announce)
     return ExitCode.OK
 
 
-def _shown(ready: SandboxEndpoints) -> dict[str, str]:
+def shown(ready: SandboxEndpoints) -> dict[str, str]:
     """What a person wants to look at; keys are in the folder's `endpoints.json`."""
     return {
         "exchange": f"{ready.venue.rest} ({', '.join(ready.venue.symbols)})",
