@@ -18,7 +18,7 @@ from mrmarket.core.clock import NS_PER_S, ManualClock
 from mrmarket.core.notice import Notice
 from mrmarket.core.side import Side
 from mrmarket.store.errors import DatabaseUnavailableError, StaleFenceError
-from mrmarket.store.lease_row import LeaseRow
+from mrmarket.store.lease_row import LeaseRow, Seizure
 from mrmarket.store.operations import AngelAction, Beat, Restriction
 from mrmarket.trading.venue.port import (
     Capability,
@@ -158,11 +158,12 @@ class WorldStore:
         self._answer()
         return list(self.rows.values())
 
-    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
+    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> Seizure:
         """Take it whoever holds it."""
         self._answer()
+        left_ns = max(0, self.rows[name].expires_ns - now_ns) if name in self.rows else 0
         self._held[name] = fence = self.take(name, owner, ttl_ns)
-        return fence
+        return Seizure(fence=fence, left_ns=left_ns)
 
     def renew_leases(self, names: Sequence[str], ttl_ns: int, now_ns: int) -> list[str]:
         """Hold on to them."""

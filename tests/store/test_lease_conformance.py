@@ -35,7 +35,7 @@ def test_fences_only_rise(log: TradingLog, other: TradingLog) -> None:
         log.acquire_lease(STREAM, "a", MOMENT_NS, now()),
         other.acquire_lease(STREAM, "b", MOMENT_NS, now()),
         log.acquire_lease(STREAM, "a", HOUR_NS, now()),
-        other.seize_lease(STREAM, "b", HOUR_NS, now()),
+        other.seize_lease(STREAM, "b", HOUR_NS, now()).fence,
     ]
     assert fences == [1, 2, 3, 4, 5]
 
@@ -52,7 +52,9 @@ def test_a_running_lease_keeps_others_out(log: TradingLog, other: TradingLog) ->
 def test_a_seized_lease_is_taken_whoever_holds_it(log: TradingLog, other: TradingLog) -> None:
     """The Angel waits for nobody; the engine that held the lease writes nothing from then on."""
     log.acquire_lease(STREAM, "engine", HOUR_NS, now())
-    assert other.seize_lease(STREAM, "angel", HOUR_NS, now()) == 2
+    seizure = other.seize_lease(STREAM, "angel", HOUR_NS, now())
+    assert seizure.fence == 2
+    assert HOUR_NS * 9 // 10 < seizure.left_ns <= HOUR_NS
     with pytest.raises(StaleFenceError):
         log.record_intent(intent("a"))
     with pytest.raises(LeaseHeldError):

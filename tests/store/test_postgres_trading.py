@@ -116,7 +116,7 @@ def test_an_acquisition_whose_answer_is_lost_is_known(server_address: str) -> No
     with LossyLink(server_address) as link:
         store = PostgresTradingStore(link.address)
         link.cut = Cut.AFTER
-        assert store.acquire_lease(STREAM, "a", HOUR_NS, 0) == 1
+        assert store.acquire_lease(STREAM, "a", HOUR_NS, 0).fence == 1
         assert store.append_facts(STREAM, [mark(1)])[0].epoch == 1
         store.close()
 
@@ -262,7 +262,11 @@ def test_a_new_owner_waits_for_intents_that_are_being_written(
     """Whoever takes the lease sees every order that its predecessor was allowed to send."""
     store.acquire_lease(STREAM, "a", HOUR_NS, 0)
     fences: list[int] = []
-    taker = threading.Thread(target=lambda: fences.append(store.seize_lease(STREAM, "angel", HOUR_NS, 0)))
+
+    def take() -> None:
+        fences.append(store.seize_lease(STREAM, "angel", HOUR_NS, 0).fence)
+
+    taker = threading.Thread(target=take)
     owner.execute("BEGIN")
     owner.execute("SELECT fence FROM leases WHERE name = %s FOR KEY SHARE", (STREAM,))
     taker.start()

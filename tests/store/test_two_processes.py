@@ -39,7 +39,7 @@ def test_a_lease_is_seized_from_another_process(store: TradingStore, path: Path)
     """The Angel takes the fence from its own process, and the engine's next write is refused."""
     store.acquire_lease(STREAM, "engine", HOUR_NS, 0)
     store.record_intent(intent("a"))
-    angel = process(path, f"print(store.seize_lease(STREAM, 'angel', {HOUR_NS}, 0))")
+    angel = process(path, f"print(store.seize_lease(STREAM, 'angel', {HOUR_NS}, 0).fence)")
     assert output(angel) == "2"
     with pytest.raises(StaleFenceError):
         store.record_intent(intent("b"))

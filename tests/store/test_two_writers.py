@@ -63,7 +63,7 @@ class TwoWriters(RuleBasedStateMachine):
     @rule(writer=WRITERS)
     def seize(self, writer: int) -> None:
         """A seizure always succeeds and always raises the fence."""
-        fence = self.logs[writer].seize_lease(self.stream, f"writer-{writer}", HOUR_NS, 0)
+        fence = self.logs[writer].seize_lease(self.stream, f"writer-{writer}", HOUR_NS, 0).fence
         assert fence == self.fence + 1
         self._take(writer)
 

@@ -201,19 +201,14 @@ class LeaseHand:
         return left
 
     def _seize(self, leases: Leases, runs: tuple[str, ...]) -> Seized:
-        """In a thread. Until when the old holder may send is read before the lease is taken."""
-        expiries = {row.name: row.expires_ns for row in leases.leases()}
+        """In a thread. A holder sends until a fifth of its lease is left; we count on all of it."""
         fences = []
-        until_ns = 0
+        last_send_ns = self._clock.monotonic_ns()
         for run in runs:
-            now_ns = self._clock.now_ns()
-            fence = leases.seize_lease(run, self.owner, self._pace.lease_ttl_ns, now_ns)
-            fences.append((run, fence))
-            until_ns = max(until_ns, expiries.get(run, 0) - now_ns)
-        at_ns = self._clock.monotonic_ns()
-        # A holder that lives may have renewed between our look and the seizure. It renews when half of the
-        # lease is left at the latest, and sends until a fifth of it is left: 1.6 times what we saw.
-        return Seized(at_ns=at_ns, fences=tuple(fences), last_send_ns=at_ns + max(0, until_ns) * 8 // 5)
+            seizure = leases.seize_lease(run, self.owner, self._pace.lease_ttl_ns, self._clock.now_ns())
+            fences.append((run, seizure.fence))
+            last_send_ns = max(last_send_ns, self._clock.monotonic_ns() + seizure.left_ns)
+        return Seized(at_ns=self._clock.monotonic_ns(), fences=tuple(fences), last_send_ns=last_send_ns)
 
 
 def _retry_ns(error: MrMarketError) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from mrmarket.store.lease_row import Seizure
 from mrmarket.store.operations import AngelAction, Beat, Restriction
 from mrmarket.trading.venue.port import Capability, KeyPermissions, OrderReport
 
@@ -82,8 +83,8 @@ class Leases(Protocol):
         """Every lease there ever was."""
         ...
 
-    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
-        """Take a lease from whoever holds it; returns the new fence."""
+    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> Seizure:
+        """Take a lease from whoever holds it."""
         ...
 
     def renew_leases(self, names: Sequence[str], ttl_ns: int, now_ns: int) -> list[str]:

@@ -13,7 +13,7 @@ from mrmarket.core.events import Fact, decode_fact, encode_fact
 from mrmarket.simulation.disk import Disk
 from mrmarket.store.errors import DuplicateIntentError, LeaseHeldError, StaleFenceError, UnknownIntentError
 from mrmarket.store.event_log import LogCheck, LoggedFact, LogHead, chain_hash, genesis_hash, natural_key
-from mrmarket.store.lease_row import LeaseRow
+from mrmarket.store.lease_row import LeaseRow, Seizure
 from mrmarket.store.order_journal import NEW_STATE, OrderIntent, OrderRecord
 from mrmarket.store.run_fold import RunFold
 
@@ -55,7 +55,7 @@ class MemoryTradingLog:
 
     def acquire_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
         """Take a lease that is free, has run out, or is ours."""
-        return self._take(name, owner, ttl_ns, now_ns, seize=False)
+        return self._take(name, owner, ttl_ns, now_ns, seize=False).fence
 
     def acquire_leases(self, names: Sequence[str], owner: str, ttl_ns: int, now_ns: int) -> dict[str, int]:
         """Take those that are free, have run out, or are ours, as one commit."""
@@ -77,7 +77,7 @@ class MemoryTradingLog:
         self._held |= fences
         return fences
 
-    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
+    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> Seizure:
         """Take a lease whoever holds it."""
         return self._take(name, owner, ttl_ns, now_ns, seize=True)
 
@@ -119,7 +119,7 @@ class MemoryTradingLog:
         self.disk.begin(writes=False)
         return [self.data.leases[name] for name in sorted(self.data.leases)]
 
-    def _take(self, name: str, owner: str, ttl_ns: int, now_ns: int, *, seize: bool) -> int:
+    def _take(self, name: str, owner: str, ttl_ns: int, now_ns: int, *, seize: bool) -> Seizure:
         self.disk.begin()
         now_ns = self._now(now_ns)
         row = self.data.leases.get(name)
@@ -133,7 +133,7 @@ class MemoryTradingLog:
         self.disk.sync()
         self.disk.committed()
         self._held[name] = fence
-        return fence
+        return Seizure(fence=fence, left_ns=max(0, row.expires_ns - now_ns) if row else 0)
 
     def _now(self, now_ns: int) -> int:
         return now_ns if self._server_clock is None else self._server_clock()

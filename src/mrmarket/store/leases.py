@@ -7,7 +7,7 @@ from typing import Final
 
 from mrmarket.store.database import Database
 from mrmarket.store.errors import LeaseHeldError, StaleFenceError
-from mrmarket.store.lease_row import LeaseRow
+from mrmarket.store.lease_row import LeaseRow, Seizure
 
 UNFENCED: Final = "coalesce((SELECT fence FROM leases WHERE name = {0}), 0) <> held_fence({0})"
 """SQL condition: somebody else holds the lease of the stream named by an expression."""
@@ -44,9 +44,9 @@ class Leases:
         Raises:
             LeaseHeldError: while another owner's lease runs.
         """
-        return self._take(name, owner, ttl_ns, now_ns, seize=False)
+        return self._take(name, owner, ttl_ns, now_ns, seize=False).fence
 
-    def seize(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
+    def seize(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> Seizure:
         """Take a lease whoever holds it."""
         return self._take(name, owner, ttl_ns, now_ns, seize=True)
 
@@ -107,7 +107,7 @@ class Leases:
             self._held |= fences
         return fences
 
-    def _take(self, name: str, owner: str, ttl_ns: int, now_ns: int, *, seize: bool) -> int:
+    def _take(self, name: str, owner: str, ttl_ns: int, now_ns: int, *, seize: bool) -> Seizure:
         with self._database.writing() as connection:
             row = connection.execute(_FIND, (name,)).fetchone()
             if row is not None and not seize and row[1] != owner and row[2] > now_ns:
@@ -116,7 +116,7 @@ class Leases:
             connection.execute(_TAKE, (name, fence, owner, now_ns + ttl_ns))
         self._database.make_durable()
         self._held[name] = fence
-        return int(fence)
+        return Seizure(fence=fence, left_ns=max(0, row[2] - now_ns) if row else 0)
 
 
 def _lease(row: tuple[str, int, str, int]) -> LeaseRow:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mrmarket.store.errors import LeaseHeldError, StaleFenceError
-from mrmarket.store.lease_row import LeaseRow
+from mrmarket.store.lease_row import LeaseRow, Seizure
 from mrmarket.store.postgres import Connection
 from mrmarket.store.postgres_pool import PostgresPool
 
@@ -56,24 +56,25 @@ class PostgresLeases:
         """The fence that this process holds; 0 if it never took the lease."""
         return self._held.get(name, 0)
 
-    def take(self, name: str, owner: str, ttl_ns: int, *, seize: bool) -> int:
+    def take(self, name: str, owner: str, ttl_ns: int, *, seize: bool) -> Seizure:
         """Take a lease that is free, has run out or is the owner's, or seize it; waits for its writers.
 
         Raises:
             LeaseHeldError: while another owner's lease runs, unless it is seized.
         """
 
-        def work(connection: Connection) -> int:
+        def work(connection: Connection) -> Seizure:
             connection.execute(LOCK_STREAM, (name,))
             row = connection.execute(_FIND, (name,)).fetchone()
             if row is not None and not seize and row[1] != owner and row[2] > row[3]:
                 raise LeaseHeldError(self._pool.place, name, row[1], row[2])
             taken = connection.execute(_TAKE, (name, owner, ttl_ns)).fetchone()
-            return int(taken[0]) if taken else 0
+            left_ns = max(0, row[2] - row[3]) if row is not None else 0
+            return Seizure(fence=int(taken[0]) if taken else 0, left_ns=left_ns)
 
-        fence = self._pool.transact(work)
-        self._held[name] = fence
-        return fence
+        seizure = self._pool.transact(work)
+        self._held[name] = seizure.fence
+        return seizure
 
     def take_free(self, names: Sequence[str], owner: str, ttl_ns: int) -> dict[str, int]:
         """Take those that are free, have run out or are the owner's, unless somebody writes under them."""

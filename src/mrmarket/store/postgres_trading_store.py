@@ -9,7 +9,7 @@ from typing import Final, Self
 from mrmarket.core.events import Fact
 from mrmarket.store.errors import StaleFenceError
 from mrmarket.store.event_log import LogCheck, LoggedFact, LogHead
-from mrmarket.store.lease_row import LeaseRow
+from mrmarket.store.lease_row import LeaseRow, Seizure
 from mrmarket.store.migration import TRADING_SCHEMA, prepare_postgres
 from mrmarket.store.order_journal import OrderIntent, OrderRecord
 from mrmarket.store.postgres_event_log import PostgresEventLog
@@ -89,7 +89,7 @@ class PostgresTradingStore:
         Raises:
             LeaseHeldError: while another owner's lease runs.
         """
-        return self._leases.take(name, owner, ttl_ns, seize=False)
+        return self._leases.take(name, owner, ttl_ns, seize=False).fence
 
     def acquire_leases(self, names: Sequence[str], owner: str, ttl_ns: int, now_ns: int) -> dict[str, int]:  # noqa: ARG002 - the same
         """Take those of several leases that are to be had, as one commit; the fence of each, by name.
@@ -98,8 +98,8 @@ class PostgresTradingStore:
         """
         return self._leases.take_free(names, owner, ttl_ns)
 
-    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:  # noqa: ARG002 - the same
-        """Take a lease whoever holds it and however long it runs; returns the fence."""
+    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> Seizure:  # noqa: ARG002 - the same
+        """Take a lease whoever holds it and however long it runs."""
         return self._leases.take(name, owner, ttl_ns, seize=True)
 
     def renew_lease(self, name: str, ttl_ns: int, now_ns: int) -> None:  # noqa: ARG002 - the same

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from mrmarket.core.events import Fact
 from mrmarket.store.event_log import LogCheck, LoggedFact, LogHead
-from mrmarket.store.lease_row import LeaseRow
+from mrmarket.store.lease_row import LeaseRow, Seizure
 from mrmarket.store.order_journal import OrderIntent, OrderRecord
 from mrmarket.store.run_fold import RunFold
 
@@ -43,8 +43,8 @@ class TradingLog(Protocol):
         """
         ...
 
-    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
-        """Take a lease whoever holds it and however long it runs; returns the fence."""
+    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> Seizure:
+        """Take a lease whoever holds it and however long it runs."""
         ...
 
     def renew_lease(self, name: str, ttl_ns: int, now_ns: int) -> None:

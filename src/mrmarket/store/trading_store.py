@@ -9,7 +9,7 @@ from typing import Self
 from mrmarket.core.events import Fact
 from mrmarket.store.database import Database
 from mrmarket.store.event_log import LogCheck, LoggedFact, LogHead
-from mrmarket.store.lease_row import LeaseRow
+from mrmarket.store.lease_row import LeaseRow, Seizure
 from mrmarket.store.leases import Leases
 from mrmarket.store.migration import TRADING_SCHEMA, prepare
 from mrmarket.store.order_journal import OrderIntent, OrderRecord
@@ -63,8 +63,8 @@ class TradingStore:
         """Take those of several leases that are to be had, as one commit; the fence of each, by name."""
         return self._leases.acquire_all(names, owner, ttl_ns, now_ns)
 
-    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
-        """Take a lease whoever holds it and however long it runs; returns the fence."""
+    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> Seizure:
+        """Take a lease whoever holds it and however long it runs."""
         return self._leases.seize(name, owner, ttl_ns, now_ns)
 
     def renew_lease(self, name: str, ttl_ns: int, now_ns: int) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from mrmarket.store.lease_row import LeaseRow
+from mrmarket.store.lease_row import LeaseRow, Seizure
 from mrmarket.store.operations import AngelAction, Beat, OperationsStore, Restriction
 from mrmarket.store.trading_port import TradingLog
 
@@ -56,7 +56,7 @@ class LateLeases:
         """Every lease."""
         return self._late.get().leases()
 
-    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> int:
+    def seize_lease(self, name: str, owner: str, ttl_ns: int, now_ns: int) -> Seizure:
         """Take a lease whoever holds it."""
         return self._late.get().seize_lease(name, owner, ttl_ns, now_ns)
 
