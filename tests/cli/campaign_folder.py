@@ -11,9 +11,12 @@ from campaigns.campaign_stage import CHAIN, CYCLE_MS, HMT, START_MS, CampaignSta
 from mrmarket.campaigns.offer import RewardToken
 from mrmarket.campaigns.ports import JoinVerdict, OfferSeen, OfferState, PayoutPage, SweepState
 from mrmarket.campaigns.sweeps import ready_days, sweep_job
+from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.payouts.outbox import Outbox
-from mrmarket.money.payouts.payout import PayoutRow, PayoutState, Receipt
+from mrmarket.money.payouts.payout import Payout, PayoutRow, PayoutState, Receipt
 from mrmarket.money.payouts.repository import PayoutRepository
+from mrmarket.money.pool.request_repository import RequestRepository
+from mrmarket.money.pool.rows import WithdrawalRow, WithdrawalState
 from mrmarket.money.rewards.distribution import Distributor
 from mrmarket.money.rewards.jobs import JobRunner
 from mrmarket.money.rewards.repository import RewardRepository
@@ -39,6 +42,8 @@ class Lived:
     run: str
     delivery: str
     receipt: str
+    withdrawal: str
+    """Id of the payout by which Bob withdrew a part of his credit himself."""
 
 
 def live(folder: Path) -> Lived:
@@ -80,16 +85,34 @@ async def _live(folder: Path, stage: CampaignStage) -> Lived:
     await stage.round()
     (paid,) = stage.read(lambda sql: PayoutRepository(sql).listed(list(PayoutState), "user:ann", "reward", 9))
     stage.do(lambda draft: PayoutRepository(draft.sql).add_receipt(_receipt(paid)))
+    withdrawn = stage.do(_withdraw)
     first_entry = stage.read(lambda sql: RewardRepository(sql).entries(joined.id, 0, HMT.id))[0]
     run = stage.read(lambda sql: RewardRepository(sql).newest_runs(1))[0]
     (sweep,) = stage.world.sweeps
-    return Lived(folder, first_entry.id, sweep, run.id, delivery.id, _receipt(paid).reference)
+    return Lived(folder, first_entry.id, sweep, run.id, delivery.id, _receipt(paid).reference, withdrawn)
 
 
 def copy_of(lived: Lived, folder: Path) -> Path:
     """The same folder once more, for a test that changes it."""
     shutil.copytree(lived.folder, folder)
     return folder
+
+
+def _withdraw(draft: Draft) -> str:
+    """Bob asks for a part of what is on his balance."""
+    account, to = "user:bob", "773e5e77-4107-45c2-b648-8fc722ed77f5"
+    payout = Payout("withdrawal", "w1", "mixin", account, HMT.id, 10**8, to)
+    row = Outbox().enqueue(draft, payout)
+    assert isinstance(row, PayoutRow)
+    RequestRepository(draft.sql).put_withdrawal(
+        WithdrawalRow(
+            id="w1", account=account, pool="", share_units=0, parts="[]", asset=HMT.id, units=10**8,
+            rail="mixin", destination=to, state=WithdrawalState.SENDING, reason="", terms_version=0,
+            created_ms=START_MS, ready_ms=START_MS, burned_ms=0, changed_ms=START_MS, ended_ms=0,
+            payout=row.id, attempt=1, value_units=0, fee_units=0, priced="",
+        )
+    )  # fmt: skip
+    return row.id
 
 
 def _receipt(paid: PayoutRow) -> Receipt:

@@ -195,6 +195,7 @@ def test_every_name_on_a_rewards_way_leads_to_it(lived: Lived, capsys: pytest.Ca
         f"{lived.run}:user:bob": "allocation",
         lived.delivery: "receipt",
         lived.receipt: "receipt",
+        lived.withdrawal: "receipt",
     }
     for name, kind in names.items():
         found = parsed(capsys, lived.folder, "rewards", "trace", name)
@@ -208,7 +209,9 @@ def test_every_name_on_a_rewards_way_leads_to_it(lived: Lived, capsys: pytest.Ca
             "credit",
             "receipt",
         ]
-    bobs = parsed(capsys, lived.folder, "rewards", "trace", f"{lived.run}:user:bob")["traces"][0]
+    bobs = parsed(capsys, lived.folder, "rewards", "trace", lived.withdrawal)["traces"][0]
+    assert bobs == parsed(capsys, lived.folder, "rewards", "trace", f"{lived.run}:user:bob")["traces"][0]
+    assert (bobs["steps"][5]["amount"], bobs["steps"][5]["state"]) == ("1", "now")
     anns = parsed(capsys, lived.folder, "rewards", "trace", PAYOUT_TX, "--user", "ann")["traces"][0]
     assert (bobs["amount"], anns["amount"], anns["account"]) == ("2.475", "7.425", "user:ann")
 

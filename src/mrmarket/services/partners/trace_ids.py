@@ -12,6 +12,7 @@ from mrmarket.core.errors import MrMarketError
 from mrmarket.money.rewards.repository import RewardRepository
 from mrmarket.money.rewards.rows import RunRow, allocation_id, split_allocation_id
 from mrmarket.partners.chains.payment import Payment
+from mrmarket.services.partners.trace_withdrawals import allocations_withdrawn
 from mrmarket.store.sql import Sql
 
 _HASH_DIGITS: Final = 64
@@ -133,25 +134,26 @@ def _by_run(sql: Sql, text: str) -> TraceTarget | None:
 
 def _by_delivery(sql: Sql, text: str) -> TraceTarget | None:
     rows = sql.rows(
-        "SELECT id, account, cause FROM payouts WHERE id = ? OR key = ? OR id IN"
+        "SELECT id, account, cause, asset FROM payouts WHERE id = ? OR key = ? OR id IN"
         " (SELECT payout_id FROM receipts WHERE reference = ? OR posting = ?)",
         *(text, text, text, text),
     )
     if not rows:
         return None
-    payout, account, cause = rows[0]
-    runs = sql.rows(
+    payout, account, cause, asset = rows[0]
+    delivered = sql.rows(
         "SELECT d.run FROM reward_delivery_rows d JOIN reward_runs q ON q.id = d.run"
         " WHERE d.delivery = ? ORDER BY q.at_ms, q.id",
         payout,
     )
-    if not runs:
+    allocations = [allocation_id(row[0], account) for row in delivered]
+    allocations = allocations or allocations_withdrawn(sql, account, asset, payout)
+    if not allocations:
         raise UnknownTraceError(text, f"a payment for another cause: {cause}")
     repository = RewardRepository(sql)
-    carried = [run for row in runs if (run := repository.run(row[0])) is not None]
-    entries = [entry for run in carried for entry in _seen(repository, run)]
-    allocations = tuple(allocation_id(run.id, account) for run in carried)
-    return TraceTarget("receipt", _in_time(repository, entries), account, allocations)
+    runs = [repository.run(split_allocation_id(one)[0]) for one in allocations]
+    entries = [entry for run in runs if run is not None for entry in _seen(repository, run)]
+    return TraceTarget("receipt", _in_time(repository, entries), account, tuple(allocations))
 
 
 def _seen(repository: RewardRepository, run: RunRow) -> tuple[str, ...]:
