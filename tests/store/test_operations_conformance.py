@@ -20,6 +20,7 @@ from mrmarket.store.operations import (
     Finding,
     OperationsStore,
     Restriction,
+    RunGoal,
     RunReport,
     RunSpec,
 )
@@ -52,6 +53,24 @@ FINDING = Finding(
     last_ms=5,
 )
 REPORT = RunReport(run="run/1", node="engine-1", fence=2, at_ms=5, state="active", view={"quotes": [1, 2]})
+
+GOAL = RunGoal(
+    campaign="hufi-1-0xaa",
+    cycle=3,
+    venue="binance",
+    account="default",
+    pair="BTC/USDT",
+    starts_ms=100,
+    ends_ms=200,
+    volume="1000.5",
+    min_spread_bps=1,
+    max_spread_bps=50,
+    max_inventory="1000",
+    cost_ceiling="8.25",
+    pause="none",
+    reason="",
+    changed_ms=5,
+)
 
 
 def action(name: str, at_ms: int) -> AngelAction:
@@ -220,6 +239,20 @@ def test_many_reports_are_written_as_one(operations: OperationsStore) -> None:
     reports = operations.reports()
     assert [report.run for report in reports] == [f"run/{n:03}" for n in range(250)]
     assert {report.run for report in reports if report.node == "heir"} == {"run/007"}
+
+
+def test_a_campaigns_goal_is_the_newest_cycles(open_operations: OpenOperations) -> None:
+    """Another process reads it whole; a later word on the same cycle counts, one on an earlier does not."""
+    operations, other = open_operations(), open_operations()
+    assert operations.put_goal(GOAL)
+    assert other.goals(0) == [GOAL]
+    paused = msgspec.structs.replace(GOAL, pause="target_met", reason="it is made")
+    assert operations.put_goal(paused)
+    assert not other.put_goal(msgspec.structs.replace(GOAL, cycle=2))
+    assert operations.put_goal(msgspec.structs.replace(GOAL, campaign="a", ends_ms=300))
+    assert [goal.campaign for goal in other.goals(199)] == ["a", "hufi-1-0xaa"]
+    assert other.goals(0)[1] == paused
+    assert [goal.campaign for goal in other.goals(200)] == ["a"]
 
 
 def test_many_processes_write_at_once(open_operations: OpenOperations) -> None:

@@ -17,6 +17,7 @@ from mrmarket.store.operations import (
     CommandState,
     Finding,
     Restriction,
+    RunGoal,
     RunReport,
     RunSpec,
 )
@@ -33,6 +34,7 @@ class OperationsData:
     findings: list[Finding] = field(default_factory=list)
     actions: dict[str, AngelAction] = field(default_factory=dict)
     reports: dict[str, RunReport] = field(default_factory=dict)
+    goals: dict[str, RunGoal] = field(default_factory=dict)
     on_lift: list[Callable[[Restriction, str], None]] = field(default_factory=list)
     """The checkers': told of every restriction that was taken away, and by which process."""
 
@@ -196,6 +198,22 @@ class MemoryOperations:
         """The last of every run, by run."""
         self._disk.begin(writes=False)
         return [self._data.reports[run] for run in sorted(self._data.reports)]
+
+    def put_goal(self, goal: RunGoal) -> bool:
+        """Write a campaign's goal unless a later cycle's is there."""
+        self._disk.begin()
+        known = self._data.goals.get(goal.campaign)
+        if known is not None and known.cycle > goal.cycle:
+            return False
+        self._data.goals[goal.campaign] = goal
+        self._disk.committed()
+        return True
+
+    def goals(self, after_ms: int) -> list[RunGoal]:
+        """Those whose cycle ends after a time, by campaign."""
+        self._disk.begin(writes=False)
+        kept = self._data.goals
+        return [kept[name] for name in sorted(kept) if kept[name].ends_ms > after_ms]
 
     def close(self) -> None:
         """Nothing to release."""

@@ -42,7 +42,7 @@ class SchemaFamily:
 
 TRADING_SCHEMA: Final = SchemaFamily("trading", 2)
 MONEY_SCHEMA: Final = SchemaFamily("money", 7)
-CONTROL_SCHEMA: Final = SchemaFamily("control", 3)
+CONTROL_SCHEMA: Final = SchemaFamily("control", 4)
 
 
 def prepare(path: Path, family: SchemaFamily) -> None:

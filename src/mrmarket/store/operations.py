@@ -143,6 +143,31 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     view: dict[str, Any] = {}
 
 
+class RunGoal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a campaign wants traded in one of its cycles; a later cycle takes the place of the one before.
+
+    Decimals are strings, money is in the quote asset; times are those by which the campaign counts.
+    """
+
+    campaign: str
+    cycle: int
+    venue: str
+    account: str
+    pair: str
+    starts_ms: int
+    ends_ms: int
+    volume: str
+    min_spread_bps: int
+    max_spread_bps: int
+    max_inventory: str
+    cost_ceiling: str
+    pause: str
+    """`none`, or the word for why it is not worked towards."""
+    reason: str
+    """The same in one sentence."""
+    changed_ms: int
+
+
 class OperationsStore(Protocol):
     """The port; SQLite, PostgreSQL and the simulator's memory implement it. Synchronous, from any thread.
 
@@ -235,6 +260,14 @@ class OperationsStore(Protocol):
 
     def reports(self) -> list[RunReport]:
         """The last report of every run, by run."""
+        ...
+
+    def put_goal(self, goal: RunGoal) -> bool:
+        """Write a campaign's goal over its last one; False, and nothing, if a later cycle's is there."""
+        ...
+
+    def goals(self, after_ms: int) -> list[RunGoal]:
+        """Those whose cycle ends after a time, by campaign."""
         ...
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from mrmarket.store.operations import (
     CommandState,
     Finding,
     Restriction,
+    RunGoal,
     RunReport,
     RunSpec,
 )
@@ -62,6 +63,12 @@ _OVER_REPORT: Final = (
     " ON CONFLICT (run) DO UPDATE SET node = excluded.node, fence = excluded.fence,"
     " at_ms = excluded.at_ms, state = excluded.state, view = excluded.view"
     " WHERE excluded.fence >= run_reports.fence"
+)
+
+_PUT_GOAL: Final = (
+    "INSERT INTO goals (campaign, cycle, ends_ms, goal) VALUES (?, ?, ?, ?) ON CONFLICT (campaign)"
+    " DO UPDATE SET cycle = excluded.cycle, ends_ms = excluded.ends_ms, goal = excluded.goal"
+    " WHERE excluded.cycle >= goals.cycle"
 )
 
 
@@ -273,6 +280,15 @@ class SqlOperations:
             )
             for row in sorted(rows)
         ]
+
+    def put_goal(self, goal: RunGoal) -> bool:
+        """Write a campaign's goal over its last one; False, and nothing, if a later cycle's is there."""
+        return bool(self._statements.run(_PUT_GOAL, goal.campaign, goal.cycle, goal.ends_ms, _text(goal)))
+
+    def goals(self, after_ms: int) -> list[RunGoal]:
+        """Those whose cycle ends after a time, by campaign."""
+        rows = self._statements.rows("SELECT goal FROM goals WHERE ends_ms > ?", after_ms)
+        return sorted((self._read(goal, RunGoal) for (goal,) in rows), key=lambda goal: goal.campaign)
 
     def close(self) -> None:
         """Release the database; closing twice is harmless."""

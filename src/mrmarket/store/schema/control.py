@@ -167,6 +167,18 @@ RUN_REPORTS: Final = Table(
 )
 """What the engine that holds a run last said of it."""
 
+GOALS: Final = Table(
+    "goals",
+    CONTROL,
+    shape.text("campaign", primary_key=True),
+    shape.whole("cycle"),
+    shape.whole("ends_ms"),
+    shape.text("goal"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""What each campaign wants traded in its newest cycle; `goal` is the whole of it as JSON."""
+
 SELECTION_NOTES: Final = Table(
     "selection_notes",
     CONTROL,
