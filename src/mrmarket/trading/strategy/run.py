@@ -414,7 +414,9 @@ class StrategyRun(RunReadings):
         self.watch.refresh(self._table.open())
         reason = self._reason_to_pull()
         view = None if reason else self.watch.view(self.account)
-        targets = TargetQuotes(reason=reason) if view is None else self.strategy.quotes(view)
+        targets = (
+            TargetQuotes(reason=reason) if view is None else self.risk.narrowed(self.strategy.quotes(view))
+        )
         if targets is self.targets and self._cadence.rests:
             return
         top = self.watch.top if view else None
@@ -434,7 +436,7 @@ class StrategyRun(RunReadings):
             return self._sweep.reason
         if self.risk.state >= RiskState.CANCEL_ONLY:
             return self.risk.why
-        return self.unfit()
+        return self.risk.mandate.now.idle or self.unfit()
 
     def unfit(self) -> str:
         """Why nothing may be placed now, whatever anybody wants; empty if something may."""

@@ -18,9 +18,11 @@ from mrmarket.trading.execution.risk.board import RiskBoard, RiskChange
 from mrmarket.trading.execution.risk.gate import RiskGate
 from mrmarket.trading.execution.risk.governor import Glance, RiskGovernor
 from mrmarket.trading.execution.risk.limits import BreakerLimits
+from mrmarket.trading.execution.risk.mandate import Mandate, narrowed
 from mrmarket.trading.execution.risk.position import Position
 from mrmarket.trading.execution.risk.pretrade import MarketTop
 from mrmarket.trading.execution.risk.state import INSTANCE, REARMED, RiskState, run_scope, venue_scope
+from mrmarket.trading.execution.targets import TargetQuotes
 from mrmarket.trading.strategy.market_watch import MarketWatch
 from mrmarket.trading.strategy.totals import RunTotals
 from mrmarket.trading.venue.book_tracker import StaleReason
@@ -33,6 +35,8 @@ _DEPTH_NS: Final = NS_PER_S
 _DEPTH_LEVELS: Final = 10
 _BUDGET: Final = "budget"
 """What the event log says of a change of the run's budget."""
+_MANDATE: Final = "mandate"
+"""The same of what is asked for from outside."""
 
 Index = Callable[[], Decimal | None]
 """A reference price from elsewhere, in quote; None while there is none."""
@@ -68,6 +72,8 @@ class RunRisk:
         self.governor = RiskGovernor(run, venue.name, instrument, board, limits)
         self.budget = board.budgets.of(run)
         """How much it may have in play."""
+        self.mandate = board.mandates.of(run)
+        """What is asked of its quotes from outside."""
         self.gate = RiskGate(
             instrument,
             self._state,
@@ -103,6 +109,9 @@ class RunRisk:
         self._equity = Decimal(0)
         self._forget: Callable[[], None] | None = None
         self._forget_budget: Callable[[], None] = lambda: None
+        self._forget_mandate: Callable[[], None] = lambda: None
+        self._narrowed: tuple[TargetQuotes, Mandate, MarketTop, int, TargetQuotes] | None = None
+        """What was narrowed last, by what, and what came of it."""
 
     @property
     def state(self) -> RiskState:
@@ -113,6 +122,19 @@ class RunRisk:
     def why(self) -> str:
         """The strictest reason; empty while it is free."""
         return self.board.explain(self._run, self._venue.name)
+
+    def narrowed(self, targets: TargetQuotes) -> TargetQuotes:
+        """The strategy's wishes inside the mandate; the same object for the same question."""
+        mandate = self.mandate.now
+        top = None if self._watch is None else self._watch.top
+        if not mandate.binds or top is None or not targets.quotes:
+            return targets
+        gap_lots, last = self.gap_lots(top), self._narrowed
+        if last is not None and last[0] is targets and last[1:4] == (mandate, top, gap_lots):
+            return last[4]
+        within = narrowed(targets, mandate, self._instrument, top, gap_lots)
+        self._narrowed = (targets, mandate, top, gap_lots, within)
+        return within
 
     def bind(
         self, execution: Execution, totals: RunTotals, watch: MarketWatch, target_share: Callable[[], Decimal]
@@ -161,7 +183,7 @@ class RunRisk:
             )
             on_change(change)
 
-        def funded() -> None:
+        def told(cause: str, detail: str) -> None:
             facts.write(
                 RiskChanged(
                     venue=self._venue.name,
@@ -169,21 +191,29 @@ class RunRisk:
                     symbol=self._instrument.symbol,
                     scope=self._scopes[0],
                     state=self.state.word,
-                    cause=_BUDGET,
-                    detail=str(self.budget) or "no limit",
+                    cause=cause,
+                    detail=detail,
                 )
             )
-            on_change(RiskChange(self._scopes[0], _BUDGET, None, self.board.scope_state(self._scopes[0])))
+            on_change(RiskChange(self._scopes[0], cause, None, self.board.scope_state(self._scopes[0])))
+
+        def funded() -> None:
+            told(_BUDGET, str(self.budget) or "no limit")
+
+        def asked() -> None:
+            told(_MANDATE, self.mandate.now.idle or self.mandate.now.reason or "nothing is asked for")
 
         self.end()
         self._forget = self.board.listen(heard)
         self._forget_budget = self.budget.listen(funded)
+        self._forget_mandate = self.mandate.listen(asked)
 
     def end(self) -> None:
         """Hear nothing more, hold nothing more."""
         if self._forget is not None:
             self._forget()
             self._forget_budget()
+            self._forget_mandate()
             self._forget = None
             self.governor.close()
 

@@ -19,6 +19,7 @@ from mrmarket.core.clock import NS_PER_MS, NS_PER_S, Clock
 from mrmarket.core.notice import Notice, NoticeSink, Severity, Unheard
 from mrmarket.store.operations import Restriction
 from mrmarket.trading.execution.risk.budget import Budgets
+from mrmarket.trading.execution.risk.mandate import Mandates
 from mrmarket.trading.execution.risk.state import (
     INSTANCE,
     RULES,
@@ -100,6 +101,8 @@ class RiskBoard:
         """How often each cause has restricted anything, by cause."""
         self.budgets = Budgets()
         """How much each run may have in play."""
+        self.mandates = Mandates()
+        """What is asked of each run's quotes from outside."""
         self._clock = clock
         self._rearming = rearming or Rearming()
         self._sink = sink or Unheard()
