@@ -27,6 +27,8 @@ class RunLook(msgspec.Struct, frozen=True, kw_only=True):
     book_age_ms: int | None = None
     user_stream_connected: bool = False
     open_orders: int = 0
+    asked: str = ""
+    """What campaigns ask of its quotes; empty where they ask nothing."""
 
 
 class RunCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +82,7 @@ class LocalDesk:
             book_age_ms=None if age_ns is None else age_ns // NS_PER_MS,
             user_stream_connected=run.user_stream_connected,
             open_orders=len(run.live_orders),
+            asked=run.risk.mandate.now.reason,
         )
 
     def market(self, levels: int = LEVELS) -> schema.MarketView:

@@ -114,6 +114,8 @@ class RunView(msgspec.Struct, kw_only=True):
     last_error: str
     reported_ms: int | None
     dead_man: DeadManView
+    asked: str = ""
+    """What campaigns ask of its quotes, and which of them pause; empty where none is for its market."""
 
 
 class VenueView(msgspec.Struct, kw_only=True):

@@ -53,6 +53,8 @@ class InstanceStatus(msgspec.Struct, kw_only=True):
     open_orders: int
     ledger_verified: bool | None
     """Result of the last check; null before the first."""
+    strategy: str = ""
+    """Kind of the main run's strategy."""
 
 
 class InstrumentView(msgspec.Struct, kw_only=True):

@@ -16,9 +16,11 @@ from mrmarket.core.clock import Clock
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.notice import NoticeSink
 from mrmarket.services.config_sections import Config
+from mrmarket.services.engine.goal_desk import GoalDesk
 from mrmarket.services.engine.host import EngineHost
 from mrmarket.services.engine.keeper import OnRun
 from mrmarket.services.engine.ports import Hosted, Workshop
+from mrmarket.services.engine.setbacks import RESTING
 from mrmarket.services.engine.specs import pairs_of
 from mrmarket.services.engine.triangle_workshop import TriangleWorkshop
 from mrmarket.services.engine.workshop import Room, RunHabits, RunWorkshop
@@ -54,6 +56,8 @@ class EngineSetting:
     notices: NoticeSink
     order_log: OrderLog | None = None
     """Follows each run from its first fact."""
+    campaigns: Clock | None = None
+    """By which cycles of campaigns are counted; None: by the wall."""
 
 
 class Engine:
@@ -131,7 +135,16 @@ class Engine:
             machine=socket.gethostname(),
             process=os.getpid(),
             has_ended=_has_ended,
+            detail=lambda: {RESTING: sorted(self.host.keeper.setbacks.barred(wall.monotonic_ns()))},
         )
+        self.goals = GoalDesk(
+            setting.operations,
+            self.host.line,
+            self.board.mandates,
+            setting.campaigns or wall,
+            only_for_campaigns=config.campaigns.only_for_campaigns,
+        )
+        self._look_s = config.engine.timing().look_s
 
     @property
     def runs(self) -> list[StrategyRun]:
@@ -150,6 +163,7 @@ class Engine:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.switch.watch(), name="kill switch")
                 group.create_task(self._tick_board(), name="risk board")
+                group.create_task(self.goals.keep(lambda: self.host.specs, self._look_s), name="goals")
                 group.create_task(self.host.keep(), name="engine")
         except ExceptionGroup as group:
             raise _first(group) from group

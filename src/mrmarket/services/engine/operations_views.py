@@ -180,6 +180,7 @@ def _here(view: ops.RunView, seat: Seat, node: str) -> ops.RunView:
     view.book_age_ms = None if age_ns is None else age_ns // NS_PER_MS
     view.stream_connected = run.user_stream_connected
     view.last_error = "" if run.failure is None else str(run.failure)
+    view.asked = run.risk.mandate.now.reason
     view.dead_man = ops.DeadManView(
         state="none" if not man.offered else "armed" if man.armed else "off",
         refreshes=man.refreshes,
@@ -196,7 +197,7 @@ def _reported(view: ops.RunView, report: RunReport) -> ops.RunView:
         look = msgspec.convert(card.get("look"), RunLook)
     except msgspec.ValidationError:
         return view  # an engine of another version, or one that only tells its state
-    view.reason, view.open_orders = look.reason, look.open_orders
+    view.reason, view.open_orders, view.asked = look.reason, look.open_orders, look.asked
     view.book_age_ms, view.stream_connected = look.book_age_ms, look.user_stream_connected
     view.unknown_orders = sum(_state_of(order) in _DOUBTED for order in card.get("orders", ()))
     return view

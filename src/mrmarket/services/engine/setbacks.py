@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.engine.timing import EngineTiming
 from mrmarket.store.errors import StoreError
 from mrmarket.trading.execution.risk.restart import RestartPolicy
+
+RESTING: Final = "resting"
+"""In an engine's sign of life: runs that rest after a failure."""
 
 
 @dataclass(slots=True)
