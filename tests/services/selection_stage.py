@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 
 from mrmarket.core.clock import NS_PER_S, ManualClock
@@ -118,7 +118,13 @@ class World:
 class Stage:
     """A chooser on a log."""
 
-    def __init__(self, log: SelectionLog, section: CapitalSection | None = None) -> None:
+    def __init__(
+        self,
+        log: SelectionLog,
+        section: CapitalSection | None = None,
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.leads = leads
         self.section = section or CapitalSection()
         self.budgets = Budgets()
         self.clock = ManualClock()
@@ -155,6 +161,7 @@ class Stage:
             capital=Capital(
                 self.section, PLANS, {"main": 1.0, "arb": 0.15}, self.memory, self.budgets, self.clock
             ),
+            leads=self.leads,
         )
 
     async def look(self, times: int = 1) -> None:

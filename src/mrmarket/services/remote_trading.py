@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+
 from mrmarket.core.clock import SystemClock
 from mrmarket.services.candles import CandleStore
 from mrmarket.services.engine.remote_side import RemoteSide
@@ -18,6 +20,7 @@ def remote_trading(
     stream: str,
     watch: RunWatch,
     candles: CandleStore,
+    follow: Callable[[], AsyncIterator[MarketEvent]] | None = None,
 ) -> RemoteSide:
     """The main run as its engine reports it, over a market that is watched here.
 
@@ -28,6 +31,7 @@ def remote_trading(
         stream: id of the main run.
         watch: told what has changed.
         candles: takes the trades.
+        follow: the main pair's feed where others follow it, too; None: it is followed here alone.
     """
 
     def on_market(event: MarketEvent) -> None:
@@ -44,4 +48,5 @@ def remote_trading(
         SystemClock(),
         on_market=on_market,
         on_report=watch.on_report,
+        follow=follow,
     )

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
 
-from mrmarket.core.clock import NS_PER_MS, SystemClock
+from mrmarket.core.clock import NS_PER_MS, Clock, SystemClock
 from mrmarket.core.errors import MrMarketError
 from mrmarket.services.config import LoadedConfig
 from mrmarket.services.data_directory import DataDirectory
@@ -23,14 +23,16 @@ from mrmarket.services.engine.identity import shared_identity
 from mrmarket.services.engine.specs import pairs_of
 from mrmarket.services.engine.venue_room import VenueRoom
 from mrmarket.services.run_desk import report_view
+from mrmarket.services.selection.remote_sight import told_of
 from mrmarket.services.telemetry.followed_workshop import held_runs, leases_hold
 from mrmarket.services.telemetry.instance_report import report_operations, report_runs, report_trading_store
 from mrmarket.services.telemetry.parts import check_lease
 from mrmarket.services.telemetry.run_sources import HeldRun
 from mrmarket.services.telemetry.voice import Voice
 from mrmarket.services.trading_place import SIMULATED, open_account, open_public
-from mrmarket.store.operations import OperationsStore
+from mrmarket.store.operations import OperationsStore, RunSpec
 from mrmarket.store.trading_port import TradingLog
+from mrmarket.trading.strategy.run import StrategyRun
 from mrmarket.trading.venue.port import Venue
 
 _THREADS: Final = 32
@@ -154,7 +156,7 @@ class EngineProcess:
             self._loaded.config,
             setting,
             on_run=lambda _spec, _run, _error: None,
-            view=lambda _, run: report_view(run, wall),
+            view=partial(_view, choice=self._loaded.config.selection.enabled, wall=wall),
             serves=lambda spec: spec.venue == self._loaded.config.venue.exchange,
         )
         _report(voice, engine, log, operations)
@@ -181,6 +183,12 @@ class EngineProcess:
             lost=host.keeper.lost,
             failures=host.keeper.failures,
         )
+
+
+def _view(spec: RunSpec, run: StrategyRun, *, choice: bool, wall: Clock) -> dict[str, Any]:
+    """A run's report; where strategies take turns with what the process needs that chooses."""
+    said = report_view(run, wall)
+    return {**said, **told_of(run, spec.revision, wall.now_ns())} if choice else said
 
 
 def _report(voice: Voice, engine: Engine, log: TradingLog, operations: OperationsStore) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -166,6 +167,7 @@ class RemoteSide:
         *,
         on_market: Callable[[MarketEvent], None],
         on_report: Callable[[], None],
+        follow: Callable[[], AsyncIterator[MarketEvent]] | None = None,
     ) -> None:
         """Put it together; nothing is asked yet.
 
@@ -178,18 +180,18 @@ class RemoteSide:
             wall: real time.
             on_market: sees each market event.
             on_report: told when there is a new report.
+            follow: the pair's feed where others follow it, too; None: through the venue.
         """
         self.node = node
         self.seq = 0
         self.started_ms = wall.now_ns() // NS_PER_MS
         self.desk = RemoteDesk(venue.instrument(symbol), wall)
         self._operations = operations
-        self._venue = venue
-        self._symbol = symbol
         self._main = main
         self._wall = wall
         self._on_market = on_market
         self._on_report = on_report
+        self._feed = follow or partial(venue.market_events, symbol)
         self._line = DatabaseLine(wall, 5.0)
         self._reported: tuple[int, int] = (0, 0)
         self._heard_ns = 0
@@ -300,7 +302,7 @@ class RemoteSide:
         await self._line.call(self._operations.beat, beat)
 
     async def _follow(self) -> None:
-        async for event in self._venue.market_events(self._symbol):
+        async for event in self._feed():
             self.desk.tracker.apply(event)
             self._on_market(event)
 

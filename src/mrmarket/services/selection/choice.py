@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from mrmarket.services.config_sections import Config
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.engine.composition import Engine
 from mrmarket.services.engine.database_line import DatabaseLine
+from mrmarket.services.engine.ports import LeaseStore
 from mrmarket.services.engine.section import MAIN_ACCOUNT
 from mrmarket.services.engine.shared_venue import SharedFeed
 from mrmarket.services.engine.venue_room import VenueRoom
@@ -24,16 +25,21 @@ from mrmarket.services.selection.demo import demo_selection
 from mrmarket.services.selection.memory import SelectionMemory, forget_state, load_state
 from mrmarket.services.selection.office import SelectionOffice
 from mrmarket.services.selection.plan import Plan, selection_plans, specs_for
+from mrmarket.services.selection.ports import Eyes
 from mrmarket.services.selection.rebalance_places import open_rebalancing
 from mrmarket.services.selection.rebalancing import Rebalancing
+from mrmarket.services.selection.remote_sight import RemoteSight
 from mrmarket.services.selection.second_market import SECOND, FollowingFeed, Premium
 from mrmarket.services.selection.section import MAIN
 from mrmarket.services.selection.shadows import ShadowHouse, is_cross, keep_shadows, paper_opening
 from mrmarket.services.selection.sight import Sight
 from mrmarket.services.selection.switchboard import Switchboard
+from mrmarket.services.selection.turn_lease import TurnLease
 from mrmarket.services.trading_place import TradingPlace
 from mrmarket.store.operations import DesiredState, OperationsStore, RunSpec
 from mrmarket.store.selection_log import SelectionLog
+from mrmarket.trading.execution.risk.budget import Budgets
+from mrmarket.trading.market.event import MarketEvent
 from mrmarket.trading.strategy.shadow.shadow import Shadow
 from mrmarket.trading.venue.paper import PaperVenue
 from mrmarket.trading.venue.paper_memory import PaperMemory
@@ -56,6 +62,18 @@ class NoSecondVenueError(MrMarketError):
         )
 
 
+class CapitalElsewhereError(MrMarketError):
+    """Capital is to bind runs that are in other processes."""
+
+    code = "capital_elsewhere"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "[selection.capital] act = true binds runs of one process; set it to false (the parts are advice"
+            " then) or run everything in one, without --role"
+        )
+
+
 class Choice:
     """Opened before the engine, so that it starts with whoever had the turn last."""
 
@@ -75,6 +93,7 @@ class Choice:
         self.chooser: Chooser | None = None
         self.shadows: dict[str, Shadow] = {}
         self.rebalancing: list[Rebalancing] = []
+        self._beside: list[Coroutine[Any, Any, None]] = []
         self._config = config
         self._directory = directory
         self._log = log
@@ -85,6 +104,11 @@ class Choice:
     def specs(self) -> list[RunSpec]:
         """Every candidate's run, the main one first, as whoever had the turn last wants it."""
         return specs_for(self._plans, self._current)
+
+    @property
+    def follow(self) -> Callable[[], AsyncIterator[MarketEvent]] | None:
+        """The main pair's feed, which shadows follow, too; None before the market is open."""
+        return None if self._feed is None else self._feed.follow
 
     def second(self, spec: RunSpec) -> Venue | None:  # noqa: ARG002 - there is one
         """The second venue of a run that trades on two; None where there is none."""
@@ -120,40 +144,96 @@ class Choice:
         notices: NoticeSink,
     ) -> None:
         """Put everything together; nothing is decided yet. Raises a MrMarketError."""
-        config, wall = self._config, SystemClock()
-        section = demo_selection(config)
+        wall = SystemClock()
         line = DatabaseLine(wall, _ANSWER_S)
+        has_shadows = demo_selection(self._config).shadows and self._feed is not None
+        self._open_shadows(place, wall, await paper_opening(place.venue) if has_shadows else None)
+        sight = Sight(engine, operations, line, self.shadows, wall)
+        memory = SelectionMemory(self._log, line, demo_selection(self._config).keep_days)
+        await self._compose(
+            memory, sight, Switchboard(operations, line, sight, wall), notices, engine().board.budgets
+        )
+        self.rebalancing = self._rebalancings(engine, place, memory, notices, wall)
+        assert self.chooser is not None  # noqa: S101 - just composed
+        self.office = SelectionOffice(self.chooser, memory, self.shadows, wall, self.rebalancing)
+
+    async def join_remote(
+        self,
+        node: str,
+        leases: LeaseStore,
+        operations: OperationsStore,
+        place: TradingPlace,
+        notices: NoticeSink,
+    ) -> None:
+        """The same where engines elsewhere hold the runs: by their reports, and commands in the database.
+
+        Several such processes may be there; one of them chooses, under a lease.
+
+        Args:
+            node: this process's name.
+            leases: the trading store.
+            operations: where engines report and are asked.
+            place: the open public venue, whose feed the shadows follow.
+            notices: who is told.
+
+        Raises:
+            CapitalElsewhereError: budgets are to bind, and the runs are not here.
+        """
+        section, wall = demo_selection(self._config), SystemClock()
+        if section.capital.act:
+            raise CapitalElsewhereError
+        line = DatabaseLine(wall, _ANSWER_S)
+        lease = TurnLease(leases, line, node, wall)
+        self._open_shadows(place, wall, None)
+        sight = RemoteSight(operations, line, self.shadows, wall)
+        memory = SelectionMemory(self._log, line, section.keep_days)
+        board = Switchboard(operations, line, sight, wall)
+        await self._compose(memory, sight, board, notices, Budgets(), lambda: lease.is_ours)
+        assert self.chooser is not None  # noqa: S101 - just composed
+        self.office = SelectionOffice(self.chooser, memory, self.shadows, wall, [])
+        self._beside = [lease.keep(), sight.keep()]
+
+    def _open_shadows(self, place: TradingPlace, wall: Clock, opening: dict[str, int] | None) -> None:
+        section, risk = demo_selection(self._config), self._config.risk
         if section.shadows and self._feed is not None:
-            self.shadows = ShadowHouse(
+            house = ShadowHouse(
                 section,
                 place.venue,
                 self._feed,
                 self._following,
                 wall=wall,
                 world=place.world,
-                opening=await paper_opening(place.venue),
-                limits=config.risk.orders(),
-                breakers=config.risk.breakers(),
-            ).shadows(self._plans.values())
-        sight = Sight(engine, operations, line, self.shadows, wall)
-        memory = SelectionMemory(self._log, line, section.keep_days)
+                opening=opening,
+                limits=risk.orders(),
+                breakers=risk.breakers(),
+            )
+            self.shadows = house.shadows(self._plans.values())
+
+    async def _compose(
+        self,
+        memory: SelectionMemory,
+        eyes: Eyes,
+        board: Switchboard,
+        notices: NoticeSink,
+        budgets: Budgets,
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
+        section, wall = demo_selection(self._config), SystemClock()
         caps = {MAIN: section.capital.main_cap, **{each.id: each.cap for each in section.candidates}}
-        budgets = engine().board.budgets
         capital = Capital(section.capital, self._plans, caps, memory, budgets, wall)
         await capital.recover()
         self.chooser = Chooser(
             self._plans,
             memory,
-            Switchboard(operations, line, sight, wall),
-            sight,
+            board,
+            eyes,
             wall,
             notices,
             thresholds=section.thresholds,
             evaluate_s=section.evaluate_s,
             capital=capital,
+            leads=leads,
         )
-        self.rebalancing = self._rebalancings(engine, place, memory, notices, wall)
-        self.office = SelectionOffice(self.chooser, memory, self.shadows, wall, self.rebalancing)
 
     def _rebalancings(
         self,
@@ -183,6 +263,7 @@ class Choice:
             self.chooser.keep(),
             keep_shadows(self.shadows.values()),
             *(each.keep() for each in self.rebalancing),
+            *self._beside,
         ]
 
     async def close(self) -> None:

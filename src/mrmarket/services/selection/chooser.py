@@ -20,6 +20,7 @@ from mrmarket.services.selection.memory import SelectionMemory
 from mrmarket.services.selection.plan import Plan, candidates_of
 from mrmarket.services.selection.ports import Board, Eyes
 from mrmarket.services.selection.section import MAIN
+from mrmarket.services.selection.turn_lease import TurnsElsewhereError
 from mrmarket.store.errors import StoreError
 from mrmarket.trading.strategy.selection.decision import Action, Decision, Outcome, Stop, tuning
 from mrmarket.trading.strategy.selection.dry_run import DryRun, ScoreRow, dry_run
@@ -76,8 +77,12 @@ class Chooser:
         evaluate_s: float,
         capital: Capital | None = None,
         on_decision: Callable[[Decision], None] = lambda _: None,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Put it together; nothing is decided before `keep`. `capital`: divides it; None: nobody does."""
+        """Put it together; nothing is decided before `keep`.
+
+        `capital` divides it; None: nobody does. `leads`: whether this process is the one that chooses.
+        """
         self.capital = capital
         self._plans = plans
         self._candidates = candidates_of(plans.values())
@@ -89,6 +94,7 @@ class Chooser:
         self._thresholds = thresholds
         self._evaluate_s = evaluate_s
         self._on_decision = on_decision
+        self._leads = leads
         self._accounts = {name: Account(candidate) for name, candidate in self._candidates.items()}
         self._state = begin(self._candidates[MAIN], clock.now_ns())
         self._scores: tuple[Score, ...] = ()
@@ -120,17 +126,28 @@ class Chooser:
         return list(self._returns), self._evaluate_s / 3_600
 
     async def keep(self) -> None:
-        """Recover, then evaluate again and again until cancelled."""
+        """Recover, then evaluate again and again until cancelled; while another process leads, wait."""
         await self.recover()
+        led = True
         while True:
             await asyncio.sleep(self._evaluate_s)
+            if self._leads() and not led:
+                await self.recover()  # whoever led until now has gone on
+            led = self._leads()
             await self.evaluate()
 
     async def evaluate(self) -> None:
-        """One look, one decision, and what follows from it. A database that is away puts it off."""
+        """One look, one decision, and what follows from it. A database that is away puts it off.
+
+        Nothing is done while another process leads.
+        """
+        if not self._leads():
+            return
         async with self._stepping:
             try:
                 await self._evaluate()
+            except TurnsElsewhereError as elsewhere:
+                _log.warning("the choice between strategies is left to another process", error=str(elsewhere))
             except StoreError as error:
                 # Nothing is done that could not be written down first.
                 _log.warning("the choice between strategies waits for the database", error=str(error))
@@ -140,8 +157,10 @@ class Chooser:
 
         Raises:
             StoreError: it could not be written down; the old ones stay in force.
+            TurnsElsewhereError: another process chooses.
         """
         async with self._stepping:
+            self._require_lead()
             now_ms = self._clock.now_ns() // NS_PER_MS
             decision = tuning(self._thresholds, thresholds, current=self._state.current, by=by, at_ms=now_ms)
             if decision is not None:
@@ -254,6 +273,7 @@ class Chooser:
             StoreError: it could not be written down; the old one stays in force.
         """
         async with self._stepping:
+            self._require_lead()
             if self.capital is None:
                 raise InvalidInputError("cap", share, "none: nobody divides the capital here")
             decision = await self.capital.set_cap(candidate, share, by)
@@ -292,6 +312,10 @@ class Chooser:
             if plan.run in fresh and (name == current or plan.run != self._run_of(current))
         ]
 
+    def _require_lead(self) -> None:
+        if not self._leads():
+            raise TurnsElsewhereError
+
     def _run_of(self, candidate: str) -> str:
         plan = self._plans.get(candidate)
         return "" if plan is None else plan.run
@@ -304,6 +328,7 @@ class Chooser:
 
     async def _accept(self, step: Step) -> None:
         """Written down first: whoever takes over knows what was begun, and how often a newcomer has won."""
+        self._require_lead()
         if step.state != self._state:
             await self._memory.save_state(step.state)
         self._state = step.state

@@ -38,6 +38,29 @@ def read_run(run: Hosted, life: str, now_ns: int) -> Reading | None:
     return reading_of(run, life, now_ns) if isinstance(run, StrategyRun) else None
 
 
+async def held_of(
+    operations: OperationsStore,
+    line: DatabaseLine,
+    runs: Collection[str],
+    state_of: Callable[[str], tuple[int, RunState] | None],
+) -> dict[str, str]:
+    """Of these runs, who may not trade: `paused` by the owner, or `halted`. Raises a StoreError."""
+    restrictions = await line.call(operations.restrictions, name="selection restrictions")
+    halted = {row.scope for row in restrictions if RiskState.of(row.state) is RiskState.HALT}
+    specs = await line.call(operations.run_specs, name="selection specs")
+    found = {}
+    for spec in specs:
+        if spec.id not in runs:
+            continue
+        scopes = {INSTANCE, run_scope(spec.id), venue_scope(spec.venue)}
+        state = state_of(spec.id)
+        if halted & scopes:
+            found[spec.id] = "halted"
+        elif spec.desired is not DesiredState.RUNNING or (state is not None and state[1] is RunState.PAUSED):
+            found[spec.id] = "paused"
+    return found
+
+
 class Sight:
     """Implements `Eyes` and `RunsHere` over the engine of this process."""
 
@@ -77,22 +100,7 @@ class Sight:
 
     async def held(self, runs: Collection[str]) -> Mapping[str, str]:
         """`paused` by the owner, or `halted` by whatever waits for the owner. Raises a StoreError."""
-        restrictions = await self._line.call(self._operations.restrictions, name="selection restrictions")
-        halted = {row.scope for row in restrictions if RiskState.of(row.state) is RiskState.HALT}
-        specs = await self._line.call(self._operations.run_specs, name="selection specs")
-        found = {}
-        for spec in specs:
-            if spec.id not in runs:
-                continue
-            scopes = {INSTANCE, run_scope(spec.id), venue_scope(spec.venue)}
-            state = self.state(spec.id)
-            if halted & scopes:
-                found[spec.id] = "halted"
-            elif spec.desired is not DesiredState.RUNNING or (
-                state is not None and state[1] is RunState.PAUSED
-            ):
-                found[spec.id] = "paused"
-        return found
+        return await held_of(self._operations, self._line, runs, self.state)
 
     def state(self, run: str) -> tuple[int, RunState] | None:
         """Revision of its specification and state of a run that is held here."""
