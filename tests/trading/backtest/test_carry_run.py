@@ -124,7 +124,9 @@ def test_funding_that_does_not_pay_for_both_ways_is_left_alone(tmp_path: Path) -
     agrees(result)
     assert result.totals.trades == 0
     assert result.totals.pnl_quote == 0
-    assert set(result.passes[0].decisions.reasons) == {"stay_out"}
+    assert set(result.passes[0].decisions.reasons) == {
+        "it stays out, because the carry would not pay or may not be had"
+    }
 
 
 def test_it_leaves_when_funding_turns(tmp_path: Path) -> None:

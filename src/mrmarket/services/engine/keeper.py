@@ -51,6 +51,8 @@ class Keeper:
         self.failures = 0
         """Runs that failed."""
         self.setbacks = Setbacks(timing, restarts)
+        self.ends_all: Callable[[str, Exception], bool] = lambda _run, _failure: False
+        """Whether this process ends with a run that fails so: then nobody is promised another attempt."""
         self._seats = seats
         self._leases = leases
         self._workshop = workshop
@@ -168,6 +170,8 @@ class Keeper:
             mono_ns=now_ns,
         )
         after = "stays down until you start it" if wait_s is None else f"is tried again in {wait_s:.0f} s"
+        if self.ends_all(seat.spec.id, failure):
+            after = "ends this process with it"
         _log.error("a run failed", run=seat.spec.id, retry_s=wait_s, exc_info=failure)
         self._notices.notify(
             Notice(

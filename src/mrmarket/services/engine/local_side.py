@@ -66,6 +66,7 @@ class LocalSide:
         self._begun: asyncio.Future[None] = loop.create_future()
         self._failed: asyncio.Future[Exception] = loop.create_future()
         self._keeping: asyncio.Task[None] | None = None
+        self.engine.host.keeper.ends_all = self._ends_all
 
     @property
     def run(self) -> StrategyRun:
@@ -169,8 +170,14 @@ class LocalSide:
         elif failure is not None and not isinstance(failure, StaleFenceError):
             if not self._begun.done():
                 self._begun.set_exception(failure)
-            elif self._alone and not isinstance(failure, _PASSING) and not self._failed.done():
+            elif self._ends_all(spec.id, failure) and not self._failed.done():
                 self._failed.set_result(failure)
+
+    def _ends_all(self, run: str, failure: Exception) -> bool:
+        """Whether the instance goes with a run that fails so; before it quoted it does so in any case."""
+        return run == self._main and (
+            not self._begun.done() or (self._alone and not isinstance(failure, _PASSING))
+        )
 
     async def _first_of(self, awaited: asyncio.Future[Any]) -> None:
         """Wait for it, or raise what ended the engine before."""

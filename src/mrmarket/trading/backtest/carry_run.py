@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -32,6 +33,15 @@ from mrmarket.trading.strategy.carry.strategy import SpotPerpetualCarry
 from mrmarket.trading.strategy.registry import Registry
 
 _DIGITS: Final = 12
+_SAID: Final = MappingProxyType(
+    {
+        "enter": "it goes in",
+        "hold": "it stays in",
+        "exit": "it goes out",
+        "stay_out": "it stays out, because the carry would not pay or may not be had",
+    }
+)
+"""What each action is called where people read it."""
 
 
 def run_carry(
@@ -90,7 +100,7 @@ def run_carry(
                     decisions=outcome.decided,
                     by_time=outcome.decided,
                     without_quotes=outcome.reasons["stay_out"],
-                    reasons=dict(outcome.reasons),
+                    reasons={_SAID.get(each, each): count for each, count in outcome.reasons.items()},
                 ),
                 curve=_curve(outcome, totals, spot_mid, end_ns),
                 fills=_fills(outcome),
