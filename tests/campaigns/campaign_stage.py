@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from mrmarket.campaigns import audit
 from mrmarket.campaigns.entity import Campaign
 from mrmarket.campaigns.errors import JoinRefusedError, PartnerUnclearError
+from mrmarket.campaigns.identity import identity
 from mrmarket.campaigns.offer import Measure, Offer, RewardToken
 from mrmarket.campaigns.pipeline import PayoutTerms
 from mrmarket.campaigns.ports import (
@@ -107,6 +108,7 @@ class World:
         """Deeds that are not done."""
         self.sweep_state = SweepState.SETTLED
         self.sweep_cost = 0
+        """In units of the ledger asset."""
         self.asked: list[str] = []
         self.joined_ms: dict[str, int] = {}
         self.sweeps: dict[str, int] = {}
@@ -176,7 +178,8 @@ class World:
         assert self.sweeps.setdefault(key, units) == units
         self._keep()
         self._answer("sweep")
-        return Sweep(key, self.sweep_state, "0xsweep", f"deposit of {key}", self.sweep_cost, 0)
+        cost = self.sweep_cost * 10**10
+        return Sweep(key, self.sweep_state, "0xsweep", f"deposit of {key}", cost, 0)
 
     async def find(self, key: str) -> Sweep | None:
         """Port `RewardVault`."""
@@ -244,6 +247,7 @@ class CampaignStage:
         assert self.read(lambda sql: list(reward_audit.faults(sql))) == []
         balances = self.read(reward_balances)
         assert all(one.ok for one in balances)
+        assert self.read(lambda sql: identity(sql, deep=True)).faults == []
         return balances
 
     def pass_time(self, ms: int) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from campaigns import campaign_crash_child
 from campaigns.campaign_crash_child import live
-from campaigns.campaign_stage import CampaignStage, offer
+from campaigns.campaign_stage import CHAIN, CampaignStage, offer
 from mrmarket.campaigns.entity import Stage
 from mrmarket.campaigns.pipeline import CRASH_POINTS
 from mrmarket.core.crash import VARIABLE
@@ -26,7 +26,9 @@ def outcome(stage: CampaignStage) -> tuple[object, ...]:
     """Everything that must be the same; books that hold."""
     (money,) = stage.check()
     assert stage.campaign().stage is Stage.ACTIVE
-    balances = [stage.balance(who) for who in ("user:ann", "user:bob", "owner:fees", "network:mixin")]
+    balances = [
+        stage.balance(who) for who in ("user:ann", "user:bob", "owner:fees", f"network:campaigns/{CHAIN}")
+    ]
     return (money, *balances, sorted(stage.world.sweeps.values()), sorted(stage.world.goals))
 
 

@@ -326,11 +326,30 @@ async def test_what_was_taken_back_on_the_way_bears_no_cost(stage: CampaignStage
     tell(stage, payout(), payout("0x02"))
     stage.pass_time(CYCLE_MS)
     await stage.round()
+    stage.world.sweep_state = SweepState.SENT
     sweep_now(stage)
+    await stage.round()
     tell(stage, retracted=[payout()])
+    stage.world.sweep_state = SweepState.SETTLED
     stage.world.sweep_cost = 10
     done = await stage.round()
     assert (done.settled, money(stage).network, done.unclear) == (1, 5, [])
+
+
+async def test_a_transfer_whose_money_is_gone_is_given_up_before_it_begins(stage: CampaignStage) -> None:
+    """The vault could never pay it; what is left of it goes with the next window's."""
+    await stage.round()
+    tell(stage, payout(), payout("0x02"))
+    stage.pass_time(CYCLE_MS)
+    await stage.round()
+    sweep_now(stage)
+    tell(stage, retracted=[payout()])
+    await stage.round()
+    assert (stage.world.sweeps, state(stage, payout("0x02"))) == ({}, "entered")
+    stage.pass_time(CYCLE_MS)
+    sweep_now(stage)
+    await stage.round()
+    assert (list(stage.world.sweeps.values()), state(stage, payout("0x02"))) == ([10**18], "arrived")
 
 
 async def test_windows_are_caught_up_after_a_downtime(stage: CampaignStage) -> None:

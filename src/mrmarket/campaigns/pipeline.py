@@ -20,9 +20,9 @@ from mrmarket.campaigns.rows import PayoutRow, PayoutStep, PayoutStepRow
 from mrmarket.core.crash import reach
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.money import MAX_UNITS, Asset
-from mrmarket.money.ledger.account import Account, AccountKind
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.payouts.payout import derived_id
+from mrmarket.money.rewards.afar import origin_account
 from mrmarket.money.rewards.campaign import Campaign as RewardCampaign
 from mrmarket.money.rewards.receipts import Receipt, receive, register, retract
 from mrmarket.money.rewards.repository import RewardRepository
@@ -106,11 +106,6 @@ def ref_of(payout: PayoutRow, generation: int) -> str:
     return f"{payout.tx}:{payout.log}{again}"
 
 
-def origin_of(chain_id: int) -> Account:
-    """The world that payouts of a chain come from."""
-    return Account.of(AccountKind.EXTERNAL, f"campaigns/{chain_id}")
-
-
 def generation_of(steps: Sequence[PayoutStepRow]) -> int:
     """How often a payout was taken back."""
     return sum(1 for step in steps if step.step is PayoutStep.RETRACTED)
@@ -191,7 +186,7 @@ def _enter(draft: Draft, payout: PayoutRow, generation: int, terms: PayoutTerms)
         units,
         payout.block_ms,
     )
-    entry = receive(draft, receipt, origin_of(payout.chain_id))
+    entry = receive(draft, receipt, origin_account(payout.chain_id))
     repository.add_step(
         PayoutStepRow(payout.id, PayoutStep.ENTERED, entry.id, units, payout.batch, draft.at_ms)
     )

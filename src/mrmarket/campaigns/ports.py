@@ -182,7 +182,7 @@ class Sweep(msgspec.Struct, frozen=True):
     arrival: str
     """Name of the payment where it arrived; empty before."""
     cost_units: int
-    """What was taken off on the way, in the ledger asset."""
+    """What was taken off on the way, in base units of the token."""
     at_ms: int
 
 

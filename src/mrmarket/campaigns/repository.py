@@ -56,6 +56,10 @@ class CampaignRepository:
         """Every campaign, by id."""
         return [campaign_of(row) for row in _OFFERS.select(self._sql, "ORDER BY id")]
 
+    def ids(self) -> set[str]:
+        """Names of all campaigns."""
+        return {row[0] for row in self._sql.rows("SELECT id FROM campaign_offers")}
+
     def in_stage(self, *stages: Stage) -> list[Campaign]:
         """Campaigns that stand at one of some stages, by id."""
         marks = ", ".join("?" * len(stages))
@@ -149,6 +153,26 @@ class CampaignRepository:
             " AND d.step IN ('arrived', 'sweep_failed')) ORDER BY s.ref"
         )
         return [row[0] for row in rows]
+
+    def arrived_by(self, payment: str) -> tuple[str, int] | None:
+        """Key and chain of the transfer out of the vault that a payment of the rail is."""
+        rows = self._sql.rows(
+            "SELECT s.ref, p.chain_id FROM campaign_payout_steps s JOIN campaign_payouts p ON p.id = s.payout"
+            " WHERE s.step = 'arrived' AND s.why = ? LIMIT 1",
+            payment,
+        )
+        return (rows[0][0], int(rows[0][1])) if rows else None
+
+    def is_awaited(self, asset: str) -> bool:
+        """Whether a transfer that pays out rewards in an asset neither arrived nor failed."""
+        rows = self._sql.rows(
+            "SELECT 1 FROM campaign_payout_steps s JOIN campaign_payout_steps e ON e.payout = s.payout"
+            " AND e.step = 'entered' JOIN reward_entries r ON r.id = e.ref AND r.asset = ?"
+            " WHERE s.step = 'sweeping' AND NOT EXISTS (SELECT 1 FROM campaign_payout_steps d"
+            " WHERE d.payout = s.payout AND d.ref = s.ref AND d.step IN ('arrived', 'sweep_failed')) LIMIT 1",
+            asset,
+        )
+        return bool(rows)
 
     def unswept(self, chain_id: int, token: str) -> list[PayoutRow]:
         """Payouts of a token that were entered and belong to no transfer that is under way or arrived."""

@@ -24,10 +24,12 @@ from mrmarket.campaigns.ports import (
     PayoutFeed,
     ProgressReport,
     RewardVault,
+    Sweep,
+    SweepState,
 )
 from mrmarket.campaigns.repository import CampaignRepository
 from mrmarket.campaigns.rows import EstimateRow
-from mrmarket.campaigns.sweeps import open_sweeps, settle_sweep
+from mrmarket.campaigns.sweeps import PlannedSweep, gone_from, open_sweeps, settle_sweep
 from mrmarket.campaigns.terms import ExecutionGoal, Limits, Pause, Progress
 from mrmarket.core.clock import NS_PER_MS, Clock
 from mrmarket.core.crash import reach
@@ -62,7 +64,7 @@ class Houserules:
     limits: Limits
     payouts: PayoutTerms
     rail: str
-    """Where rewards arrive for users."""
+    """Where rewards arrive for users; `arrivals.arrival_claimer` takes them in there."""
     payout_grace_ms: int = 7 * 86_400_000
     """So long after its end a campaign is waited for; payouts that come later are taken all the same."""
 
@@ -182,13 +184,20 @@ class CampaignRounds:
         """Ask for every planned transfer under its key, and write down how it ended."""
         for plan in await read(self._reader, open_sweeps):
             try:
-                sweep = await self._doors.vault.sweep(plan.key, plan.chain_id, plan.token, plan.units)
+                sweep = await self._ask_vault(plan)
             except PartnerUnclearError as unclear:
                 done.unclear.append(unclear)
                 continue
             reach("campaigns.sweep_sent")
-            settle = partial(settle_sweep, sweep=sweep, rail=self._rules.rail)
-            done.settled += await perform(self._writer, settle)
+            done.settled += await perform(self._writer, partial(settle_sweep, sweep=sweep))
+
+    async def _ask_vault(self, plan: PlannedSweep) -> Sweep:
+        """The transfer as it stands; one that the vault never began is given up if its money is gone."""
+        vault = self._doors.vault
+        if await read(self._reader, partial(gone_from, plan=plan)) and await vault.find(plan.key) is None:
+            # Nobody but this round begins transfers: it stays unknown, and what is left goes with the next.
+            return Sweep(plan.key, SweepState.FAILED, "", "", 0, self._now_ms())
+        return await vault.sweep(plan.key, plan.chain_id, plan.token, plan.units)
 
     async def _settle(self, campaign: Campaign, done: Round) -> None:
         status = await self._doors.participation.status(campaign.offer)

@@ -14,6 +14,7 @@ from mrmarket.campaigns.rows import PayoutStep, PayoutStepRow
 from mrmarket.core.crash import reach
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.writer import LedgerWriter
+from mrmarket.money.rewards.afar import network_of
 from mrmarket.money.rewards.campaign import Span
 from mrmarket.money.rewards.division import divide, salted_tie
 from mrmarket.money.rewards.jobs import Job, Window
@@ -73,7 +74,13 @@ def open_sweeps(sql: Sql) -> list[PlannedSweep]:
     return [one for one in found if one is not None]
 
 
-def settle_sweep(draft: Draft, sweep: Sweep, rail: str) -> bool:
+def gone_from(sql: Sql, plan: PlannedSweep) -> list[str]:
+    """Payouts of a planned transfer that the chain has taken back: it may ask for more than there is."""
+    repository = CampaignRepository(sql)
+    return [payout for payout in plan.payouts if not is_entered(repository.payout_steps(payout))]
+
+
+def settle_sweep(draft: Draft, sweep: Sweep) -> bool:
     """Write down how a transfer ended; whether that was news. What it cost is taken out of its rewards.
 
     A transfer that failed leaves its payouts to the next window.
@@ -89,7 +96,7 @@ def settle_sweep(draft: Draft, sweep: Sweep, rail: str) -> bool:
         why = sweep.arrival or sweep.tx
         repository.add_step(PayoutStepRow(one.payout, step, sweep.key, one.units, why, draft.at_ms))
     if sweep.cost_units and step is PayoutStep.ARRIVED:
-        _charge(draft, sweep, steps, rail)
+        _charge(draft, sweep, steps)
     reach("campaigns.sweep_settled")
     return True
 
@@ -127,16 +134,23 @@ def _remainder(steps: Sequence[PayoutStepRow]) -> int:
     return sum(step.units for step in steps if step.step is PayoutStep.REMAINDER and step.ref not in gone)
 
 
-def _charge(draft: Draft, sweep: Sweep, steps: Sequence[PayoutStepRow], rail: str) -> None:
-    """Divide the cost of a transfer over its rewards, to the unit."""
+def _charge(draft: Draft, sweep: Sweep, steps: Sequence[PayoutStepRow]) -> None:
+    """Divide the cost of a transfer over its rewards, to the unit of the ledger's asset."""
     repository = CampaignRepository(draft.sql)
     names = [step.payout for step in steps]
-    parts = divide(sweep.cost_units, [step.units for step in steps], salted_tie(sweep.key, names))
+    whole = _in_ledger(sweep.cost_units, steps[0], repository.payout_steps(steps[0].payout))
+    parts = divide(whole, [step.units for step in steps], salted_tie(sweep.key, names))
     for name, units in zip(names, parts, strict=True):
         payout = repository.payout(name)
         history = repository.payout_steps(name)
         if not units or payout is None or not is_entered(history):
             continue  # what the chain took back bears no cost; the vault's own book has it
         ref = ref_of(payout, generation_of(history))
-        charge_network(draft, source_of(payout), ref, sweep.key, units, rail)
+        charge_network(draft, source_of(payout), ref, sweep.key, units, network_of(payout.chain_id))
         repository.add_step(PayoutStepRow(name, PayoutStep.COST, sweep.key, units, sweep.tx, draft.at_ms))
+
+
+def _in_ledger(units: int, swept: PayoutStepRow, history: Sequence[PayoutStepRow]) -> int:
+    """The same of the ledger's asset, rounded up; what was swept was entered, which tells the rate."""
+    entered = next(step.units for step in reversed(history) if step.step is PayoutStep.ENTERED)
+    return -(-units * entered // swept.units)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -80,8 +80,10 @@ class Allocator:
         runs = [self._allocate((campaign, day, asset), reconsider=reconsider) for asset in assets]
         return [run for run in runs if run is not None]
 
-    def allocate_due(self) -> list[RunRow]:
+    def allocate_due(self, without: Container[str] = ()) -> list[RunRow]:
         """Finish what was begun, then allocate every day that is over and has something to give; these runs.
+
+        `without` are campaigns whose days somebody else allocates, when their money has arrived.
 
         Raises:
             RewardsError: the first, once every other day had its turn; its notes name the rest.
@@ -90,7 +92,7 @@ class Allocator:
         with self._reader.snapshot() as sql:
             repository = RewardRepository(sql)
             unfinished = repository.open_runs()
-            keys = repository.unfinished_days()
+            keys = [key for key in repository.unfinished_days() if key[0] not in without]
             over = [key for key in keys if campaign_of(sql, key[0]).window(key[1]).end_ms <= now_ms]
         credits_ = [partial(self._credit, run) for run in unfinished]
         return _each([*credits_, *(partial(self._allocate, key, reconsider=False) for key in over)])

@@ -134,15 +134,19 @@ def retract(draft: Draft, source: str, ref: str, *, counter: Account | None = No
     return known or reduce(draft, entry, Reduction.RETRACTED, ref, wanted, counter)
 
 
-def charge_network(draft: Draft, source: str, ref: str, cost_ref: str, units: int, rail: str) -> ReductionRow:
+def charge_network(
+    draft: Draft, source: str, ref: str, cost_ref: str, units: int, network: str
+) -> ReductionRow:
     """What it cost to bring a reward here is taken out of it. Repeating with the same `cost_ref` is harmless.
+
+    `network` names the account that bears it: a rail, or `campaigns/<chain>`.
 
     Raises:
         UnknownEntryError: if it never came in.
         ExcessReductionError: if it cost more than is left of it.
     """
     entry = _entry(draft, source, ref)
-    return reduce(draft, entry, Reduction.NETWORK, cost_ref, units, Account.of(AccountKind.NETWORK, rail))
+    return reduce(draft, entry, Reduction.NETWORK, cost_ref, units, Account.of(AccountKind.NETWORK, network))
 
 
 def reduce(

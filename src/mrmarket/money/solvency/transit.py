@@ -9,6 +9,7 @@ from mrmarket.money.payouts.move import Direction, MoveState
 from mrmarket.money.payouts.payment import Standing
 from mrmarket.money.payouts.payout import PayoutState
 from mrmarket.money.payouts.repository import MoveRepository, PaymentRepository, PayoutRepository
+from mrmarket.money.rewards.afar import units_afar
 from mrmarket.money.solvency.comparison import Span
 from mrmarket.store.sql import Sql
 
@@ -35,3 +36,5 @@ def spans_of(sql: Sql) -> Iterator[Span]:
         elif move.state is not MoveState.PLANNED:
             yield Span(move.venue_asset, -move.venue_units - move.fee_units, 0, what)
             yield Span(move.rail_asset, 0, move.rail_units, what)
+    for asset, units in units_afar(sql).items():
+        yield Span(asset, min(0, -units), max(0, -units), "rewards that have not arrived from their chain")

@@ -22,6 +22,7 @@ from mrmarket.money.payouts.incoming import IncomingPayments
 from mrmarket.money.payouts.intake import Intake
 from mrmarket.money.payouts.move_book import MoveBook
 from mrmarket.money.payouts.outbox import Outbox
+from mrmarket.money.payouts.payment import Claimer
 from mrmarket.money.payouts.pursuit import Patience
 from mrmarket.money.pool.deposit import CLAIM_KIND as DEPOSIT_CLAIM
 from mrmarket.money.pool.errors import PoolLeftOutError
@@ -62,8 +63,12 @@ class Offices:
         folder: Path,
         jitter: Callable[[], float],
         new_id: Callable[[], str] | None = None,
+        claimers: Sequence[Claimer] = (),
     ) -> None:
-        """`jitter` draws from 0 up to 1, `new_id` makes names that nobody has; both may be repeatable."""
+        """`jitter` draws from 0 up to 1, `new_id` makes names that nobody has; both may be repeatable.
+
+        `claimers` look at every payment that comes in before the rooms of money do.
+        """
         self.new_id = new_id or (lambda: str(uuid7(clock)))
         self.treasury = treasury
         self.world = world
@@ -76,7 +81,7 @@ class Offices:
         self.intake = Intake(
             world.rails,
             self.outbox,
-            claimers=(moves.claim, reward_claimer, desk.deposit_claimer),
+            claimers=(*claimers, moves.claim, reward_claimer, desk.deposit_claimer),
             releasers={REWARD_CLAIM: reward_releaser, DEPOSIT_CLAIM: desk.deposit_releaser},
             observers=(desk.deposit_observer,),
         )
@@ -99,6 +104,7 @@ class Offices:
         world: PaymentWorld,
         limits: Limits,
         address: StoreAddress | None = None,
+        claimers: Sequence[Claimer] = (),
     ) -> Self:
         """Open the ledger, creating or upgrading it, and become its only writer.
 
@@ -106,10 +112,11 @@ class Offices:
             folder: the data folder, which keeps the keys of seals.
             facts: the trading log.
             plans: every pool.
-            clock: the wall's.
+            clock: the world's.
             world: where people pay.
             limits: for all pools together.
             address: where the ledger is; left out: `money.db` in the folder.
+            claimers: who is asked first what an incoming payment is.
 
         Raises:
             DatabaseTooNewError: if a newer version wrote it; nothing is changed.
@@ -143,7 +150,7 @@ class Offices:
             moves=MovePolicy(idle_buffer=buffer),
             check=partial(verify_store, address),
         )
-        return cls(treasury, world, clock, folder, secrets.SystemRandom().random)
+        return cls(treasury, world, clock, folder, secrets.SystemRandom().random, claimers=claimers)
 
     def prepare(self, members: Sequence[tuple[str, str]]) -> None:
         """Make what the rails carry known to the books, and let members into permissioned pools.

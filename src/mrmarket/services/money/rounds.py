@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from mrmarket.campaigns.repository import CampaignRepository
 from mrmarket.core.clock import NS_PER_MS
 from mrmarket.core.errors import MrMarketError
 from mrmarket.money.payouts.move import Move
@@ -95,7 +96,7 @@ class Rounds:
     def _allocate_due(self) -> None:
         """What came in after its day. A campaign in trouble stops neither the others nor the instance."""
         try:
-            self._offices.allocator.allocate_due()
+            self._offices.allocator.allocate_due(without=self._swept())
         except RewardsError as error:
             # The window of its day says so too; here it is told whenever it is something else.
             if str(error) != self._trouble:
@@ -106,9 +107,10 @@ class Rounds:
 
     def _jobs(self) -> list[Job]:
         offices = self._offices
+        swept = self._swept()
         with offices.treasury.reader.snapshot() as sql:
             campaigns = RewardRepository(sql).campaigns()
-        jobs = [self._reward_job(campaign) for campaign in campaigns]
+        jobs = [self._reward_job(campaign) for campaign in campaigns if campaign.id not in swept]
         start_ms = self._began_ms - self._began_ms % self._rhythm.seal_ms
         jobs.append(Job("seal", "ledger", start_ms, self._rhythm.seal_ms, self._seal))
         for plan in offices.treasury.plans:
@@ -116,6 +118,11 @@ class Rounds:
             fees_start = self._began_ms - self._began_ms % fees_ms
             jobs.append(Job("fees", plan.name, fees_start, fees_ms, self._charge))
         return jobs
+
+    def _swept(self) -> set[str]:
+        """Campaigns whose rewards come by way of a vault: given away when they have arrived, not before."""
+        with self._offices.treasury.reader.snapshot() as sql:
+            return CampaignRepository(sql).ids()
 
     def _reward_job(self, campaign: Campaign) -> Job:
         def allocate(window: Window) -> None:
