@@ -169,13 +169,17 @@ class ChainBridge:
 
 def mixin_units(units: int, token: TokenSettings) -> int:
     """Base units of the chain in Mixin's 8 decimals, rounded down."""
-    if token.decimals >= DECIMALS:
-        return units // 10 ** (token.decimals - DECIMALS)
-    return units * 10 ** (DECIMALS - token.decimals)
+    finer, coarser = _steps(token)
+    return units * coarser // finer
 
 
 def chain_units(units: int, token: TokenSettings) -> int:
     """Mixin's units in base units of the chain, rounded down."""
-    if token.decimals >= DECIMALS:
-        return units * 10 ** (token.decimals - DECIMALS)
-    return units // 10 ** (DECIMALS - token.decimals)
+    finer, coarser = _steps(token)
+    return units * finer // coarser
+
+
+def _steps(token: TokenSettings) -> tuple[int, int]:
+    """How many units of the chain are one of Mixin's, and how many of Mixin's one of the chain; one is 1."""
+    digits = token.decimals - DECIMALS
+    return int(10 ** max(0, digits)), int(10 ** max(0, -digits))

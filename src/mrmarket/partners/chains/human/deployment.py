@@ -257,7 +257,7 @@ class HumanDeployment:
         found = await self._web.eth.get_logs(
             {
                 "address": _sum(escrow),
-                "topics": [BULK_TRANSFER_TOPIC, payout_id_of(payout_id)],  # type: ignore[list-item]
+                "topics": [BULK_TRANSFER_TOPIC, payout_id_of(payout_id)],
                 "fromBlock": "earliest",
             }
         )
