@@ -6,14 +6,16 @@ import { describe, expect, it } from 'vitest';
 import { texts } from '../components/admin/texts';
 import { en as enAdmin } from './en.admin';
 import { enOperations } from './en.operations';
+import { enPartners } from './en.partners';
 import { enSelection } from './en.selection';
 import { I18n } from './i18n.svelte';
 import { zh as zhAdmin } from './zh.admin';
 import { zhOperations } from './zh.operations';
+import { zhPartners } from './zh.partners';
 import { zhSelection } from './zh.selection';
 
-const en = { ...enAdmin, ...enOperations, ...enSelection };
-const zh = { ...zhAdmin, ...zhOperations, ...zhSelection };
+const en = { ...enAdmin, ...enOperations, ...enSelection, ...enPartners };
+const zh = { ...zhAdmin, ...zhOperations, ...zhSelection, ...zhPartners };
 type AdminKey = keyof typeof en;
 
 const places = (text: string): string[] => [...text.matchAll(/\{\w+\}/g)].map(([place]) => place).sort();
@@ -38,7 +40,7 @@ describe('texts of the owner’s pages', () => {
 			.map((path) => readFileSync(path, 'utf8'))
 			.join('\n');
 		const composed =
-			/^((state|kind|fee|phase|page|period|runs|check|pause\.body|resume\.body|risk|run|cause|step|act|asked|activity|outcome|source|whynot|verdict|threshold|transfer|ops\.deadman)\.|health\.\w+$|keys\.(read|trade|withdraw)$)/;
+			/^((state|kind|fee|phase|page|period|runs|check|pause\.body|resume\.body|risk|run|cause|step|act|asked|activity|outcome|source|whynot|verdict|threshold|transfer|drift|vstate|wish|part\.(ask|login)|ops\.deadman)\.|health\.\w+$|keys\.(read|trade|withdraw)$|part\.(join|leave|automatic)$)/;
 		const unused = Object.keys(en).filter((key) => !composed.test(key) && !sources.includes(`'${key}'`));
 		expect(unused).toEqual([]);
 	});

@@ -17,7 +17,19 @@ export type Language = keyof typeof LANGUAGES;
 const LOCALES: Record<Language, string> = { en: 'en-GB', zh: 'zh-CN' };
 
 /** Words that the instance says and the page translates. */
-export type WordGroup = 'order' | 'event' | 'term' | 'step' | 'movement' | 'state' | 'place' | 'tier';
+export type WordGroup =
+	| 'order'
+	| 'event'
+	| 'term'
+	| 'step'
+	| 'movement'
+	| 'state'
+	| 'place'
+	| 'tier'
+	| 'stage'
+	| 'measure'
+	| 'pause'
+	| 'paystate';
 
 /** Put values into a text's `{name}` places. */
 export function fill(text: string, values: Record<string, string | number>): string {

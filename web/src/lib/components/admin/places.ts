@@ -7,6 +7,7 @@ export const PAGES = [
 	'strategies',
 	'money',
 	'rewards',
+	'partners',
 	'users',
 	'pools',
 	'ledger',

@@ -1,18 +1,20 @@
 import { en as enAdmin } from '#lib/i18n/en.admin.ts';
 import { enOperations } from '#lib/i18n/en.operations.ts';
+import { enPartners } from '#lib/i18n/en.partners.ts';
 import { enSelection } from '#lib/i18n/en.selection.ts';
 import { zh as zhAdmin } from '#lib/i18n/zh.admin.ts';
 import { zhOperations } from '#lib/i18n/zh.operations.ts';
+import { zhPartners } from '#lib/i18n/zh.partners.ts';
 import { zhSelection } from '#lib/i18n/zh.selection.ts';
 import { fill, type I18n, type Language } from '#lib/i18n/i18n.svelte.ts';
 
-const en = { ...enAdmin, ...enOperations, ...enSelection };
+const en = { ...enAdmin, ...enOperations, ...enSelection, ...enPartners };
 
 export type AdminKey = keyof typeof en;
 
 const TEXTS: Record<Language, Record<AdminKey, string>> = {
 	en,
-	zh: { ...zhAdmin, ...zhOperations, ...zhSelection }
+	zh: { ...zhAdmin, ...zhOperations, ...zhSelection, ...zhPartners }
 };
 
 /** Words that the instance says and these pages translate. */
@@ -29,7 +31,10 @@ export type WordGroup =
 	| 'outcome'
 	| 'source'
 	| 'whynot'
-	| 'transfer';
+	| 'transfer'
+	| 'drift'
+	| 'vstate'
+	| 'wish';
 
 /** Texts of the owner's pages; they are apart from the others, so that nobody else has to load them. */
 export function texts(i18n: I18n) {
