@@ -21,17 +21,20 @@ from mrmarket.money.pool.repository import PoolRepository
 from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.rewards.errors import UnknownRunError
 from mrmarket.money.rewards.rows import split_allocation_id
-from mrmarket.money.rewards.view import ChainStep, RewardTrace, reward_days, reward_totals, reward_trace
+from mrmarket.money.rewards.view import RewardTrace, reward_days, reward_totals, reward_trace
 from mrmarket.services.api import money_schema as money
+from mrmarket.services.api.partner_schema import TraceStep
 from mrmarket.services.api.refusals import NotFoundError
 from mrmarket.services.money import mapping
 from mrmarket.services.money.depositor_counter import account_of
 from mrmarket.services.money.public_counter import Counter
+from mrmarket.services.partners.trace import trace_allocation
 from mrmarket.store.sql import Sql
 
 _PAGE: Final = 1_000
 _MOST_LINES: Final = 100_000
 _TRADES_READ: Final = 5_000
+_MOST_NAMES: Final = 3
 
 FillReader = Callable[[int], Sequence[Filled]]
 """The newest fills of the run that trades, newest first."""
@@ -94,7 +97,8 @@ class EvidenceCounter(Counter):
                 trace = None
             if trace is None:
                 raise NotFoundError("allocation", allocation)
-            return _trace(trace, self._decimals(sql)(trace.run.asset))
+            way = trace_allocation(sql, allocation)
+            return _trace(trace, way.steps, self._decimals(sql)(trace.run.asset))
 
         return await self._read(question)
 
@@ -236,10 +240,10 @@ def _trade(fill: Filled, pool: str, part: float | None) -> money.TradeView:
     )
 
 
-_STEP_STATES: Final = {"done": "done", "waiting": "waiting", "not needed": "not needed"}
+_STEP_NAMES: Final = {"transaction": "deposit observed", "transfer": "vault transfer"}
 
 
-def _trace(trace: RewardTrace, decimals: int) -> money.RewardTrace:
+def _trace(trace: RewardTrace, way: Sequence[TraceStep], decimals: int) -> money.RewardTrace:
     run = trace.run
     return money.RewardTrace(
         allocation=trace.allocation,
@@ -253,16 +257,17 @@ def _trace(trace: RewardTrace, decimals: int) -> money.RewardTrace:
         total_weight=str(trace.total_weight),
         amount=format_units(trace.row.units, decimals),
         inputs_hash=run.input_hash.hex(),
-        steps=[_step(step) for step in trace.steps],
+        steps=[_step(step) for step in way],
     )
 
 
-def _step(step: ChainStep) -> money.Step:
+def _step(step: TraceStep) -> money.Step:
     return money.Step(
-        name=step.name,
-        state=_STEP_STATES.get(step.state, "waiting"),  # type: ignore[arg-type] # the values are the literal's
+        name=_STEP_NAMES.get(step.name, step.name),
+        state=step.state,
         at_ms=step.at_ms,
-        reference=step.id or None,
+        detail=step.detail,
+        reference=" ".join(known.id for known in step.ids[:_MOST_NAMES]) or None,
     )
 
 

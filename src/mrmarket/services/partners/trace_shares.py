@@ -135,7 +135,7 @@ def _of_everybody(sql: Sql, share: Share, run: RunRow) -> list[schema.TraceStep]
         amount=share.text(run.credited_units),
         asset=share.asset,
         at_ms=run.at_ms,
-        detail=", ".join([f"{run.rows} accounts", *parts]),
+        detail=", ".join([f"{_people(sql, run)} accounts", *parts]),
         ids=[schema.TraceId(kind="run", id=run.id, at_ms=run.at_ms)],
     )
     groups = [_group(sql, run, chunk) for chunk in range(run.chunks)]
@@ -157,8 +157,9 @@ def _receipts_of_all(sql: Sql, share: Share, run: RunRow, *, is_credited: bool) 
         return schema.TraceStep(name="receipt", state="not needed")
     if not is_credited:
         return schema.TraceStep(name="receipt", state="waiting")
-    if run.rows > MOST_ACCOUNTS:
-        detail = f"{run.rows} accounts are too many to be followed at once; ask for one allocation"
+    people = _people(sql, run)
+    if people > MOST_ACCOUNTS:
+        detail = f"{people} accounts are too many to be followed at once; ask for one allocation"
         return schema.TraceStep(name="receipt", state="waiting", detail=detail)
     rows = [
         row
@@ -177,6 +178,12 @@ def _receipts_of_all(sql: Sql, share: Share, run: RunRow, *, is_credited: bool) 
             [known for one in paid for known in one.ids][:_MOST_IDS],
         ),
     )
+
+
+def _people(sql: Sql, run: RunRow) -> int:
+    """How many accounts a run credits."""
+    rows = sql.rows("SELECT count(*) FROM reward_rows WHERE run = ? AND disposition = 'credited'", run.id)
+    return int(rows[0][0])
 
 
 def _receipt(share: Share, paid: _Paid) -> schema.TraceStep:
