@@ -112,6 +112,8 @@ class VenueSection(_Section, frozen=True):
 class SimulationSection(_Section, frozen=True):
     """`[simulation]`: the embedded exchange."""
 
+    world: Literal["exchange", "sandbox"] = "exchange"
+    """`sandbox`: beside the exchange also a chain, HuFi and Mixin of one's own, in which time runs faster."""
     tapes: list[str] = msgspec.field(default_factory=list)
     """Recordings to replay; none means the built-in market generator."""
     speed: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
@@ -220,6 +222,8 @@ class Config(_Section, frozen=True):
         runs = [run.id for run in self.runs]
         if len(set(runs)) < len(runs):
             raise ValueError("runs: each run needs an id of its own")
+        if self.simulation.world == "sandbox" and self.venue.exchange != "simulated":
+            raise ValueError("simulation.world: the sandbox world has its own exchange; leave [venue] out")
         for objection in objections(self.partners, names):
             raise ValueError(objection)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from typing import Any, Literal
@@ -28,8 +29,12 @@ from mrmarket.services.hub import UpdateHub
 from mrmarket.services.instance_parts import Assembly, Parts
 from mrmarket.services.money.face import MoneyOffice
 from mrmarket.services.notify.watchman import Watchman, keep_watch
+from mrmarket.services.partners.core import PartnerCore
 from mrmarket.services.partners.office import PartnersOffice
+from mrmarket.services.partners.section import MIXIN
+from mrmarket.services.partners.world_report import WorldReport
 from mrmarket.services.run_desk import LEVELS, RunDesk
+from mrmarket.services.sandbox.residents import Residents
 from mrmarket.services.selection.figures import selection_source
 from mrmarket.services.selection.office import SelectionOffice
 from mrmarket.services.telemetry.followed_workshop import held_runs, leases_hold
@@ -48,6 +53,7 @@ from mrmarket.services.trading_place import (
 from mrmarket.services.watch import Reader
 from mrmarket.store.operations import OperationsStore
 from mrmarket.trading.strategy.run import StrategyRun
+from mrmarket.trading.strategy.schema import kind_of
 
 _log = structlog.get_logger("mrmarket.instance")
 
@@ -76,6 +82,8 @@ class Instance:
         self._started_ms = SystemClock().now_ns() // NS_PER_MS
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         """Set when the instance cannot go on."""
+        self.world_report: WorldReport | None = None
+        """What came of a sandbox world, once the instance is closed; None elsewhere."""
 
     @property
     def place(self) -> TradingPlace:
@@ -96,6 +104,11 @@ class Instance:
     def engine(self) -> Engine:
         """The engine in this process."""
         return self._local.engine
+
+    @property
+    def strategy(self) -> str:
+        """Kind of the main run's strategy."""
+        return kind_of(self._loaded.config.strategy)
 
     @property
     def desk(self) -> RunDesk:
@@ -129,8 +142,13 @@ class Instance:
     @property
     def partners(self) -> PartnersOffice:
         """What the API's routes about campaigns and partners ask."""
-        offices = self._open.core.offices
-        return PartnersOffice(offices.treasury.reader, offices.clock)
+        offices, partners = self._open.core.offices, self._open.partners
+        return PartnersOffice(offices.treasury.reader, offices.clock, partners.desk, partners.vault_book)
+
+    @property
+    def allies(self) -> PartnerCore:
+        """The partners themselves."""
+        return self._open.partners
 
     @property
     def office(self) -> OperationsOffice:
@@ -171,6 +189,8 @@ class Instance:
             steps.push_async_callback(parts.place.close)
             steps.push_async_callback(parts.room.close)
             steps.push_async_callback(parts.core.close)
+            steps.push_async_callback(parts.partners.close)
+            steps.push_async_callback(self._account)
             steps.callback(self._hub.close)
             steps.push_async_callback(parts.books.verify)
             steps.push_async_callback(parts.core.seal)
@@ -205,6 +225,7 @@ class Instance:
             user_stream_connected=look.user_stream_connected,
             open_orders=look.open_orders,
             ledger_verified=None if check is None else check.ok,
+            strategy=self.strategy,
         )
 
     async def start(self) -> schema.InstanceStatus:
@@ -299,6 +320,7 @@ class Instance:
             self._directory.keep()
             await parts.side.begin()
         except BaseException:
+            await parts.partners.close()
             await parts.core.close()
             await parts.place.close()
             if parts.choice is not None:
@@ -316,8 +338,10 @@ class Instance:
         }
         self._keep(parts.watch.publish(readers))
         self._keep(parts.books.keep())
-        for work in parts.core.tasks():
+        for work in (*parts.core.tasks(), *parts.partners.tasks()):
             self._keep(when_sound(self._first_check, work))
+        if (endpoints := parts.partners.setting.endpoints) is not None:
+            self._keep(Residents(endpoints.people, MIXIN).keep(self._address))
         self._keep(parts.side.keep())
         for work in () if parts.choice is None else parts.choice.tasks():
             self._keep(work)
@@ -366,6 +390,17 @@ class Instance:
     def _fail(self, error: Exception) -> None:
         if not self.failed.done():
             self.failed.set_result(error)
+
+    async def _account(self) -> None:
+        """Say what came of a sandbox world, while its books are open for the last time."""
+        partners = self._open.partners
+        if partners.setting.is_sandbox:
+            self.world_report = await asyncio.to_thread(partners.report)
+
+    def _address(self) -> str | None:
+        """Where the page of this very process is; None before it is served."""
+        found = self._directory.whereabouts()
+        return found.url if found is not None and found.pid == os.getpid() else None
 
     async def _watch_venue(self) -> None:
         process = self.place.process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from mrmarket.core.clock import SystemClock
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.notice import NoticeSink
 from mrmarket.money.ledger.verification import LedgerCheck
+from mrmarket.partners.hufi.registration import ExchangeKey
 from mrmarket.services import views
 from mrmarket.services.books import Books
 from mrmarket.services.candles import CandleStore
 from mrmarket.services.config import LoadedConfig
+from mrmarket.services.config_sections import Config
 from mrmarket.services.data_directory import DataDirectory, ForeignFolderError
 from mrmarket.services.engine.composition import Engine, EngineSetting
 from mrmarket.services.engine.identity import shared_identity
@@ -31,20 +34,36 @@ from mrmarket.services.hub import UpdateHub
 from mrmarket.services.keys.secret import Register, unregistered
 from mrmarket.services.money.business import BusinessCore, open_world
 from mrmarket.services.money.world import PaymentWorld
+from mrmarket.services.partners.campaign_room import InstanceRooms
+from mrmarket.services.partners.core import PartnerCore
+from mrmarket.services.partners.setting import (
+    WORLD,
+    PartnerSetting,
+    partner_setting,
+    require_no_world,
+    sandbox_setting,
+)
 from mrmarket.services.remote_trading import remote_trading
 from mrmarket.services.run_figures import RunFigures
+from mrmarket.services.sandbox.config import SandboxConfig
+from mrmarket.services.sandbox.process import LOCK, SandboxProcess
 from mrmarket.services.selection.choice import Choice, open_choice
 from mrmarket.services.telemetry.voice import Voice
 from mrmarket.services.trading_place import (
     TradingPlace,
+    ask_rights,
+    open_embedded,
     open_public_place,
     open_trading_place,
     simulated_market,
+    venue_plan,
 )
+from mrmarket.services.venue_process import Endpoints
 from mrmarket.services.watch import RunWatch
 from mrmarket.store.operations import OperationsStore, RunSpec
 from mrmarket.store.trading_port import TradingLog
 from mrmarket.trading.strategy.observer import RunObserver
+from mrmarket.trading.venue.port import KeyPermissions
 
 Role = Literal["all", "api"]
 
@@ -60,6 +79,7 @@ class Parts:
     instrument: Instrument
     stream: str
     core: BusinessCore
+    partners: PartnerCore
     books: Books
     candles: CandleStore
     watch: RunWatch
@@ -103,6 +123,7 @@ class Assembly:
         self._voice = voice
         self._started_ms = started_ms
         self._first_check = first_check
+        self._sandbox: SandboxProcess | None = None
 
     async def open(self) -> Parts:
         """Open databases, payment world and venue. Raises a MrMarketError; nothing stays open."""
@@ -115,13 +136,16 @@ class Assembly:
                 market := await asyncio.to_thread(simulated_market, config, pair)
             ):
                 _require_own(directory, held, market)
-            world = await open_world(config, directory)
+            partners = await self._enter_world()
+            if self._sandbox is not None:
+                undo.push_async_callback(self._sandbox.stop)
+            world = await open_world(config, directory, partners)
             undo.push_async_callback(world.close)
             operations = await asyncio.to_thread(directory.store.open_operations)
             undo.callback(operations.close)
-            place = await self._open_place(pair)
+            place = await self._open_place(pair, partners)
             undo.push_async_callback(place.close)
-            parts = await self._assemble(place, world, store, operations)
+            parts = await self._assemble(place, world, store, operations, partners)
             undo.pop_all()
         return parts
 
@@ -130,16 +154,40 @@ class Assembly:
         """Whom secrets are told, so that no log shows them."""
         return unregistered if self._voice is None else self._voice.redactor.know
 
-    async def _open_place(self, pair: str | None) -> TradingPlace:
+    async def _enter_world(self) -> PartnerSetting:
+        """What partners are opened from: the configuration, or a sandbox world that starts now."""
+        config, folder = self._loaded.config, self._directory.root
+        if config.simulation.world != "sandbox":
+            require_no_world(folder)
+            return partner_setting(config, folder, os.environ)
+        state = folder / WORLD
+        plan = SandboxConfig(
+            state_dir=str(state),
+            speed=config.simulation.speed,
+            venue=venue_plan(config, state),
+        )
+        self._sandbox = SandboxProcess(plan)
+        endpoints = await self._sandbox.start(after=state / LOCK)
+        return sandbox_setting(config, folder, os.environ, endpoints)
+
+    async def _open_place(self, pair: str | None, partners: PartnerSetting) -> TradingPlace:
         config = self._loaded.config
+        if self._sandbox is not None and partners.endpoints is not None:
+            endpoints, speed = partners.endpoints.venue, partners.endpoints.time.speed
+            return await open_embedded(config, pair, endpoints, self._sandbox, partners.world, speed)
         if self._role == "api":
             return await open_public_place(config)
         return await open_trading_place(config, pair, self._directory, self._know)
 
     async def _assemble(
-        self, place: TradingPlace, world: PaymentWorld, store: TradingLog, operations: OperationsStore
+        self,
+        place: TradingPlace,
+        world: PaymentWorld,
+        store: TradingLog,
+        operations: OperationsStore,
+        partners: PartnerSetting,
     ) -> Parts:
-        config, directory, wall = self._loaded.config, self._directory, SystemClock()
+        config, directory = self._loaded.config, self._directory
         instrument = place.venue.instrument(place.symbol)
         stream = f"{place.venue.name}.{instrument.venue_symbol}"
         _require_own(directory, store.streams(), stream)
@@ -154,9 +202,14 @@ class Assembly:
         node = directory.instance_id()
         side: LocalSide | RemoteSide
         if self._role == "api":
-            side = remote_trading(node, operations, place, stream, watch, candles)
+            follow = None
+            if choice is not None and isinstance(room, VenueRoom):
+                await choice.open_market(room, place)
+                await choice.join_remote(node, store, operations, place, self._notices)
+                follow = choice.follow
+            side = remote_trading(node, operations, place, stream, watch, candles, follow)
         else:
-            setting = await self._setting(place, room, store, operations)
+            setting = await self._setting(place, room, store, operations, partners)
             if choice is not None and isinstance(room, VenueRoom):
                 await choice.open_market(room, place)
             side = self._local_side(setting, stream, watch, choice, alone=len(specs) == 1)
@@ -170,7 +223,7 @@ class Assembly:
             place,
             world,
             stream,
-            wall,
+            partners,
             RunFigures(lambda: side.desk, place.symbol),
             _check_of(made),
             self._notices,
@@ -179,6 +232,21 @@ class Assembly:
             core.offices.treasury, directory.store.money_place, store, stream, self._hub, self._first_check
         )
         made.append(books)
+        rooms = InstanceRooms(
+            offices=core.offices,
+            log=store,
+            operations=operations,
+            venue=place.venue.name,
+            pool=config.pool.name,
+            quote=instrument.quote,
+            owner=directory.instance_id(),
+            rights=partial(_rights, config, place.endpoints),
+        )
+        try:
+            allies = await PartnerCore.open(partners, rooms, world.mixin)
+        except BaseException:
+            await core.close()
+            raise
         office = operations_office(
             config,
             directory,
@@ -195,6 +263,7 @@ class Assembly:
             instrument,
             stream,
             core,
+            allies,
             books,
             candles,
             watch,
@@ -209,6 +278,7 @@ class Assembly:
         room: LoneRoom | VenueRoom,
         store: TradingLog,
         operations: OperationsStore,
+        partners: PartnerSetting,
     ) -> EngineSetting:
         directory = self._directory
         node = instance_id = directory.instance_id()
@@ -226,6 +296,7 @@ class Assembly:
             world=place.world,
             notices=self._notices,
             order_log=None if self._voice is None else self._voice.order_log,
+            campaigns=partners.world,
         )
 
     def _local_side(
@@ -247,6 +318,11 @@ class Assembly:
             setting.wall,
             alone=alone and choice is None,
         )
+
+
+async def _rights(config: Config, endpoints: Endpoints | None, key: ExchangeKey) -> KeyPermissions:
+    """What the venue says that a key which is to be given away may do."""
+    return await ask_rights(config, endpoints, (key.api_key, key.secret_key, key.extra))
 
 
 def _check_of(made: list[Books]) -> Callable[[], LedgerCheck | None]:

@@ -23,6 +23,8 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     tape: str
     symbol: str
+    strategy: str
+    """Kind of the main run's strategy."""
     seconds: float
     """World time from the first quote to the end that was asked for."""
     events: int
@@ -51,6 +53,19 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Why nothing was quoted at the end, where no order was placed at all."""
 
 
+class SandboxSummary(RunSummary, frozen=True, kw_only=True):
+    """The same of a run in a sandbox world; what rewards came to is since the data folder began."""
+
+    campaigns_joined: int
+    rewards_received: dict[str, str]
+    credited: dict[str, str]
+    withdrawn: dict[str, str]
+    in_transit: dict[str, str]
+    identity_ok: bool
+    """Whether every unit of every reward is accounted for."""
+    identity_faults: list[str]
+
+
 class Bookkeeper:
     """Remembers where the figures stood at the start, and says what came since."""
 
@@ -73,9 +88,10 @@ class Bookkeeper:
         run, check, figures = instance.run, instance.books.check, instance.books.figures
         mid = run.mid or Decimal(0)
         p50, p99 = run.latency_us
-        return RunSummary(
+        summary = RunSummary(
             tape=instance.place.market,
             symbol=instance.place.symbol,
+            strategy=instance.strategy,
             seconds=round((self._ended_ns - self._began_ns) / 1e9, 3),
             events=run.watch.tracker.events,
             orders_placed=now.orders_placed - before.orders_placed,
@@ -94,6 +110,10 @@ class Bookkeeper:
             orders_remaining=len(run.live_orders),
             remark="" if now.orders_placed > before.orders_placed else self._idle_reason,
         )
+        report = instance.world_report
+        if report is None:
+            return summary
+        return SandboxSummary(**msgspec.structs.asdict(summary), **msgspec.structs.asdict(report))
 
 
 class RemoteBookkeeper:
@@ -122,6 +142,7 @@ class RemoteBookkeeper:
         return RunSummary(
             tape=instance.place.market,
             symbol=instance.place.symbol,
+            strategy=instance.strategy,
             seconds=round((self._ended_ns - self._began_ns) / 1e9, 3),
             events=0,
             orders_placed=now.orders_placed - before.orders_placed,

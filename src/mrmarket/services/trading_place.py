@@ -8,12 +8,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from mrmarket.core.clock import Clock, ScaledClock, SystemClock
 from mrmarket.core.errors import MrMarketError
+from mrmarket.services.child_process import ChildProcess
 from mrmarket.services.config_sections import Config, VenueSection
 from mrmarket.services.data_directory import DataDirectory
 from mrmarket.services.engine.section import MAIN_ACCOUNT, AccountSection
@@ -33,7 +34,7 @@ from mrmarket.trading.venue.front.rest_simulation import DEAD_MAN_PATH
 from mrmarket.trading.venue.front.signature import ApiKey
 from mrmarket.trading.venue.paper import PaperVenue
 from mrmarket.trading.venue.paper_memory import PaperMemory
-from mrmarket.trading.venue.port import Venue
+from mrmarket.trading.venue.port import KeyPermissions, Venue
 from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
 
 SIMULATED: Final = "simulated"
@@ -67,7 +68,8 @@ class TradingPlace:
     """The strategy's time: runs with the tape."""
     speed: float
     simulated: bool
-    process: VenueProcess | None = None
+    process: ChildProcess[Any] | None = None
+    """The embedded exchange, or the sandbox world that it is part of."""
     endpoints: Endpoints | None = None
     """What the embedded exchange said when it was ready."""
     rest_url: str = ""
@@ -171,12 +173,17 @@ async def open_account(
 async def _open_embedded_account(
     config: Config, directory: DataDirectory, endpoints: Endpoints, account: str, symbols: Collection[str]
 ) -> Venue:
-    text = await asyncio.to_thread((directory.venue_state / "keys.json").read_bytes)
-    keys = msgspec.json.decode(text, type=list[ApiKey])
-    found = next((key for key in keys if key.account == account and key.use == "trade"), None)
-    if found is None:
-        raise NoAccountError(account, SIMULATED)
-    name, pair = venue_name(SIMULATED, account), (found.key, found.secret)
+    told = next((one for one in endpoints.keys if one.account == account), None)
+    if told is not None:
+        pair = (told.api_key, told.api_secret)
+    else:
+        text = await asyncio.to_thread((directory.venue_state / "keys.json").read_bytes)
+        keys = msgspec.json.decode(text, type=list[ApiKey])
+        found = next((key for key in keys if key.account == account and key.use == "trade"), None)
+        if found is None:
+            raise NoAccountError(account, SIMULATED)
+        pair = (found.key, found.secret)
+    name = venue_name(SIMULATED, account)
     settings = _simulated_account(endpoints, name, pair, symbols, config.venue.recv_window_ms)
     venue = CcxtVenue(settings, SystemClock())
     await venue.open()
@@ -230,9 +237,55 @@ def simulated_market(config: Config, pair: str | None) -> str | None:
     return f"{SIMULATED}.{symbol.replace('/', '')}"
 
 
+async def ask_rights(
+    config: Config, endpoints: Endpoints | None, key: tuple[str, str, str]
+) -> KeyPermissions:
+    """What the venue says that a key of somebody's may do.
+
+    Args:
+        config: says which venue.
+        endpoints: of the embedded exchange, where it is that.
+        key: its public part, its secret, and a passphrase where there is one.
+
+    Raises:
+        VenueError: it refuses the key, or does not answer.
+    """
+    name, secret, password = key
+    if endpoints is not None:
+        settings = _simulated_account(endpoints, SIMULATED, (name, secret), endpoints.symbols[:1], 2_000)
+    else:
+        settings = replace(
+            _account(config.venue, config.strategy.pair, None),
+            public_only=False,
+            api_key=name,
+            secret=secret,
+            password=password,
+        )
+    venue = CcxtVenue(settings, SystemClock())
+    try:
+        await venue.open()
+        return await venue.permissions()
+    finally:
+        await venue.close()
+
+
 async def _open_simulated(config: Config, pair: str | None, directory: DataDirectory) -> TradingPlace:
     process = VenueProcess(_write_plan(config, directory.venue_state))
     endpoints = await process.start(after=directory.venue_state / "venue.lock")
+    speed = config.simulation.speed
+    world = ScaledClock(SystemClock(), speed)
+    return await open_embedded(config, pair, endpoints, process, world, speed)
+
+
+async def open_embedded(
+    config: Config,
+    pair: str | None,
+    endpoints: Endpoints,
+    process: ChildProcess[Any],
+    world: Clock,
+    speed: float,
+) -> TradingPlace:
+    """Open an embedded exchange that runs already; its process ends with the place, or where this fails."""
     try:
         symbol = pair or endpoints.symbols[0]
         symbols = (symbol, *_pairs_of(config))
@@ -243,12 +296,12 @@ async def _open_simulated(config: Config, pair: str | None, directory: DataDirec
     except BaseException:
         await process.stop()
         raise
-    tapes, speed = config.simulation.tapes, config.simulation.speed
+    tapes = config.simulation.tapes
     return TradingPlace(
         venue,
         symbol,
         market=", ".join(Path(name).name for name in tapes) or "generator",
-        world=ScaledClock(SystemClock(), speed),
+        world=world,
         speed=speed,
         simulated=True,
         process=process,
@@ -259,12 +312,21 @@ async def _open_simulated(config: Config, pair: str | None, directory: DataDirec
 
 
 def _write_plan(config: Config, state: Path) -> Path:
+    plan = venue_plan(config, state)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = state / "plan.json"
+    file.write_bytes(msgspec.json.encode(plan))
+    return file
+
+
+def venue_plan(config: Config, state: Path) -> VenueConfig:
+    """What the embedded exchange is to be; `state` is its folder."""
     simulation = config.simulation
     # The built-in market charges what an exchange charges its market makers; a tape what everybody pays.
     maker_fee, taker_fee = (None, None) if simulation.tapes else (MAKER_TIER, TAKER_TIER)
     maker_fee = maker_fee if simulation.maker_fee is None else simulation.maker_fee
     taker_fee = taker_fee if simulation.taker_fee is None else simulation.taker_fee
-    plan = VenueConfig(
+    return VenueConfig(
         tapes=[str(Path(name).absolute()) for name in simulation.tapes],
         generator_seed=simulation.seed,
         speed=simulation.speed,
@@ -277,10 +339,6 @@ def _write_plan(config: Config, state: Path) -> Path:
         state_dir=str(state.absolute()),
         exit_with_parent=True,
     )
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = state / "plan.json"
-    file.write_bytes(msgspec.json.encode(plan))
-    return file
 
 
 def _further_accounts(config: Config) -> list[str]:

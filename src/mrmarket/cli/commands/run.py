@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.markup import escape
@@ -13,6 +13,16 @@ from rich.markup import escape
 from mrmarket.cli.exit_codes import ExitCode
 from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, ConfigFile, Data, Json, Store, Tapes
 from mrmarket.cli.output import notes, print_error, print_json, print_pairs
+
+_SANDBOX_SPEED: Final = 4.0
+"""World seconds in a second: a campaign's cycle of a minute closes every quarter of one."""
+
+
+class World(StrEnum):
+    """What an instance with play money lives in."""
+
+    EXCHANGE = "exchange"
+    SANDBOX = "sandbox"
 
 
 class Role(StrEnum):
@@ -31,13 +41,23 @@ def run(
     ] = None,
     for_s: Annotated[
         float | None,
-        typer.Option("--for", help="End after this many seconds of tape time.", metavar="SECONDS", min=0.001),
+        typer.Option(
+            "--for", help="End after this many seconds of tape (or world) time.", metavar="SECONDS", min=0.001
+        ),
     ] = None,
     config: ConfigFile = None,
     data: Data = DEFAULT_DATA,
     store: Store = IN_FOLDER,
     venue: Annotated[
         str | None, typer.Option("--venue", help="`simulated`, or an exchange id such as `binance`.")
+    ] = None,
+    world: Annotated[
+        World | None,
+        typer.Option(
+            "--world",
+            help="`sandbox`: beside the simulated exchange also a chain, HuFi and Mixin of one's own;"
+            " campaigns are joined and pay, users take their rewards out. Time runs at --speed 4 there.",
+        ),
     ] = None,
     paper: Annotated[
         bool, typer.Option("--paper", help="Real public data, simulated fills: no order leaves this machine.")
@@ -74,6 +94,7 @@ def run(
 
     overrides: dict[str, Any] = {
         "simulation.tapes": [str(path) for path in tape] if tape else None,
+        "simulation.world": None if world is None else world.value,
         "simulation.speed": speed,
         "simulation.loop": False if tape and for_s is None else None,
         "venue.exchange": venue,
@@ -85,6 +106,9 @@ def run(
         "store.url": store or None,
     }
     loaded = load_config(config, {key: value for key, value in overrides.items() if value is not None})
+    if loaded.config.simulation.world == World.SANDBOX.value and "simulation.speed" not in loaded.sources:
+        overrides["simulation.speed"] = _SANDBOX_SPEED
+        loaded = load_config(config, {key: value for key, value in overrides.items() if value is not None})
     if role is Role.ENGINE:
         return _run_engine(loaded, Path(data), as_json=json)
     supervisor = Supervisor(loaded, Path(data), for_s=for_s, role="api" if role is Role.API else "all")
@@ -103,6 +127,10 @@ def run(
         print_pairs("[bold]What came of it[/]", rows)
     if summary.remark:
         notes.print(f"No order was placed: {escape(summary.remark)}", soft_wrap=True)
+    if not getattr(summary, "identity_ok", True):
+        problem = "; ".join(summary.identity_faults)
+        print_error("identity_broken", f"rewards do not add up: {problem}", as_json=False)
+        return ExitCode.CHECK_FAILED
     if summary.ledger_verified:
         return ExitCode.OK
     print_error("ledger_broken", "the ledger does not verify; see mrmarket ledger verify", as_json=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,9 +23,10 @@ from mrmarket.money.payouts.port import (
 from mrmarket.partners.mixin.book import Stage, TransferBook, TransferRow
 from mrmarket.partners.mixin.client import MixinClient
 from mrmarket.partners.mixin.drafting import coins_of
-from mrmarket.partners.mixin.errors import MixinDriftError
+from mrmarket.partners.mixin.errors import MixinDriftError, TransferWaitsError
 from mrmarket.partners.mixin.feed import OVERLAP_NS, next_snapshots, parse_time, read_mark, write_mark
 from mrmarket.partners.mixin.ids import required_uuid
+from mrmarket.partners.mixin.line import Sleep
 from mrmarket.partners.mixin.memo import snapshot_text
 from mrmarket.partners.mixin.messages import Snapshot
 from mrmarket.partners.mixin.order import TransferOrder, canonical_destination
@@ -73,8 +75,25 @@ class MixinRail:
         name: str = NAME,
         settle_ms: int = SETTLE_MS,
         overlap_ns: int = OVERLAP_NS,
+        pauses_s: Sequence[float] = (),
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """`overlap_ns` is how late a snapshot may appear. Raises InvalidInputError for doubled assets."""
+        """Put it together; nothing is asked yet.
+
+        Args:
+            client: asks in the bot's name.
+            book: of transfers.
+            clock: stamps them.
+            assets: what it carries.
+            name: namespace of its assets.
+            settle_ms: how long Mixin may take until it knows of a request.
+            overlap_ns: how late a snapshot may appear.
+            pauses_s: before a payment whose coins are bound elsewhere is tried again, within one call.
+            sleep: waits for them.
+
+        Raises:
+            InvalidInputError: for doubled assets.
+        """
         self._by_code = {asset.code: asset.asset_id for asset in assets}
         self._by_id = {asset.asset_id: asset.code for asset in assets}
         if not assets or len(self._by_code) < len(assets) or len(self._by_id) < len(assets):
@@ -85,6 +104,8 @@ class MixinRail:
         self._name = name
         self._settle_ms = settle_ms
         self._overlap_ns = overlap_ns
+        self._pauses_s = tuple(pauses_s)
+        self._sleep = sleep
 
     @property
     def name(self) -> str:
@@ -100,6 +121,11 @@ class MixinRail:
     def transfers(self) -> Transfers:
         """What sends; to resume after a start, and to gather small coins."""
         return self._transfers
+
+    @property
+    def pending(self) -> int:
+        """Transfers that are drafted or signed and not known to have happened."""
+        return len(self._book.pending())
 
     async def close(self) -> None:
         """Hang up and close the book."""
@@ -139,6 +165,12 @@ class MixinRail:
             wanted = f"one of {', '.join(self._by_code)} and a destination that is not the bot"
             raise InvalidInputError("payment", f"{request.asset_code} to {request.destination}"[:100], wanted)
         order = TransferOrder(request.key, asset_id, request.units, destination, request.memo)
+        for pause_s in self._pauses_s:
+            try:
+                return self._report(await self._transfers.send(order))
+            except TransferWaitsError:
+                # Nothing was sent: another payment's change is on its way back to us.
+                await self._sleep(pause_s)
         return self._report(await self._transfers.send(order))
 
     async def find(self, key: str) -> SendReport:

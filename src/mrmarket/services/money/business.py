@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Self
 
-from mrmarket.core.clock import Clock
+from mrmarket.campaigns.arrivals import arrival_claimer
 from mrmarket.core.events import Filled
 from mrmarket.core.notice import NoticeSink
 from mrmarket.money.ledger.verification import LedgerCheck
@@ -22,6 +22,8 @@ from mrmarket.services.money.rounds import Rhythm, Rounds
 from mrmarket.services.money.sponsor import Sponsor
 from mrmarket.services.money.watch import SolvencyWatch
 from mrmarket.services.money.world import RAIL, PaymentWorld
+from mrmarket.services.partners.mixin_room import MixinRoom
+from mrmarket.services.partners.setting import PartnerSetting
 from mrmarket.services.trading_place import TradingPlace
 from mrmarket.store.trading_port import TradingLog
 
@@ -29,17 +31,27 @@ _DEMO_FEES_MS: Final = 600_000
 _FEES_MS: Final = 3_600_000
 
 
-async def open_world(config: Config, directory: DataDirectory) -> PaymentWorld:
-    """The payment rail that the configuration names, before there is anything to pay for.
+async def open_world(config: Config, directory: DataDirectory, partners: PartnerSetting) -> PaymentWorld:
+    """The payment rails that the configuration names, before there is anything to pay for.
 
-    It is up before the market is: a tape plays from the moment its venue starts, and waits for nobody.
+    They are up before the market is: a tape plays from the moment its venue starts, and waits for nobody.
 
     Raises:
-        RailProcessError: it did not start.
+        RailProcessError: the embedded one did not start.
+        MrMarketError: the Mixin bot's keys are not there; nothing is left running.
     """
     if config.rail.kind == "simulated" and config.play_money:
-        return await PaymentWorld.simulated(directory.root / RAIL)
-    return PaymentWorld.none()
+        world = await PaymentWorld.simulated(directory.root / RAIL)
+    else:
+        world = PaymentWorld.none()
+    try:
+        bot = MixinRoom.open(partners)
+    except BaseException:
+        await world.close()
+        raise
+    if bot is not None:
+        world.join(bot)
+    return world
 
 
 @dataclass(slots=True)
@@ -62,7 +74,7 @@ class BusinessCore:
         place: TradingPlace,
         world: PaymentWorld,
         stream: str,
-        clock: Clock,
+        partners: PartnerSetting,
         trading: TradingFigures,
         check: Callable[[], LedgerCheck | None],
         notices: NoticeSink | None = None,
@@ -76,7 +88,7 @@ class BusinessCore:
             place: where it trades.
             world: where people pay; closed with the core, and by the caller where this fails.
             stream: the run's facts.
-            clock: the wall's.
+            partners: by whose clock the books go; the world's, in which cycles are counted.
             trading: what the money pages show of the run.
             check: gives the last verification of the ledger.
             notices: hears of what does not add up.
@@ -85,14 +97,22 @@ class BusinessCore:
             MrMarketError: with what to do; nothing is left open.
         """
         venue = place.venue.name
-        if world.rails and place.funding is not None:
+        rail = world.deposits
+        if world.endpoints is not None and place.funding is not None:
             await world.link(place.funding, venue)
-        rail = next(iter(world.rails), None)
         quote = place.venue.instrument(place.symbol).quote
         plans = pool_plans(config, stream, venue, quote, rail)
         limits = Limits(config.rail.capacity, config.pool.idle_buffer)
         offices = await asyncio.to_thread(
-            Offices.open, directory.root, store, plans, clock, world, limits, directory.store
+            Offices.open,
+            directory.root,
+            store,
+            plans,
+            partners.world,
+            world,
+            limits,
+            directory.store,
+            [] if world.mixin is None else [arrival_claimer(world.mixin.rail.name)],
         )
         try:
             await asyncio.to_thread(offices.prepare, members(config))
@@ -104,7 +124,7 @@ class BusinessCore:
             rows = store.latest_facts(stream, limit, ("filled",))
             return [row.fact for row in rows if isinstance(row.fact, Filled)]
 
-        watch = SolvencyWatch(offices, notices)
+        watch = SolvencyWatch(offices, notices, partners.world_ns)
         rhythm = Rhythm(
             seal_ms=config.seal.every_s * 1_000,
             fees_ms=_DEMO_FEES_MS if config.play_money else _FEES_MS,
@@ -113,7 +133,7 @@ class BusinessCore:
         office = MoneyOffice(offices, trading, check, fills=fills, watch=watch, look=rounds.look)
         sponsor = None
         amount = Decimal(config.rewards.demo_amount)
-        if world.wallets is not None and config.pool.demo and amount:
+        if world.wallets is not None and config.pool.demo and amount and not partners.is_sandbox:
             sponsor = Sponsor(offices, plans[0].name, quote, amount, config.rewards.demo_cycle_s * 1_000)
         return cls(offices, world, office, rounds, watch, sponsor)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from mrmarket.core.clock import NS_PER_MS
@@ -32,9 +32,18 @@ _LOOKS: Final = 3
 class SolvencyWatch:
     """Compares what is owed with what was seen, and keeps payouts of what does not add up in."""
 
-    def __init__(self, offices: Offices, notices: NoticeSink | None = None) -> None:
-        """`notices` hears of every incident that begins or ends."""
+    def __init__(
+        self,
+        offices: Offices,
+        notices: NoticeSink | None = None,
+        world_ns: Callable[[int], int] = lambda wall_ns: wall_ns,
+    ) -> None:
+        """`notices` hears of every incident that begins or ends.
+
+        `world_ns` makes the wall time at which a venue spoke the time that the books go by.
+        """
         self._offices = offices
+        self._world_ns = world_ns
         self._notices = notices or Unheard()
 
     def places(self) -> dict[str, Place]:
@@ -94,7 +103,8 @@ class SolvencyWatch:
                     units = parse_units(row.free, ASSET_DECIMALS) + parse_units(row.locked, ASSET_DECIMALS)
                 except InvalidInputError:
                     continue  # settlement has counted it as ignored; the last good one stands
-                seen.append(Observation(venue, row.asset, units, ASSET_DECIMALS, row.at_ns // NS_PER_MS))
+                at_ms = self._world_ns(row.at_ns) // NS_PER_MS
+                seen.append(Observation(venue, row.asset, units, ASSET_DECIMALS, at_ms))
         return seen
 
     def _now_ms(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mrmarket.money.payouts.port import PaymentRail, VenueFunding
 from mrmarket.services.child_process import ChildProcessFailedError
@@ -14,6 +14,9 @@ from mrmarket.services.rail.funding import RailVenueFunding
 from mrmarket.services.rail.messages import RailEndpoints
 from mrmarket.services.rail.process import RailProcess
 from mrmarket.services.rail.wallet_client import WalletClient
+
+if TYPE_CHECKING:
+    from mrmarket.services.partners.mixin_room import MixinRoom
 
 RAIL: Final = "rail"
 """Namespace of the embedded rail's assets."""
@@ -39,6 +42,8 @@ class PaymentWorld:
     lines: tuple[Closable, ...] = ()
     endpoints: RailEndpoints | None = None
     """Of the embedded rail."""
+    mixin: MixinRoom | None = None
+    """The bot whose rail is among them; None without one."""
 
     @classmethod
     def none(cls) -> PaymentWorld:
@@ -56,6 +61,20 @@ class PaymentWorld:
         endpoints = await process.start(after=state / "rail.lock")
         rail, wallets = RailClient(endpoints), WalletClient(endpoints)
         return cls({rail.name: rail}, {}, wallets, process, (rail, wallets), endpoints)
+
+    @property
+    def deposits(self) -> str | None:
+        """The rail that people pay into pools over; Mixin carries rewards only. None where there is none."""
+        others = (
+            name for name, rail in self.rails.items() if self.mixin is None or rail is not self.mixin.rail
+        )
+        return next(others, None)
+
+    def join(self, mixin: MixinRoom) -> None:
+        """Add a Mixin bot, which is closed with the rest."""
+        self.mixin = mixin
+        self.rails[mixin.rail.name] = mixin.rail
+        self.lines = (*self.lines, mixin)
 
     async def link(self, link: VenueLink, venue: str) -> None:
         """Open the way between the embedded rail and a trading account.

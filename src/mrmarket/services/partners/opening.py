@@ -37,6 +37,8 @@ CHAINS_FILE: Final = "chains.db"
 MIXIN_FILE: Final = "mixin.db"
 
 _MOST_BYTES: Final = 64_000
+_PAUSES_S: Final = (0.2, 0.4, 0.8, 1.6)
+"""Several users are paid at once out of one coin; the change is back sooner than a caller gives up."""
 
 
 @dataclass(slots=True)
@@ -172,7 +174,7 @@ def open_mixin_rail(setting: PartnerSetting, client: MixinClient) -> MixinRail:
     assets = [MixinAsset(one.code, one.asset_id) for one in setting.partners.mixin.assets]
     book = TransferBook(setting.folder / MIXIN_FILE)
     try:
-        return MixinRail(client, book, setting.wall, assets, name=MIXIN)
+        return MixinRail(client, book, setting.wall, assets, name=MIXIN, pauses_s=_PAUSES_S)
     except BaseException:
         book.close()
         raise
