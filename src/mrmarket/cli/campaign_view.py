@@ -8,6 +8,8 @@ from mrmarket.core.decimals import format_decimal, format_units
 from mrmarket.core.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mrmarket.campaigns.board import BoardCard, CampaignPage, CycleOutcome, PayoutTrace
     from mrmarket.campaigns.entity import Campaign
     from mrmarket.campaigns.offer import Offer
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 
 LEAST_LETTERS: Final = 4
 """Of a name's beginning, so that it says which campaign is meant."""
-LIST_HEADINGS: Final = ("campaign", "stage", "market", "counts", "cycle", "target", "paid", "expected", "why")
+_SHORT: Final = 10
+LIST_HEADINGS: Final = ("campaign", "stage", "market", "cycle", "paid", "why")
 
 
 def campaign_named(repository: CampaignRepository, text: str) -> Campaign:
@@ -72,21 +75,28 @@ def card_fields(card: BoardCard) -> dict[str, Any]:
     }
 
 
-def card_row(card: BoardCard) -> list[str]:
-    """One campaign in a list, under `LIST_HEADINGS`."""
+def short_names(cards: Sequence[BoardCard]) -> dict[str, str]:
+    """The beginning of each escrow's address that says which campaign is meant, by the campaign's id."""
+    addresses = [card.campaign.offer.address for card in cards]
+    digits = _SHORT
+    while digits < max(map(len, addresses), default=0) and len({one[:digits] for one in addresses}) < len(
+        set(addresses)
+    ):
+        digits += 1
+    return {card.campaign.id: card.campaign.offer.address[:digits] for card in cards}
+
+
+def card_row(card: BoardCard, name: str) -> list[str]:
+    """One campaign in a list, under `LIST_HEADINGS`; `name` is how it is called there."""
     campaign, offer = card.campaign, card.campaign.offer
     number = "" if card.cycle is None else f"{card.cycle + 1} "
     goal = card.goal
-    expected = "" if card.expected_units is None else _tokens(offer, card.expected_units)
     return [
-        campaign.id,
+        name,
         campaign.stage.value.replace("_", " "),
-        f"{offer.market} on {offer.exchange}",
-        offer.measure.value.replace("_", " "),
+        f"{offer.market} {offer.exchange}",
         f"{number}of {offer.cycles}",
-        format_decimal(offer.target),
         f"{_tokens(offer, card.paid_units)} {offer.token.symbol}",
-        expected,
         campaign.reason or ("" if goal is None or card.cycle is None else goal.reason),
     ]
 

@@ -13,9 +13,11 @@ from mrmarket.cli.campaign_view import (
     campaign_named,
     card_fields,
     card_row,
+    goal_fields,
     outcome_row,
     page_fields,
     payout_row,
+    short_names,
 )
 from mrmarket.cli.commands.campaign_estimate import estimate
 from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, Data, Json, Store
@@ -65,7 +67,8 @@ def list_campaigns(
     if json:
         print_json({"campaigns": [card_fields(card) for card in cards]})
     elif cards:
-        print_table([*LIST_HEADINGS], [card_row(card) for card in cards])
+        names = short_names([card for column in columns for card in column.cards])
+        print_table([*LIST_HEADINGS], [card_row(card, names[card.campaign.id]) for card in cards])
     else:
         notes.print(
             "There is no campaign here. An instance whose configuration enables campaigns finds them."
@@ -150,7 +153,8 @@ def _print_page(page: CampaignPage, found: list[CycleOutcome]) -> None:
         ),
     ]
     if goal is not None:
-        wanted = f"{goal.volume} by {utc(goal.end_ms)}, at a cost of {goal.cost_ceiling} at most"
+        told = goal_fields(goal)
+        wanted = f"{told['volume']} by {utc(goal.end_ms)}, at a cost of {told['cost_ceiling']} at most"
         label = "last goal" if page.card.cycle is None else "goal"
         pairs.append((label, wanted if goal.runs else f"paused: {goal.reason}"))
     print_pairs(f"[bold]{page.card.campaign.id}[/]", pairs)

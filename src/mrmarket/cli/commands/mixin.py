@@ -197,7 +197,8 @@ def _confirm(order: TransferOrder, asset: str, amount: str, *, yes: bool) -> Non
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InvalidInputError("--yes", "", "it, where nobody can be asked: this payment cannot be undone")
+        wanted = "--yes where nobody can be asked: a payment cannot be undone"
+        raise InvalidInputError("transfer", f"{amount} {asset}", wanted)
     notes.print(f"The platform's books do not know this payment. Its key is {order.key}.", soft_wrap=True)
     typer.confirm(f"Send {amount} {asset} to {order.destination}?", abort=True, err=True)
 

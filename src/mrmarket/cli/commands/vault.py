@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mrmarket.services.partners.sweep_trial import SweepTrial
 
 _KEY_BYTES = 32
+_SHOWN = 5
+"""Transfers in the table; --json has more, with their keys."""
 _VARIABLE = "MRMARKET_VAULT_PASSWORD"
 
 app = typer.Typer(help="The account that campaigns pay, and moving rewards on from it.", no_args_is_help=True)
@@ -281,10 +283,10 @@ def _print_vault(vault: VaultView) -> None:
     )
     if vault.latest:
         print_table(
-            ["transfer", "state", "amount", "nonce", "transaction", "why"],
+            ["newest", "amount", "nonce", "transaction", "why"],
             [
-                [one.key, one.state, f"{one.amount} {one.token}", str(one.nonce), one.tx, one.reason]
-                for one in vault.latest
+                [one.state, f"{one.amount} {one.token}", str(one.nonce), one.tx, one.reason]
+                for one in vault.latest[:_SHOWN]
             ],
         )
 

@@ -73,7 +73,7 @@ def _limits(setting: PartnerSetting) -> Iterator[Finding]:
     yield Finding(
         check="vault limits",
         result="warn" if bare or not codes else "ok",
-        found=f"never moved: {', '.join(bare)}" if bare else f"{len(codes)} tokens have one",
+        found=f"never moved: {', '.join(bare)}" if bare else f"for {', '.join(codes)}",
         next_step=f"set [vault] limits, such as {bare[0]} = 1000" if bare else "",
     )
 

@@ -31,7 +31,7 @@ class CampaignEstimate:
     volume: Decimal
     """Of ours in the cycle that it is for, what is made already included."""
     made: Decimal
-    """Of that, made already, as the partner counts it."""
+    """Of that, made already: as the partner counts it, or as we do where its count is behind."""
     others: int
     """Participants beside us whose standings are known."""
     others_volume: Decimal
@@ -60,6 +60,7 @@ def estimate(
     price: Price | None,
     *,
     limits: Limits,
+    own_volume: Decimal = _NOTHING,
     volume: Decimal | None = None,
 ) -> CampaignEstimate:
     """What a cycle should bring us. Pure.
@@ -71,17 +72,19 @@ def estimate(
         cost: what volume costs, by our own trades or assumed.
         price: of one whole reward token in the quote asset; None where nobody knows.
         limits: the owner's.
+        own_volume: what we have traded in the cycle by our own count.
         volume: ours in the cycle, in the quote asset; left out, what the orchestrator would aim at.
     """
     standings = standings_of(offer, rows)
     others = [one for one in standings if one.address != wallet]
     mine = next((one for one in standings if one.address == wallet), Standing(wallet, 0, 0))
-    made = Decimal(mine.result_units) / SCALE
+    counted = Decimal(mine.result_units) / SCALE
+    made = max(counted, own_volume)
     beside = sum((Decimal(one.result_units) for one in others), _NOTHING) / SCALE
     if volume is None:
         progress = Progress(made, made + beside, _NOTHING, None, _NOTHING)
         volume = wanted_volume(offer, limits, progress) if offer.measure.is_traded else made
-    more = max(_NOTHING, volume - made)
+    more = max(_NOTHING, max(volume, made) - counted)
     return CampaignEstimate(
         offer=offer,
         volume=max(volume, made),
