@@ -15,15 +15,12 @@ from mrmarket.core.errors import InvalidInputError
 if TYPE_CHECKING:
     from mrmarket.campaigns.entity import Campaign
     from mrmarket.campaigns.offer import Offer
-    from mrmarket.partners.hufi.estimate import CostModel, Price
+    from mrmarket.partners.hufi.estimate import Price
     from mrmarket.partners.hufi.messages import LeaderboardRow
     from mrmarket.partners.mixin.book import TransferBook
     from mrmarket.partners.mixin.keystore import Keystore
     from mrmarket.services.partners.own_trades import TimedTrade
     from mrmarket.services.partners.setting import PartnerSetting
-
-_ALL_MADE = 1_000_000
-"""Millionths: quotes are made, never taken."""
 
 
 def setting_at(data: Path, config: Path | None) -> PartnerSetting:
@@ -176,19 +173,6 @@ def own_trades(
     finally:
         log.close()
         operations.close()
-
-
-def assumed_cost(setting: PartnerSetting) -> CostModel:
-    """What volume costs by the configuration, until our own trades show it."""
-    from mrmarket.partners.hufi.estimate import CostModel
-
-    section = setting.partners.campaigns
-    return CostModel(
-        maker_fee_ppm=section.maker_fee_ppm,
-        taker_fee_ppm=section.taker_fee_ppm,
-        maker_share_ppm=_ALL_MADE,
-        spread_cost_ppm=section.spread_cost_ppm,
-    )
 
 
 @contextmanager

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mrmarket.partners.hufi.estimate import Price
     from mrmarket.partners.hufi.messages import LeaderboardRow
     from mrmarket.services.partners.estimation import CampaignEstimate
+    from mrmarket.services.partners.own_trades import TimedTrade
     from mrmarket.services.partners.setting import PartnerSetting
 
 _MEASURED_MS = 7 * 86_400_000
@@ -72,8 +73,9 @@ def estimate(
     The others' standing is asked of HuFi's recording oracle, which is public. Nothing is joined or traded.
     """
     from mrmarket.campaigns.repository import CampaignRepository
-    from mrmarket.cli.partner_doors import assumed_cost, own_trades, setting_at
+    from mrmarket.cli.partner_doors import own_trades, setting_at
     from mrmarket.services.partners.estimation import estimate as work_out
+    from mrmarket.services.partners.hufi_room import assumed_cost
     from mrmarket.services.partners.progress import cost_by
 
     wanted = None if volume is None else _amount("--volume", volume)
@@ -90,9 +92,10 @@ def estimate(
         found.offer,
         found.wallet,
         asked.rows,
-        cost_by(timed, assumed_cost(setting)),
+        cost_by(timed, assumed_cost(setting.partners.campaigns)),
         _hand_price(given) or asked.price,
         limits=setting.partners.campaigns.limits.limits(),
+        own_volume=_made(found, timed, until_ms),
         volume=wanted,
     )
     for line in asked.silent:
@@ -101,6 +104,17 @@ def estimate(
         print_json({**_fields(found, result, len(timed)), "silent": asked.silent})
     else:
         _print(found, result, len(timed))
+
+
+def _made(campaign: Campaign, trades: list[TimedTrade], at_ms: int) -> Decimal:
+    """What we have traded in the running cycle since we joined, in the quote asset."""
+    from mrmarket.services.partners.own_trades import volume_of
+
+    cycle = campaign.offer.cycle_at(at_ms)
+    if cycle is None or not campaign.joined_ms:
+        return Decimal(0)
+    since_ms = max(campaign.offer.cycle(cycle).start_ms, campaign.joined_ms)
+    return volume_of([each for each in trades if each.at_ms >= since_ms])
 
 
 async def _ask(setting: PartnerSetting, campaign: Campaign, *, wants_price: bool) -> _Asked:
