@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -175,3 +176,24 @@ async def test_a_database_that_is_away_leaves_what_holds_until_its_time_is_over(
     house.clock.advance(74_000 * NS_PER_MS)
     desk.bind([SPEC])
     assert house.mandates.of("run-1").now.max_inventory is None
+
+
+async def test_it_goes_on_looking_and_lets_go_of_what_is_over_while_the_database_is_away(
+    house: House,
+) -> None:
+    """What was read last is judged by the time anew with every look."""
+    desk = house.desk()
+    await house.teller.put(GOAL)
+    keeping = asyncio.create_task(desk.keep(lambda: {"run-1": SPEC}, 0.001))
+    mandate = house.mandates.of("run-1")
+    async with asyncio.timeout(30):
+        while mandate.now.max_inventory is None:
+            assert not keeping.done()
+            await asyncio.sleep(0.001)
+        house.operations.close()
+        house.clock.advance(74_000 * NS_PER_MS)
+        while mandate.now.max_inventory is not None:
+            assert not keeping.done()
+            await asyncio.sleep(0.001)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)

@@ -14,7 +14,7 @@ import pytest
 
 from fake_exchange import SYMBOL, FakeExchange, FakeVenue, snapshot
 from mrmarket.core.clock import NS_PER_S, SystemClock
-from mrmarket.core.notice import Unheard
+from mrmarket.core.notice import Notice
 from mrmarket.services.config_sections import Config
 from mrmarket.services.engine.composition import Engine, EngineSetting
 from mrmarket.services.engine.keeper import OnRun
@@ -67,6 +67,11 @@ class House:
         self.exchange = FakeExchange(self.wall)
         self.venue = Streams(self.exchange)
         self.asked = 0
+        self.notices: list[Notice] = []
+
+    def notify(self, notice: Notice) -> None:
+        """What the owner is told."""
+        self.notices.append(notice)
 
     def spec(self, run: str = RUN) -> RunSpec:
         """A run on the exchange."""
@@ -84,7 +89,7 @@ class House:
             room=LoneRoom(self.venue),
             wall=self.wall,
             world=self.wall,
-            notices=Unheard(),
+            notices=self,
         )
         config = Config(engine=EngineSection(lease_s=2, renew_s=0.2, beat_s=0.1))
         return Engine(config, setting, on_run=on_run, view=lambda _, run: report_view(run, self.wall))
@@ -233,7 +238,7 @@ async def test_what_keeps_the_main_run_from_beginning_ends_the_start(house: Hous
 
 @pytest.mark.parametrize("alone", [True, False])
 async def test_the_failure_of_a_run_that_is_alone_is_the_instances(house: House, alone: bool) -> None:
-    """Beside others it is tried again; a database that restarts ends nothing at all."""
+    """Beside others it is tried again, and the notice says so; a restarting database ends nothing at all."""
     side = house.side(alone=alone)
     await side.begin()
     keeping = asyncio.create_task(side.keep())
@@ -250,6 +255,9 @@ async def test_the_failure_of_a_run_that_is_alone_is_the_instances(house: House,
         assert not keeping.done()
         keeping.cancel()
     await side.close(abandon=False)
+    passing, told = (notice.title for notice in house.notices if notice.kind == "run")
+    assert "is tried again in" in passing
+    assert ("ends this process" if alone else "is tried again in") in told
 
 
 async def test_an_engine_that_ends_by_itself_is_told(house: House) -> None:
