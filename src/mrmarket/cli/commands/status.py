@@ -66,6 +66,7 @@ def _show(data: Path, url: str | None, store: str, *, as_json: bool) -> None:
         f"[bold]{now.name}[/] is {now.state}  {instance.url}",
         [
             ("reason", now.state_reason),
+            ("strategy", now.strategy),
             ("market", f"{now.symbol} on {now.venue} ({now.market}, ×{now.speed:g})"),
             ("book age", "no book yet" if now.book_age_ms is None else f"{now.book_age_ms} ms"),
             ("open orders", str(now.open_orders)),
