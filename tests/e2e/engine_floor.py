@@ -127,10 +127,14 @@ class EngineFloor:
         assert process.poll() is None, (self.folder / f"{name}.log").read_text()
         return file.read_text()
 
-    def start_api(self) -> RunningInstance:
-        """Start the API and the business core, without an engine; its run trades on `default`."""
+    def start_api(self, strategy: str | None = None) -> RunningInstance:
+        """Start the API and the business core, without an engine; its run trades on `default`.
+
+        `strategy` is what is added to the engines' configuration; the parameters of all runs without it.
+        """
         config = self.folder / "api.toml"
-        strategy = "".join(f"{key} = {value}\n" for key, value in PARAMETERS.items())
+        if strategy is None:
+            strategy = "".join(f"{key} = {value}\n" for key, value in PARAMETERS.items())
         config.write_text(self._config.read_text() + strategy)
         self.desks["default"] = self.venue
         arguments = ["--config", str(config), "--role", "api", "--store", self.postgres]
@@ -169,6 +173,10 @@ class EngineFloor:
             and report.node in nodes
             and holders.get(report.run) == (report.node, report.fence)
         }
+
+    def quoting_run(self, run: str) -> bool:
+        """Whether an engine has reported a run, of this floor or of the API, as running."""
+        return any(report.run == run and report.state == "running" for report in self.operations.reports())
 
     def until(self, holds: Callable[[], bool], limit_s: float = START_S) -> float:
         """Seconds until something holds; tells who holds what if it never does."""
