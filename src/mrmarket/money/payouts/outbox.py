@@ -213,7 +213,7 @@ def _row_of(payout_id: str, payout: Payout, at_ms: int) -> PayoutRow:
         memo=payout.memo,
         state=PayoutState.QUEUED,
         round=0,
-        key=payout_id,
+        key=payout.key,
         hold=hold_id(f"payout:{payout_id}", 0),
         sends=0,
         polls=0,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha1, sha256
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -18,7 +19,10 @@ from mrmarket.money.ledger.group import TransferKind
 from mrmarket.money.payouts.port import MAX_TEXT
 
 NAMESPACE: Final = UUID("6f2c1f0e-7c55-5b0a-9d0c-6a2f8a3d7b41")
-"""Of every id derived in this room (UUID version 5, RFC 9562)."""
+"""Of every id derived in this room (UUID versions 5 and 8, RFC 9562)."""
+
+_VARIANTS: Final = "89ab"
+"""First digit of a UUID's fourth group: the variant of RFC 9562 and two bits of the hash."""
 
 CAUSES: Final[Mapping[str, TransferKind]] = {
     "withdrawal": TransferKind.DEBIT_WITHDRAW,
@@ -32,7 +36,23 @@ CAUSES: Final[Mapping[str, TransferKind]] = {
 
 def derived_id(*parts: str) -> str:
     """The UUIDv5 of what caused something: the same cause always gets the same id."""
-    return str(uuid5(NAMESPACE, "\x1f".join(parts)))
+    # As `uuid.uuid5`, which takes three times as long.
+    name = NAMESPACE.bytes + "\x1f".join(parts).encode()
+    digest = sha1(name, usedforsecurity=False).hexdigest()
+    variant = _VARIANTS[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+
+
+def placed_id(place: Place, *parts: str) -> str:
+    """A UUIDv8 of what caused something: 32 bits of its family's hash, its number there, 74 bits of its own.
+
+    Rows that come into being together get ids that stand together, so that a database which keeps them by
+    id writes a few pages for all of them and not one for each.
+    """
+    family = sha256(NAMESPACE.bytes + place.family.encode()).hexdigest()
+    own = sha256(NAMESPACE.bytes + "\x1f".join(parts).encode()).hexdigest()
+    variant = _VARIANTS[int(own[3], 16) & 3]
+    return f"{family[:8]}-{place.number & 0xFFFF:04x}-8{own[:3]}-{variant}{own[4:7]}-{own[7:19]}"
 
 
 def rail_account(rail: str) -> Account:
@@ -64,6 +84,16 @@ PENDING: Final = (PayoutState.QUEUED, PayoutState.SENDING, PayoutState.SENT, Pay
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a payout stands among those that are owed together. The same cause always has the same."""
+
+    family: str
+    """What they have in common, such as an allocation run."""
+    number: int
+    """Part of the family, from 0, in the order in which the parts are paid."""
+
+
+@dataclass(frozen=True, slots=True)
 class Payout:
     """What is to be paid. A cause has one payout: asking again for the same is harmless."""
 
@@ -80,6 +110,8 @@ class Payout:
     """What the destination gets, in base units; the rail's fee comes on top and is the instance's."""
     destination: str
     memo: str = ""
+    place: Place | None = None
+    """For payouts that are owed by the thousand."""
 
     def __post_init__(self) -> None:
         if self.cause not in CAUSES:
@@ -96,7 +128,14 @@ class Payout:
 
     @property
     def id(self) -> str:
-        """UUIDv5 of the cause."""
+        """UUID of the cause: version 8 where it has a place among others, else version 5."""
+        if self.place is None:
+            return self.key
+        return placed_id(self.place, self.cause, self.cause_key)
+
+    @property
+    def key(self) -> str:
+        """UUIDv5 of the cause: the rail's idempotency key, wherever the payout is kept."""
         return derived_id(self.cause, self.cause_key)
 
 

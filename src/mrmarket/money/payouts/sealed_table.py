@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar, get_type_hints
 
 import msgspec
@@ -15,9 +16,6 @@ from mrmarket.store.sql import Sql
 R = TypeVar("R", bound=msgspec.Struct)
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
-
-_PLAIN: Final = (int, str)
-"""Types (not their subclasses) that go in as they are: nearly all, so nothing is called for them."""
 
 
 class SealedTable(Generic[R]):
@@ -31,7 +29,12 @@ class SealedTable(Generic[R]):
         self._row = row
         self._columns = row.__struct_fields__
         self._read = [_reader(kind) for kind in get_type_hints(row).values()]
-        self._amounts = [column.endswith("units") for column in self._columns]
+        self._written = [
+            (place, write)
+            for place, (column, kind) in enumerate(zip(self._columns, self._read, strict=True))
+            if (write := _writer(column, kind)) is not None
+        ]
+        """Columns that do not go in as they are; few."""
         self._where = " AND ".join(f"{column} = ?" for column in key)
         columns = ", ".join(self._columns)
         marks = ", ".join("?" * (len(self._columns) + 1))
@@ -91,12 +94,10 @@ class SealedTable(Generic[R]):
         )
 
     def _values(self, row: R) -> tuple[object, ...]:
-        return tuple(
-            [
-                (str(value) if is_amount else value) if type(value) in _PLAIN else _written(value, is_amount)
-                for value, is_amount in zip(msgspec.structs.astuple(row), self._amounts, strict=True)
-            ]
-        )
+        values = list(msgspec.structs.astuple(row))
+        for place, write in self._written:
+            values[place] = write(values[place])
+        return tuple(values)
 
     def _seal(self, values: tuple[object, ...]) -> bytes:
         return sha256(_encode((self.name, values))).digest()
@@ -108,9 +109,10 @@ def _reader(kind: Any) -> Any:
     return kind
 
 
-def _written(value: object, is_amount: bool) -> object:
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, bool):
-        return int(value)
-    return str(value) if is_amount else value
+def _writer(column: str, kind: Any) -> Callable[[Any], object] | None:
+    """What turns a value into what its column keeps; None where that is the value."""
+    if column.endswith("units"):
+        return str
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return attrgetter("value")
+    return int if kind is bool else None

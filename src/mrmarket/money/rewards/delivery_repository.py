@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from mrmarket.money.payouts.sealed_table import SealedTable
 from mrmarket.money.rewards.rows import CarriedRow, DeliveryRow, Preference
@@ -17,13 +17,22 @@ CREDITED: Final = "NOT EXISTS (SELECT 1 FROM reward_open_runs o WHERE o.run = q.
 """Of a run `q`: all of it is posted."""
 
 _UNPAID: Final = (
-    "SELECT p.account, p.asset, q.id, r.units FROM reward_preferences p"  # noqa: S608 - a constant
+    "SELECT p.account, p.asset, q.id, r.units, r.chunk FROM reward_preferences p"  # noqa: S608 - a constant
     " JOIN reward_rows r ON r.account = p.account AND r.chunk >= 0"
     " JOIN reward_runs q ON q.id = r.run AND q.asset = p.asset AND q.at_ms >= p.since_ms"
     " WHERE (p.account, p.asset) >= (?, ?) AND (p.account, p.asset) <= (?, ?)"
     " AND NOT EXISTS (SELECT 1 FROM reward_delivery_rows d WHERE d.run = r.run AND d.account = r.account)"
     f" AND {CREDITED} ORDER BY p.account, p.asset, q.at_ms, q.id"
 )
+
+
+class Owed(NamedTuple):
+    """One allocation that has credited an account and is in no payout."""
+
+    run: str
+    units: int
+    chunk: int
+    """The run's group of credits that it is in."""
 
 
 class DeliveryRepository:
@@ -51,8 +60,8 @@ class DeliveryRepository:
         """Forget a wish."""
         self._sql.run("DELETE FROM reward_preferences WHERE account = ? AND asset = ?", account, asset)
 
-    def unpaid(self, page: Sequence[Preference], most: int) -> list[list[tuple[str, int]]]:
-        """For each wish the runs that have credited the account and are in no payout, and the units.
+    def unpaid(self, page: Sequence[Preference], most: int) -> list[list[Owed]]:
+        """For each wish what runs have credited to the account and is in no payout.
 
         Args:
             page: all wishes from the first to the last of them, as `preferences` gives them.
@@ -60,15 +69,13 @@ class DeliveryRepository:
         """
         if not page:
             return []
-        found: dict[tuple[str, str], list[tuple[str, int]]] = {
-            (wish.account, wish.asset): [] for wish in page
-        }
-        for account, asset, run, units in self._sql.rows(
+        found: dict[tuple[str, str], list[Owed]] = {(wish.account, wish.asset): [] for wish in page}
+        for account, asset, run, units, chunk in self._sql.rows(
             _UNPAID, page[0].account, page[0].asset, page[-1].account, page[-1].asset
         ):
             runs = found[account, asset]
             if len(runs) < most:
-                runs.append((run, int(units)))
+                runs.append(Owed(run, int(units), chunk))
         return list(found.values())
 
     def add_deliveries(self, deliveries: Iterable[DeliveryRow]) -> None:

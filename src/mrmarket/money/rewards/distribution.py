@@ -19,12 +19,13 @@ from mrmarket.core.errors import InvalidInputError
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.rules import Rejection
 from mrmarket.money.ledger.writer import LedgerWriter
-from mrmarket.money.payouts.payout import Payout, PayoutRow
-from mrmarket.money.rewards.delivery_repository import DeliveryRepository
+from mrmarket.money.payouts.payout import Payout, PayoutRow, Place
+from mrmarket.money.rewards.delivery_repository import DeliveryRepository, Owed
 from mrmarket.money.rewards.rows import CarriedRow, DeliveryRow, Preference, allocation_id
 
-PAGE: Final = 500
-"""Wishes that one transaction looks at, and so the most payouts that it writes."""
+PAGE: Final = 1_000
+"""Wishes that one transaction looks at, and so the most payouts that it writes: as many as a group of
+credits has, so that one transaction writes what is kept together."""
 
 _MOST: Final = 1_000
 """Most allocations in one payout."""
@@ -105,41 +106,43 @@ class Distributor:
     def _deliver(self, after: Preference | None, draft: Draft) -> tuple[list[Preference], Delivered]:
         repository = DeliveryRepository(draft.sql)
         page = repository.preferences(after, self._page)
-        owed = [
+        ready = [
             (payout, runs)
             for preference, runs in zip(page, repository.unpaid(page, _MOST), strict=True)
             if runs and (payout := self._payout(preference, runs)) is not None
         ]
-        answers = self._outbox.enqueue_all(draft, [payout for payout, _ in owed])
+        answers = self._outbox.enqueue_all(draft, [payout for payout, _ in ready])
         deliveries: list[DeliveryRow] = []
         carried: list[CarriedRow] = []
         refused: list[tuple[str, str, str]] = []
-        for (payout, runs), answer in zip(owed, answers, strict=True):
+        for (payout, runs), answer in zip(ready, answers, strict=True):
             if isinstance(answer, Rejection):
                 refused.append((payout.account, payout.asset, answer.message))
                 continue
             deliveries.append(_delivery(answer, draft.at_ms))
-            carried += [CarriedRow(run, payout.account, answer.id) for run, _ in runs]
+            carried += [CarriedRow(owed.run, payout.account, answer.id) for owed in runs]
         repository.add_deliveries(deliveries)
         repository.add_carried(carried)
         if deliveries:
             reach("rewards.delivery_written")
         return page, Delivered(tuple(deliveries), tuple(refused))
 
-    def _payout(self, preference: Preference, runs: Sequence[tuple[str, int]]) -> Payout | None:
-        units = sum(part for _, part in runs)
+    def _payout(self, preference: Preference, runs: Sequence[Owed]) -> Payout | None:
+        units = sum(owed.units for owed in runs)
         rail = self._rail_of(preference.asset)
         if rail is None or units < preference.minimum_units:
             return None
+        last = runs[-1]
         return Payout(
             cause="reward",
-            cause_key=allocation_id(runs[-1][0], preference.account),
+            cause_key=allocation_id(last.run, preference.account),
             rail=rail,
             account=preference.account,
             asset=preference.asset,
             units=units,
             destination=preference.destination,
             memo=preference.memo,
+            place=Place(last.run, last.chunk),
         )
 
 
