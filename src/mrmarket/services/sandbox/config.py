@@ -23,7 +23,7 @@ class SandboxConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How long a campaign's cycle lasts, in world seconds."""
     campaign_cycles: int = 20
     """How many of them a campaign has; the next campaign follows it."""
-    volume_target: int = 20_000
+    volume_target: int = 5_000
     """Of the market-making campaign and a cycle, in the pair's quote asset."""
     fund: int = 4_000
     """Whole tokens in each campaign's escrow."""
