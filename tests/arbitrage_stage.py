@@ -19,7 +19,8 @@ from mrmarket.core.instrument import Instrument
 from mrmarket.trading.market.event import EventKind, Level, MarketEvent
 from mrmarket.trading.strategy.arbitrage.cross_exchange import CrossExchangeArbitrage
 from mrmarket.trading.strategy.arbitrage.parameters import CrossExchangeParameters
-from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun, Place
+from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun
+from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
 from mrmarket.trading.venue.paper import PaperVenue
 from mrmarket.trading.venue.port import (
     NewOrder,
@@ -149,15 +150,13 @@ class CrossStage:
             "stream": "arb-1",
             "wall": SystemClock(),
             "timing": QUICK,
-            "pause_s": 0,
             **more,
         }
-        run = ArbitrageRun(
-            (Place(self.venues[0]), Place(self.venues[1])),
-            values.pop("strategy", strategy),
-            values.pop("journal", self.journal),
-            **values,
-        )
+        strategy = values.pop("strategy", strategy)
+        journal = values.pop("journal", self.journal)
+        own = {key: values.pop(key) for key in ("history", "on_decision") if key in values}
+        places = Place(self.venues[0]), Place(self.venues[1])
+        run = ArbitrageRun(places, strategy, journal, RunSetting(**values), pause_s=0, **own)
         self.runs.append(run)
         return run
 

@@ -12,13 +12,13 @@ import msgspec
 from arbitrage_stage import CrossStage, FaultyVenue, NamedFeed
 from mrmarket.core.clock import SystemClock
 from mrmarket.core.events import Filled
-from mrmarket.trading.execution.legs import parse_leg_slot
+from mrmarket.trading.execution.leg_pair import parse_leg_slot
 from mrmarket.trading.execution.order_id import parse_order_id
 from mrmarket.trading.market.event import EventKind, MarketEvent
-from mrmarket.trading.strategy.arbitrage.run import Place
 from mrmarket.trading.strategy.cross_making.maker import CrossExchangeMarketMaking
 from mrmarket.trading.strategy.cross_making.parameters import CrossMakingParameters
 from mrmarket.trading.strategy.cross_making.run import MakingRun
+from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
 from mrmarket.trading.venue.port import NewOrder, OrderKind, OrderReport
 from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
 from strategy_stage import QUICK
@@ -92,12 +92,13 @@ class MakingStage(CrossStage):
             "stream": "xemm-1",
             "wall": SystemClock(),
             "timing": QUICK,
-            "history": list(self.journal.facts),
             "fence": len(self.makers),
             **more,
         }
         places = (Place(self.venues[0]), Place(self.venues[1]))
-        run = MakingRun(places, strategy, values.pop("journal", self.journal), **values)
+        journal = values.pop("journal", self.journal)
+        history = values.pop("history", list(self.journal.facts))
+        run = MakingRun(places, strategy, journal, RunSetting(**values), history=history)
         self.makers.append(run)
         return run
 

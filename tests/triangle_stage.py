@@ -17,6 +17,7 @@ from mrmarket.core.instrument import Instrument
 from mrmarket.services.engine.shared_venue import SharedVenue
 from mrmarket.trading.execution.order_id import order_prefix
 from mrmarket.trading.market.event import EventKind, MarketEvent
+from mrmarket.trading.strategy.multileg.setting import RunSetting
 from mrmarket.trading.strategy.triangular.arbitrage import TriangularArbitrage
 from mrmarket.trading.strategy.triangular.parameters import TriangularParameters
 from mrmarket.trading.strategy.triangular.run import TriangularRun
@@ -136,12 +137,11 @@ class TriangleStage:
             "timing": QUICK,
             **more,
         }
-        run = TriangularRun(
-            {symbol: shared.for_run(symbol, prefix) for symbol in parameters.symbols},
-            values.pop("strategy", TriangularArbitrage(parameters)),
-            values.pop("journal", self.journal),
-            **values,
-        )
+        venues = {symbol: shared.for_run(symbol, prefix) for symbol in parameters.symbols}
+        strategy = values.pop("strategy", TriangularArbitrage(parameters))
+        journal = values.pop("journal", self.journal)
+        own = {key: values.pop(key) for key in ("history", "on_decision") if key in values}
+        run = TriangularRun(venues, strategy, journal, RunSetting(**values), **own)
         self.runs.append(run)
         return run
 

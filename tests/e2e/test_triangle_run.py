@@ -10,7 +10,7 @@ from e2e.running import start_instance, wait_until
 from mrmarket.core.events import BalanceObserved, Filled
 from mrmarket.store.trading_store import TradingStore
 from mrmarket.trading.market.triangle_tapes import Straying, write_triangle
-from mrmarket.trading.strategy.triangular.amounts import summed
+from mrmarket.trading.strategy.multileg.amounts import summed
 from mrmarket.trading.strategy.triangular.round_log import changes_of_fact
 
 CONFIG = """

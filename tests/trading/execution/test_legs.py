@@ -12,6 +12,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.side import Side
+from mrmarket.trading.execution.leg_pair import (
+    Leg,
+    LegPart,
+    PairPlan,
+    PairState,
+    begin,
+    leg_slot,
+    parse_leg_slot,
+    resume,
+)
 from mrmarket.trading.execution.legs import (
     Ask,
     Begin,
@@ -20,21 +30,13 @@ from mrmarket.trading.execution.legs import (
     Ended,
     Finish,
     Halt,
-    Leg,
     LegAction,
     LegEvent,
-    LegPart,
     LegRules,
     LegStage,
-    LegState,
-    PairPlan,
     Send,
     Tick,
-    begin,
     decide,
-    leg_slot,
-    parse_leg_slot,
-    resume,
 )
 
 BUY = Leg(0, Side.BUY, 10, 1000, min_grains=2000)
@@ -46,7 +48,7 @@ FUNDS = (10_000, 10)
 
 def through(
     *events: LegEvent, plan: PairPlan = PLAN, rules: LegRules = RULES
-) -> tuple[LegState, list[LegAction]]:
+) -> tuple[PairState, list[LegAction]]:
     """The state after events, and every action on the way."""
     state = begin(plan, rules)
     actions: list[LegAction] = []
@@ -64,7 +66,7 @@ def test_both_legs_fill() -> None:
         Send("b200", 1, Side.SELL, 10, 1009, "second leg"),
         Finish(LegStage.DONE, "both legs are through"),
     ]
-    assert (state.stage, state.exposure_units, state.retries) == (LegStage.DONE, 0, 0)
+    assert (state.stage, state.held, state.retries) == (LegStage.DONE, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ class LegMachine(RuleBasedStateMachine):
         self.now = 0
         self.venue = ModelVenue()
         self.state = begin(PLAN, LegRules(retries=2, unwind_retries=2))
-        self.halts: list[Halt] = []
+        self.halts: list[Halt[int]] = []
         self.held = 0
         self.told = 0
         self.act(Begin(0, FUNDS))
@@ -267,12 +269,12 @@ class LegMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost(self) -> None:
         """What the machine holds is what the venues have told; over means flat, or halted and said."""
-        assert self.state.exposure_units == self.told
+        assert self.state.held == self.told
         if self.state.stage is LegStage.DONE:
             assert abs(self.held) < 2, "what a venue takes is never left"
         if self.state.stage is LegStage.HALTED:
             assert self.halts
-            assert self.halts[-1].exposure_units == self.state.exposure_units
+            assert self.halts[-1].held == self.state.held
 
 
 LegMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)

@@ -23,6 +23,7 @@ from mrmarket.trading.execution.risk.board import RiskBoard
 from mrmarket.trading.execution.risk.limits import BreakerLimits
 from mrmarket.trading.execution.risk.pretrade import RiskLimits
 from mrmarket.trading.execution.timing import Timing
+from mrmarket.trading.strategy.multileg.host import MultiLegRun
 from mrmarket.trading.strategy.observer import RunObserver
 from mrmarket.trading.strategy.past import TakesPast, read_history
 from mrmarket.trading.strategy.plugins import PluginRefusedError
@@ -165,18 +166,7 @@ class RunWorkshop:
         """What is not the host's affair: `cancel_all`, `flatten`, `halt` and `rearm`."""
         if not isinstance(run, StrategyRun):
             raise CommandRefusedError(kind, "the run", "it knows no commands")
-        reason = str(arguments.get("reason") or f"{asked_by} asked for it")
-        match kind:
-            case "cancel_all":
-                return told(await run.cancel_all(reason))
-            case "halt":
-                return told(await run.halt(reason, asked_by))
-            case "flatten":
-                return str(msgspec.json.encode(asdict(await run.flatten(reason))).decode())
-            case "rearm":
-                cause = arguments.get("cause")
-                return f"lifted: {', '.join(run.rearm(None if cause is None else str(cause))) or 'nothing'}"
-        raise CommandRefusedError(kind, run.stream, "there is no such command")
+        return await obeyed(run, kind, arguments, asked_by)
 
     def _snapshot(self, spec: RunSpec) -> str:
         return self._strategies.snapshot(self._parameters(spec)).id
@@ -189,6 +179,27 @@ class RunWorkshop:
             return self._strategies.make(self._parameters(spec))
         except (msgspec.ValidationError, UnknownStrategyError, PluginRefusedError) as refused:
             raise SpecificationRefusedError(spec.id, str(refused)) from None
+
+
+async def obeyed(run: StrategyRun | MultiLegRun, kind: str, arguments: dict[str, Any], asked_by: str) -> str:
+    """Carry an owner's command out; returns what came of it.
+
+    Raises:
+        CommandRefusedError: there is no such command.
+        ControlRefusedError: the run does not do it, and says what to do instead.
+    """
+    reason = str(arguments.get("reason") or f"{asked_by} asked for it")
+    match kind:
+        case "cancel_all":
+            return told(await run.cancel_all(reason))
+        case "halt":
+            return told(await run.halt(reason, asked_by))
+        case "flatten":
+            return str(msgspec.json.encode(asdict(await run.flatten(reason))).decode())
+        case "rearm":
+            cause = arguments.get("cause")
+            return f"lifted: {', '.join(run.rearm(None if cause is None else str(cause))) or 'nothing'}"
+    raise CommandRefusedError(kind, run.stream, "there is no such command")
 
 
 def told(report: StopReport) -> str:

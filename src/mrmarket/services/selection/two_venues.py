@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from mrmarket.core.clock import Clock
-from mrmarket.services.engine.commands import CommandRefusedError
+from mrmarket.services.engine.multileg_workshop import MultiLegWorkshop
 from mrmarket.services.engine.ports import Hosted, Workshop
-from mrmarket.services.engine.workshop import Room, RunHabits, SpecificationRefusedError, told
+from mrmarket.services.engine.workshop import Room, RunHabits, SpecificationRefusedError
 from mrmarket.store.operations import RunSpec
 from mrmarket.store.trading_port import TradingLog
-from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.order_id import order_prefix
 from mrmarket.trading.execution.risk.board import RiskBoard
 from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun
-from mrmarket.trading.strategy.arbitrage.two_venue_run import Place, TwoVenueRun
+from mrmarket.trading.strategy.arbitrage.two_venue_run import TwoVenueRun
 from mrmarket.trading.strategy.cross_making.run import MakingRun
-from mrmarket.trading.strategy.past import History, read_history
+from mrmarket.trading.strategy.kind import StrategyKind
+from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
+from mrmarket.trading.strategy.past import History
 from mrmarket.trading.strategy.registry import Registry
 from mrmarket.trading.strategy.selection.funded_cross import FundedCross, FundedMaker
 from mrmarket.trading.venue.port import Venue
@@ -27,8 +27,8 @@ Second = Callable[[RunSpec], Venue | None]
 """The open second venue of a run; None where there is none."""
 
 
-class TwoVenueWorkshop:
-    """Implements `Workshop`: makes arbitrage and hedged makers, and leaves everything else to another one."""
+class TwoVenueWorkshop(MultiLegWorkshop):
+    """Makes arbitrage and hedged makers; the room is entered for the first venue, the second stays open."""
 
     def __init__(
         self,
@@ -44,100 +44,56 @@ class TwoVenueWorkshop:
         habits: RunHabits,
         strategies: Registry | None = None,
     ) -> None:
-        """As `RunWorkshop`, with `second` for the other venue."""
-        self._inner = inner
-        self._room = room
-        self._log = log
+        """As `MultiLegWorkshop`, with `second` for the other venue."""
+        super().__init__(
+            inner,
+            room,
+            log,
+            instance=instance,
+            wall=wall,
+            world=world,
+            board=board,
+            habits=habits,
+            strategies=strategies,
+        )
         self._second = second
-        self._instance = instance
-        self._wall = wall
-        self._world = world
-        self._board = board
-        self._habits = habits
-        self._strategies = strategies or Registry()
 
-    def check(self, spec: RunSpec) -> None:
-        """Refuse what cannot be run."""
-        if not self._is_cross(spec):
-            self._inner.check(spec)
-            return
-        if self._is_hedged(spec):
+    def _takes(self, kind: StrategyKind) -> bool:
+        return kind.venues > 1
+
+    def _check(self, spec: RunSpec) -> None:
+        if self._kind(spec).hedged:
             self._strategies.make_maker(self._parameters(spec))
         else:
             self._strategies.make_cross(self._parameters(spec))
         if self._second(spec) is None:
             raise SpecificationRefusedError(spec.id, "it trades between two venues, and here is one")
 
-    async def make(self, spec: RunSpec, fence: int, guard: LeaseGuard) -> Hosted:
-        """A run that has not begun."""
-        if not self._is_cross(spec):
-            return await self._inner.make(spec, fence, guard)
-        self.check(spec)
+    async def _enter(self, spec: RunSpec, setting: RunSetting) -> TwoVenueRun:
         other = self._second(spec)
         assert other is not None  # noqa: S101 - checked
         venue = await self._room.enter(spec, order_prefix(self._instance, spec.id))
         try:
-            history = await asyncio.to_thread(read_history, self._log, spec.id, with_fold=False)
-            return self._run(spec, (Place(venue), Place(other)), history, fence, guard)
+            return self._run(spec, (Place(venue), Place(other)), setting, await self._history(spec))
         except BaseException:
             await self._room.leave(spec)
             raise
 
     def _run(
-        self, spec: RunSpec, places: tuple[Place, Place], history: History, fence: int, guard: LeaseGuard
+        self, spec: RunSpec, places: tuple[Place, Place], setting: RunSetting, history: History
     ) -> TwoVenueRun:
         parameters, budget = self._parameters(spec), self._board.budgets.of(spec.id)
-        common: dict[str, Any] = {
-            "instance": self._instance,
-            "stream": spec.id,
-            "wall": self._wall,
-            "world": self._world,
-            "fence": fence,
-            "timing": self._habits.timing,
-            "history": history,
-            "guard": guard,
-            "board": self._board,
-            "breakers": self._habits.breakers,
-        }
-        if self._is_hedged(spec):
+        if self._kind(spec).hedged:
             maker = FundedMaker(self._strategies.make_maker(parameters), budget)
-            return MakingRun(places, maker, self._log, **common)
+            return MakingRun(places, maker, self._log, setting, history=history)
         strategy = FundedCross(self._strategies.make_cross(parameters), budget)
-        return ArbitrageRun(places, strategy, self._log, **common)
+        return ArbitrageRun(places, strategy, self._log, setting, history=history)
 
-    async def clear(self, spec: RunSpec, run: Hosted) -> None:
-        """Leave the first venue to others; the second one stays open."""
-        if self._is_cross(spec):
-            await self._room.leave(spec)
-        else:
-            await self._inner.clear(spec, run)
+    async def _leave(self, spec: RunSpec, run: Hosted) -> None:  # noqa: ARG002 - entered once, whatever it is
+        await self._room.leave(spec)
 
-    def view(self, spec: RunSpec, run: Hosted) -> dict[str, Any]:
-        """What the run's report carries: nothing of theirs yet."""
-        return {} if isinstance(run, TwoVenueRun) else self._inner.view(spec, run)
-
-    async def command(self, run: Hosted, kind: str, arguments: dict[str, Any], asked_by: str) -> str:
-        """As the other one's."""
-        if not isinstance(run, TwoVenueRun):
-            return await self._inner.command(run, kind, arguments, asked_by)
-        reason = str(arguments.get("reason") or f"{asked_by} asked for it")
-        match kind:
-            case "cancel_all":
-                return told(await run.cancel_all(reason))
-            case "halt":
-                return told(await run.halt(reason, asked_by))
-            case "flatten":
-                await run.flatten(reason)
-            case "rearm":
-                cause = arguments.get("cause")
-                return f"lifted: {', '.join(run.rearm(None if cause is None else str(cause))) or 'nothing'}"
-        raise CommandRefusedError(kind, run.stream, "there is no such command")
-
-    def _is_cross(self, spec: RunSpec) -> bool:
-        return self._strategies.find(spec.kind).kind.venues > 1
-
-    def _is_hedged(self, spec: RunSpec) -> bool:
-        return self._strategies.find(spec.kind).kind.hedged
+    def _view(self, spec: RunSpec, run: Hosted) -> dict[str, Any]:  # noqa: ARG002 - nothing of theirs yet
+        return {}
 
     def _parameters(self, spec: RunSpec) -> Any:
         return self._strategies.parameters(spec.kind, {**spec.parameters, "pair": spec.pair})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -10,42 +9,31 @@ from heapq import heappop, heappush
 from typing import Any, Final, NamedTuple
 
 from mrmarket.core.clock import NS_PER_S
-from mrmarket.core.errors import MrMarketError
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
-from mrmarket.trading.backtest.cross_books import LabVenue, decimal_of
-from mrmarket.trading.backtest.cross_driver import CrossPlan, asked
+from mrmarket.trading.backtest.cross_books import LabVenue
 from mrmarket.trading.backtest.cross_quotes import Rested, RestingQuotes
 from mrmarket.trading.backtest.cross_recording import CrossRecording
 from mrmarket.trading.backtest.deadline import Deadline
-from mrmarket.trading.backtest.errors import StrategyFailedError, StrategyHungError
 from mrmarket.trading.backtest.latency import Delays
+from mrmarket.trading.backtest.leg_player import LegOutcome, LegPlayer, PlayPlan
 from mrmarket.trading.backtest.recording import Mids
-from mrmarket.trading.backtest.result import Failure
 from mrmarket.trading.backtest.tally import Trade, fee_motes
 from mrmarket.trading.execution.differ import LiveOrder, plan
-from mrmarket.trading.execution.legs import (
-    Ended,
-    Halt,
-    LegEvent,
-    LegStage,
-    LegState,
-    Send,
-    Tick,
-    decide,
-    hedge,
-)
+from mrmarket.trading.execution.leg_pair import PairState, hedge
+from mrmarket.trading.execution.legs import Ended, Halt, LegEvent, LegStage, Send, Tick, decide
 from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.targets import Quote, TargetQuotes
 from mrmarket.trading.market.estimators.volatility import VolatilityEstimator
-from mrmarket.trading.strategy.arbitrage.budget import PairBudget
+from mrmarket.trading.market.event import MarketEvent
 from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid
 from mrmarket.trading.strategy.cross_making.hedge import HEDGE, MAKER, hedge_due
 from mrmarket.trading.strategy.cross_port import CrossMaker, CrossView
+from mrmarket.trading.strategy.multileg.amounts import decimal_of
+from mrmarket.trading.strategy.multileg.budget import LegBudget
 from mrmarket.trading.venue.port import OrderKind, OrderReport, OrderStatus
 
 _HEDGES_TOLD: Final = 1_000
-_TELL_EVERY: Final = 2_000
 _REARM_NS: Final = NS_PER_S
 """A hedge that halted is tried again after so long: live, the owner looks first."""
 
@@ -74,7 +62,7 @@ class _Met(NamedTuple):
     number: int
 
 
-_Event = _Place | _Cancel | _Heard | _Met | Ended
+_Event = _Place | _Cancel | _Heard | _Met | Ended[int]
 
 
 @dataclass(slots=True)
@@ -86,36 +74,32 @@ class _Live:
     cancelled_ns: int = 0
 
 
-@dataclass(slots=True)
-class MakingOutcome:
-    """What a play came to."""
+@dataclass(slots=True, kw_only=True)
+class MakingOutcome(LegOutcome):
+    """What a play of hedged quotes came to."""
 
     trades: list[Trade] = field(default_factory=list)
     venues: list[str] = field(default_factory=list)
     """Of each trade."""
-    placed: int = 0
     cancelled: int = 0
     rejected: int = 0
     lots_placed: int = 0
     """Of quotes and hedges, in lots of the common grid."""
     two_sided_ns: int = 0
     """Time with quotes on both sides."""
-    decided: int = 0
     idle: int = 0
     """Decisions that wanted nothing."""
-    reasons: Counter[str] = field(default_factory=Counter)
-    ends: Counter[str] = field(default_factory=Counter)
-    """How hedges ended."""
     hedges: list[dict[str, Any]] = field(default_factory=list)
     most_owed_units: int = 0
     """The most that was ever unhedged, in size units."""
     owed_units: int = 0
     """Unhedged at the end; bought is positive."""
-    failure: Failure | None = None
 
 
-class MakingDriver:
+class MakingDriver(LegPlayer[int]):
     """One play of a window. Every request and every answer takes its latency."""
+
+    outcome: MakingOutcome
 
     def __init__(
         self,
@@ -123,17 +107,17 @@ class MakingDriver:
         venues: tuple[LabVenue, LabVenue],
         resting: RestingQuotes,
         strategy: CrossMaker,
-        budget: PairBudget,
+        budget: LegBudget,
         grid: CommonGrid,
         common: Instrument,
         delays: Delays,
-        setting: CrossPlan,
+        plan: PlayPlan,
         told: Callable[[float], None],
     ) -> None:
         """`common`: on its grid both venues' trades are counted, half a price unit a tick."""
+        super().__init__(recording.events, strategy.name, plan, told)
         self.mids = Mids()
         self.outcome = MakingOutcome()
-        self._recording = recording
         self._venues = venues
         self._resting = resting
         self._strategy = strategy
@@ -141,8 +125,6 @@ class MakingDriver:
         self._grid = grid
         self._common = common
         self._delays = delays
-        self._setting = setting
-        self._told = told
         self._polled = recording.polled_ns > 0
         self._sigma = VolatilityEstimator()
         self._live: dict[int, _Live] = {}
@@ -152,59 +134,44 @@ class MakingDriver:
         self._sent = 0
         self._pushed = 0
         self._owed_units = 0
-        self._pair: LegState | None = None
+        self._pair: PairState | None = None
         self._first_trade = 0
         self._out: tuple[int, _Met] | None = None
         """Polled: a hedge that waits for the next poll of its venue."""
         self._undoing: Send | None = None
         """Waits until no quote of ours could meet it."""
         self._rests_until_ns = 0
-        self._looked_ns = -(2**62)
-        self._now_ns = setting.begin_ns
         self._two_since_ns: int | None = None
 
     def run(self) -> MakingOutcome:
         """Play it; a strategy that raises or hangs ends it, and the outcome says so."""
-        with Deadline(self._setting.decision_limit_s) as deadline:
-            try:
-                self._play(deadline)
-            except StrategyHungError:
-                self._fail(StrategyHungError(self._strategy.name, self._setting.decision_limit_s))
-            except StrategyFailedError as error:
-                self._fail(error)
+        self._play_through()
         outcome = self.outcome
         if self._two_since_ns is not None:
-            outcome.two_sided_ns += max(0, self._setting.end_ns - self._two_since_ns)
+            outcome.two_sided_ns += max(0, self._plan.end_ns - self._two_since_ns)
         if self._pair is not None:
             outcome.ends["unfinished"] += 1
         outcome.owed_units = self._owed_units
         return outcome
 
-    def _play(self, deadline: Deadline) -> None:
-        events, setting = self._recording.events, self._setting
-        for number, (venue, event) in enumerate(events):
-            now_ns = event.exchange_ns
-            if now_ns >= setting.end_ns:
-                return
-            if not number % _TELL_EVERY:
-                self._told(number / len(events))
-            self._until(now_ns, deadline)
-            self._venues[venue].apply(event)
-            self._now_ns = max(now_ns, setting.begin_ns)
-            if venue == MAKER:
-                for part in self._resting.apply(event):
-                    self._filled(part, now_ns)
-                self._watch_sides(now_ns)
-            self._value(now_ns)
-            if self._out is not None and self._out[1].send.venue == venue and self._out[0] <= now_ns:
-                # Between two polls nobody knows the book: the first one after the arrival decides.
-                met, self._out = self._out[1], None
-                self._meet(met, now_ns)
-            self._until(now_ns, deadline)
-            if now_ns >= setting.begin_ns and self._may_look(now_ns):
-                self._looked_ns = now_ns
-                self._hedge(now_ns + setting.feed_ns)
-                self._decide(now_ns + setting.feed_ns, deadline)
+    def _happen(self, market: int, event: MarketEvent, deadline: Deadline) -> None:
+        now_ns, plan = event.exchange_ns, self._plan
+        self._venues[market].apply(event)
+        self._now_ns = max(now_ns, plan.begin_ns)
+        if market == MAKER:
+            for part in self._resting.apply(event):
+                self._filled(part, now_ns)
+            self._watch_sides(now_ns)
+        self._value(now_ns)
+        if self._out is not None and self._out[1].send.place == market and self._out[0] <= now_ns:
+            # Between two polls nobody knows the book: the first one after the arrival decides.
+            met, self._out = self._out[1], None
+            self._meet(met, now_ns)
+        self._until(now_ns, deadline)
+        if now_ns >= plan.begin_ns and self._may_look(now_ns):
+            self._looked_ns = now_ns
+            self._hedge(now_ns + plan.feed_ns)
+            self._decide(now_ns + plan.feed_ns, deadline)
 
     def _value(self, now_ns: int) -> None:
         doubles = [venue.double_mid for venue in self._venues]
@@ -218,7 +185,7 @@ class MakingDriver:
     def _may_look(self, now_ns: int) -> bool:
         if not len(self.mids.at_ns):
             return False
-        return self._polled or now_ns - self._looked_ns >= self._setting.decide_every_ns
+        return self._polled or now_ns - self._looked_ns >= self._plan.decide_every_ns
 
     # What is under way.
 
@@ -302,7 +269,7 @@ class MakingDriver:
         self._hedge(at_ns)
 
     def _decide(self, at_ns: int, deadline: Deadline) -> None:
-        if at_ns < self._setting.begin_ns:
+        if at_ns < self._plan.begin_ns:
             return
         targets = self._targets(at_ns, deadline)
         live = [
@@ -328,8 +295,7 @@ class MakingDriver:
         levels = self._strategy.depth_levels
         books = (self._venues[0].view(at_ns, levels), self._venues[1].view(at_ns, levels))
         view = CrossView(at_ns, books, self._sigma.sigma)
-        targets = asked(self._strategy.name, deadline, lambda: self._strategy.quotes(view))
-        outcome.decided += 1
+        targets = self._asked(deadline, lambda: self._strategy.quotes(view))
         outcome.idle += not targets.quotes
         if targets.reason:
             outcome.reasons[targets.reason] += 1
@@ -380,14 +346,14 @@ class MakingDriver:
         if pair is None:
             return
         if isinstance(event, Ended):
-            self._owe(event.base_units)
+            self._owe(event.change)
         pair, actions = decide(pair, event)
         self._pair = pair
         for action in actions:
             if isinstance(action, Halt):
                 self._rests_until_ns = event.now_ns + _REARM_NS
             elif isinstance(action, Send):
-                if action.venue == MAKER and self._live:
+                if action.place == MAKER and self._live:
                     self._undoing = action
                 else:
                     self._send(action, event.now_ns)
@@ -397,7 +363,7 @@ class MakingDriver:
     def _send(self, send: Send, at_ns: int) -> None:
         self._sent += 1
         self.outcome.placed += 1
-        self.outcome.lots_placed += send.size_lots * self._grid.lot_units[send.venue]
+        self.outcome.lots_placed += send.size_lots * self._grid.lot_units[send.place]
         met, arrives_ns = _Met(send, self._sent), at_ns + self._delays.order_ns(at_ns)
         if self._polled:
             self._out = (arrives_ns, met)
@@ -407,11 +373,11 @@ class MakingDriver:
     def _meet(self, met: _Met, at_ns: int) -> None:
         """The order meets the book of its venue; the answer is on its way."""
         send, lots = met.send, 0
-        for taken in self._venues[send.venue].take(send.side, send.size_lots, send.price_ticks):
+        for taken in self._venues[send.place].take(send.side, send.size_lots, send.price_ticks):
             lots += taken.lots
             self._note(
                 at_ns,
-                send.venue,
+                send.place,
                 send.side,
                 taken.price_ticks,
                 taken.lots,
@@ -419,19 +385,19 @@ class MakingDriver:
                 met.number,
                 maker=False,
             )
-        units = send.side.sign * lots * self._grid.lot_units[send.venue]
+        units = send.side.sign * lots * self._grid.lot_units[send.place]
         back_ns = at_ns + self._delays.response_ns(at_ns)
         self._push(back_ns, Ended(back_ns, send.slot, units))
 
-    def _over(self, pair: LegState, now_ns: int) -> None:
+    def _over(self, pair: PairState, now_ns: int) -> None:
         outcome = self.outcome
         trades = [each for each in outcome.trades[self._first_trade :] if not each.maker]
         halted = pair.stage is LegStage.HALTED
-        word = "halted" if halted else "undone" if pair.sent[2] else "through"
+        word = "halted" if halted else "undone" if pair.undone else "through"
         outcome.ends[word] += 1
         mote = Fraction(self._common.grain) / (2 * 10**9)
         fees = decimal_of(sum(each.fee_motes for each in trades) * mote)
-        self._budget = self._budget.after(pair, fees, now_ns)
+        self._budget = self._budget.after(pair, now_ns, fees)
         if len(outcome.hedges) < _HEDGES_TOLD:
             lots = sum(each.sign * each.lots for each in trades)
             outcome.hedges.append(
@@ -474,9 +440,4 @@ class MakingDriver:
                 self.mids.at(at_ns),
                 fee_motes(ticks, units, fee),
             )
-        )
-
-    def _fail(self, error: MrMarketError) -> None:
-        self.outcome.failure = Failure(
-            code=error.code, message=str(error), at_ns=self._now_ns, decision=self.outcome.decided
         )

@@ -12,19 +12,21 @@ import msgspec
 
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.instrument import Instrument
-from mrmarket.trading.backtest.cross_books import LabVenue, Purse, decimal_of
-from mrmarket.trading.backtest.cross_driver import CrossDriver, CrossPlan
+from mrmarket.trading.backtest.cross_books import LabVenue, Purse
+from mrmarket.trading.backtest.cross_driver import CrossDriver
 from mrmarket.trading.backtest.cross_making_driver import MakingDriver, MakingOutcome
 from mrmarket.trading.backtest.cross_quotes import RestingQuotes
 from mrmarket.trading.backtest.cross_recording import CrossRecording
 from mrmarket.trading.backtest.latency import delays
+from mrmarket.trading.backtest.leg_player import PlayPlan
 from mrmarket.trading.backtest.recording import Mids
 from mrmarket.trading.backtest.result import Decisions, Failure, Pass
 from mrmarket.trading.backtest.setting import BacktestSetting
 from mrmarket.trading.backtest.tally import BILLION, Counts, Tally, Trade, samples
-from mrmarket.trading.strategy.arbitrage.budget import PairBudget
 from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid
 from mrmarket.trading.strategy.cross_port import CrossMaker, CrossStrategy
+from mrmarket.trading.strategy.multileg.amounts import decimal_of
+from mrmarket.trading.strategy.multileg.budget import LegBudget
 from mrmarket.trading.venue.simulated.book_arrays import QueueModel
 
 _REASONS: Final = 20
@@ -78,10 +80,10 @@ class Scene:
         )
         return one, two
 
-    def plan(self) -> CrossPlan:
+    def plan(self) -> PlayPlan:
         """What a driver needs of the setting."""
         full = self.full
-        return CrossPlan(
+        return PlayPlan(
             self.begin_ns, self.end_ns, full.latency.feed_ns, full.decide_every_ns, full.decision_limit_s
         )
 
@@ -118,7 +120,7 @@ class Scene:
 
 
 def play_pairs(
-    scene: Scene, strategy: CrossStrategy, budget: PairBudget, tell: Callable[[float, str], None]
+    scene: Scene, strategy: CrossStrategy, budget: LegBudget, tell: Callable[[float, str], None]
 ) -> Played:
     """Pairs of orders, in one pass: orders that take know no queue."""
     venues, full = scene.venues(), scene.full
@@ -154,7 +156,7 @@ def play_pairs(
 
 
 def play_making(
-    scene: Scene, makers: Iterable[CrossMaker], budget: PairBudget, tell: Callable[[float, str], None]
+    scene: Scene, makers: Iterable[CrossMaker], budget: LegBudget, tell: Callable[[float, str], None]
 ) -> Played:
     """Quotes that are hedged, once under each queue model, each time by a strategy of its own."""
     full, passes = scene.full, []

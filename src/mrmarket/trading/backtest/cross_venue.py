@@ -16,16 +16,16 @@ from mrmarket.core.decimals import format_decimal
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.backtest.completion import balances, completed, parameters_of, with_fees
-from mrmarket.trading.backtest.cross_books import decimal_of
 from mrmarket.trading.backtest.cross_passes import Scene, play_making, play_pairs
 from mrmarket.trading.backtest.cross_recording import CrossRecording, load_cross, turned
 from mrmarket.trading.backtest.errors import EmptyWindowError
 from mrmarket.trading.backtest.result import Assumption, BacktestResult
 from mrmarket.trading.backtest.setting import BacktestSetting
-from mrmarket.trading.strategy.arbitrage.budget import pair_budget
 from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid, common_grid
 from mrmarket.trading.strategy.arbitrage.parameters import LegSchema
 from mrmarket.trading.strategy.cross_port import WashTradeRefusedError
+from mrmarket.trading.strategy.multileg.amounts import decimal_of
+from mrmarket.trading.strategy.multileg.budget import leg_budget
 from mrmarket.trading.strategy.registry import Registry
 from mrmarket.trading.strategy.schema import StrategyParameters
 
@@ -60,7 +60,8 @@ def run_cross(
     share = _depth_share(parameters)
     scene = Scene(found, held, share, grid, common, full, begin_ns, end_ns)
     pause_s = float(getattr(parameters, "pause", 0.0))
-    budget = pair_budget(_legs(parameters), pause_s)
+    legs = _legs(parameters)
+    budget = leg_budget("pair", legs, pause_s, legs.max_fees_per_hour)
     if hedged:
         makers = (registry.make_maker(parameters) for _ in full.queue)
         played = play_making(scene, makers, budget, tell)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
-from mrmarket.trading.market.book import OrderBook
-from mrmarket.trading.market.event import EventKind, Level, MarketEvent
-from mrmarket.trading.strategy.triangular.amounts import Amounts, added
+from mrmarket.trading.backtest.lab_book import LabBook
+from mrmarket.trading.strategy.multileg.amounts import Amounts, added
 from mrmarket.trading.strategy.triangular.port import PairBook
-
-_ALL_LEVELS: Final = 1_000
 
 
 class Part(NamedTuple):
@@ -41,42 +38,19 @@ class AssetPurse:
         self.held = added(self.held, changes)
 
 
-class LabPair:
-    """One pair: history goes on as recorded, less what we took from a level until it is next updated."""
+class LabPair(LabBook):
+    """One pair of the venue, and the purse that all of them share."""
 
     def __init__(self, instrument: Instrument, purse: AssetPurse, depth_share: Fraction) -> None:
-        """`depth_share` of each level is there for our orders; the rest others are taken to have had."""
-        self.instrument = instrument
-        self.heard_ns = 0
+        super().__init__(instrument, depth_share)
         self._purse = purse
-        self._book = OrderBook(instrument)
-        self._share = depth_share
-        self._gone: dict[tuple[Side, int], int] = {}
-
-    def apply(self, event: MarketEvent) -> bool:
-        """Let history happen; whether the book changed."""
-        if not self._book.apply(event):
-            return False
-        self.heard_ns = event.exchange_ns
-        if event.kind is EventKind.SNAPSHOT:
-            self._gone.clear()
-        for side, levels in ((Side.BUY, event.bids), (Side.SELL, event.asks)):
-            for price, _ in levels:
-                self._gone.pop((side, price), None)
-        return True
-
-    @property
-    def double_mid(self) -> int | None:
-        """Twice the mid in ticks; None without both sides."""
-        bid, ask = self._book.best_bid, self._book.best_ask
-        return None if bid is None or ask is None else bid[0] + ask[0]
 
     def view(self, now_ns: int, levels: int) -> PairBook:
         """What a strategy sees."""
         return PairBook(
             self.instrument,
-            self._left(Side.BUY, levels),
-            self._left(Side.SELL, levels),
+            self.left(Side.BUY, levels),
+            self.left(Side.SELL, levels),
             max(0, now_ns - self.heard_ns),
         )
 
@@ -92,15 +66,14 @@ class LabPair:
         changes: dict[str, Fraction] = {}
         spends = instrument.quote if side is Side.BUY else instrument.base
         left = self._purse.of(spends)
-        for price, size in self._left(side.opposite, _ALL_LEVELS):
-            if not lots or (price > worst_ticks if side is Side.BUY else price < worst_ticks):
+        for price, size in self.reach(side, worst_ticks):
+            if not lots:
                 break
             cost = price * grain if side is Side.BUY else lot
             taken = min(lots, floor(size * self._share), floor(left / cost))
             if not taken:
                 continue
-            key = side.opposite, price
-            self._gone[key] = self._gone.get(key, 0) + taken
+            self._took(side, price, taken)
             lots, left = lots - taken, left - taken * cost
             got, asset = (taken * lot, instrument.base)
             if side is Side.SELL:
@@ -109,10 +82,3 @@ class LabPair:
             found.append(Part(price, taken, got * rate))
         self._purse.change(changes)
         return found, changes
-
-    def _left(self, side: Side, count: int) -> list[Level]:
-        levels = self._book.bids(count) if side is Side.BUY else self._book.asks(count)
-        if not self._gone:
-            return levels
-        left = [(price, size - self._gone.get((side, price), 0)) for price, size in levels]
-        return [(price, size) for price, size in left if size > 0]

@@ -11,7 +11,7 @@ from mrmarket.core.decimals import format_decimal
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.backtest.recording import Mids
 from mrmarket.trading.backtest.result import Curve, Fills, Totals
-from mrmarket.trading.strategy.triangular.amounts import Amounts, added, decimal_of
+from mrmarket.trading.strategy.multileg.amounts import Amounts, added, decimal_of
 
 if TYPE_CHECKING:
     from mrmarket.trading.backtest.triangle_driver import TriangleTrade

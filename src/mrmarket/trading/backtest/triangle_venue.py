@@ -17,18 +17,21 @@ from mrmarket.core.errors import InvalidInputError
 from mrmarket.trading.backtest.completion import balances, completed, parameters_of, with_fees
 from mrmarket.trading.backtest.errors import EmptyWindowError
 from mrmarket.trading.backtest.latency import delays
+from mrmarket.trading.backtest.leg_player import PlayPlan
 from mrmarket.trading.backtest.result import Assumption, BacktestResult, Decisions, Pass
 from mrmarket.trading.backtest.setting import BacktestSetting
 from mrmarket.trading.backtest.tally import samples
 from mrmarket.trading.backtest.triangle_books import AssetPurse, LabPair
-from mrmarket.trading.backtest.triangle_driver import TriangleDriver, TriangleOutcome, TrianglePlan
+from mrmarket.trading.backtest.triangle_driver import TriangleDriver, TriangleOutcome
 from mrmarket.trading.backtest.triangle_marks import curve_of, fills_of, totals_of, worths
 from mrmarket.trading.backtest.triangle_recording import TriangleRecording, load_triangle
+from mrmarket.trading.strategy.multileg.amounts import decimal_of
+from mrmarket.trading.strategy.multileg.budget import leg_budget
 from mrmarket.trading.strategy.registry import Registry
-from mrmarket.trading.strategy.triangular.amounts import decimal_of
 from mrmarket.trading.strategy.triangular.arbitrage import TriangularArbitrage
-from mrmarket.trading.strategy.triangular.budget import round_budget
+from mrmarket.trading.strategy.triangular.cycles import CycleIndex
 from mrmarket.trading.strategy.triangular.parameters import TriangularParameters
+from mrmarket.trading.strategy.triangular.port import NoTriangleError
 
 _REASONS: Final = 20
 
@@ -55,6 +58,8 @@ def run_triangle(
     first = next(each for each in found.instruments if each.symbol == parameters.pair)
     if strategy.home not in (first.base, first.quote):
         raise InvalidInputError("home", strategy.home, f"an asset of {parameters.pair}, the first pair")
+    if not CycleIndex(found.instruments, [strategy.home]).cycles:
+        raise NoTriangleError(found.symbols, strategy.home)
     held = balances(setting, _price(found, parameters.pair, begin_ns))
     full = completed(setting, found.refs[0], parameters, snapshot, (first.maker_fee, first.taker_fee), held)
     full = msgspec.structs.replace(full, tapes=found.refs)
@@ -65,9 +70,9 @@ def run_triangle(
         {each.symbol: LabPair(each, purse, share) for each in found.instruments},
         purse,
         strategy,
-        round_budget(parameters),
+        leg_budget("round", parameters, parameters.pause),
         delays(full.latency, full.seed),
-        TrianglePlan(begin_ns, end_ns, full.latency.feed_ns, full.decide_every_ns, full.decision_limit_s),
+        PlayPlan(begin_ns, end_ns, full.latency.feed_ns, full.decide_every_ns, full.decision_limit_s),
         lambda done: tell(done, "playing every pair"),
     )
     outcome = driver.run()

@@ -10,7 +10,8 @@ from typing import Protocol
 from mrmarket.core.errors import MrMarketError
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.execution.differ import RefreshRules
-from mrmarket.trading.execution.legs import LegRules, PairPlan
+from mrmarket.trading.execution.leg_pair import PairPlan
+from mrmarket.trading.execution.legs import LegRules
 from mrmarket.trading.execution.targets import TargetQuotes, Term
 from mrmarket.trading.market.event import Level
 

@@ -17,15 +17,17 @@ from mrmarket.core.side import Side
 from mrmarket.store.errors import DuplicateIntentError
 from mrmarket.store.trading_store import TradingStore
 from mrmarket.trading.execution.lease_guard import LeaseGuard
-from mrmarket.trading.execution.legs import Leg, LegRules, LegStage, LegState, PairPlan
+from mrmarket.trading.execution.leg_pair import Leg, PairPlan, PairState
+from mrmarket.trading.execution.legs import LegRules, LegStage
 from mrmarket.trading.execution.risk.state import Cause, RiskState, run_scope
 from mrmarket.trading.market.event import EventKind, MarketEvent
-from mrmarket.trading.strategy.arbitrage.budget import pair_budget
 from mrmarket.trading.strategy.arbitrage.cross_exchange import CrossExchangeArbitrage
 from mrmarket.trading.strategy.arbitrage.parameters import LegSchema
-from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun, Place
+from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun
 from mrmarket.trading.strategy.cross_port import CrossDecision, CrossView, WashTradeRefusedError
 from mrmarket.trading.strategy.errors import ControlRefusedError, RunNotReadyError
+from mrmarket.trading.strategy.multileg.budget import leg_budget
+from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.past import read_history
 from mrmarket.trading.venue.port import AuthenticationRefusedError, FillReport
@@ -283,12 +285,12 @@ def places(one: NamedFeed, two: NamedFeed) -> tuple[Place, Place]:
 async def test_our_own_accounts_are_no_two_sides(stage: CrossStage) -> None:
     """Two accounts on one exchange, and two venues of one name, are refused before anything runs."""
     run = await stage.life()
-    more: dict[str, Any] = {"instance": "i", "stream": "s", "wall": SystemClock()}
+    setting = RunSetting(instance="i", stream="s", wall=SystemClock())
     with pytest.raises(WashTradeRefusedError, match="wash trading"):
-        ArbitrageRun(places(NamedFeed("one"), NamedFeed("one")), run.strategy, stage.journal, **more)
+        ArbitrageRun(places(NamedFeed("one"), NamedFeed("one")), run.strategy, stage.journal, setting)
     one, two = places(NamedFeed("one"), NamedFeed("one"))
     with pytest.raises(InvalidInputError, match="different names"):
-        ArbitrageRun((Place(one.venue, "x"), Place(two.venue, "y")), run.strategy, stage.journal, **more)
+        ArbitrageRun((Place(one.venue, "x"), Place(two.venue, "y")), run.strategy, stage.journal, setting)
 
 
 async def test_a_venue_that_does_not_answer_keeps_the_run_from_beginning(stage: CrossStage) -> None:
@@ -380,12 +382,13 @@ async def test_a_venue_that_ends_fails_the_run(stage: CrossStage) -> None:
 
 def test_budgets_say_what_they_wait_for() -> None:
     """Repeated attempts within a minute and fees within an hour bar new pairs until their time is over."""
-    budget = pair_budget(LegSchema(max_fees_per_hour=Decimal(5), max_retries_per_minute=3), 1.0)
-    pair = LegState(PairPlan(LEG, LEG), LegRules(), LegStage.DONE, sent=(1, 4, 0))
-    after = budget.after(pair, Decimal(2), 0)
+    terms = LegSchema(max_retries_per_minute=3)
+    budget = leg_budget("pair", terms, 1.0, max_fees_per_hour=Decimal(5))
+    pair = PairState(plan=PairPlan(LEG, LEG), rules=LegRules(), stage=LegStage.DONE, sent=(1, 4, 0))
+    after = budget.after(pair, 0, Decimal(2))
     assert after.refusal(0) == "resting between pairs"
     assert after.refusal(NS_PER_S) == "budget: 3 repeated attempts within a minute"
     assert after.refusal(60 * NS_PER_S) == ""
-    dear = after.after(pair, Decimal(3), 61 * NS_PER_S)
+    dear = after.after(pair, 61 * NS_PER_S, Decimal(3))
     assert dear.refusal(122 * NS_PER_S) == "budget: 5 of fees within an hour"
     assert dear.refusal(3_600 * NS_PER_S) == ""

@@ -13,17 +13,8 @@ from hypothesis import strategies as st
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
-from mrmarket.trading.execution.legs import (
-    Ended,
-    Halt,
-    LegRules,
-    LegStage,
-    LegState,
-    Send,
-    Tick,
-    decide,
-    hedge,
-)
+from mrmarket.trading.execution.leg_pair import PairState, hedge
+from mrmarket.trading.execution.legs import Ended, Halt, LegRules, LegStage, Send, Tick, decide
 from mrmarket.trading.execution.risk.pretrade import MarketTop
 from mrmarket.trading.strategy.arbitrage.common_grid import common_grid
 from mrmarket.trading.strategy.cross_making.hedge import HEDGE, MAKER, Hedge, hedge_due
@@ -48,7 +39,7 @@ def due(owed: str, there: Instrument = THERE) -> Hedge | None:
     return hedge_due(Fraction(Decimal(owed)), grid, (HERE, there), TOP, OTHER)
 
 
-def begun(found: Hedge | None, rules: LegRules = RULES) -> tuple[LegState, Send]:
+def begun(found: Hedge | None, rules: LegRules = RULES) -> tuple[PairState, Send]:
     """The machine with its first order out."""
     assert found is not None
     state, (send,) = decide(hedge(found.plan, rules, found.units, 0), Tick(0))
@@ -62,7 +53,7 @@ def test_fills_are_gathered_until_the_venue_takes_them() -> None:
     assert due("0.008", replace(THERE, min_notional=Decimal(81))) is None
     assert due("0") is None
     state, send = begun(due("0.0079"))
-    assert (send.venue, send.side, send.size_lots, send.price_ticks) == (HEDGE, Side.SELL, 3, 19_980)
+    assert (send.place, send.side, send.size_lots, send.price_ticks) == (HEDGE, Side.SELL, 3, 19_980)
     state, actions = decide(state, Ended(1, send.slot, -6))
     assert state.stage is LegStage.DONE
     assert not any(isinstance(action, Send) for action in actions)
@@ -74,7 +65,7 @@ def test_what_is_left_below_the_least_is_carried_and_not_undone() -> None:
     """Four of five lots pass on, the fifth is less than the venue takes: the machine is done with it."""
     state, send = begun(due("0.01"))
     state, actions = decide(state, Ended(1, send.slot, -8))
-    assert (state.stage, state.exposure_units) == (LegStage.DONE, 2)
+    assert (state.stage, state.held) == (LegStage.DONE, 2)
     assert [type(action).__name__ for action in actions] == ["Finish"]
     arbitrage = replace(RULES, carries=False)
     state, send = begun(due("0.01"), arbitrage)
@@ -91,7 +82,7 @@ def test_a_hedge_that_finds_nobody_is_undone_where_it_was_quoted_and_then_halts(
         sent += [action for action in actions if isinstance(action, Send)]
         if state.is_over:
             break
-    assert [(each.venue, each.side) for each in sent] == [
+    assert [(each.place, each.side) for each in sent] == [
         (HEDGE, Side.SELL),
         (HEDGE, Side.SELL),
         (MAKER, Side.SELL),
@@ -99,7 +90,7 @@ def test_a_hedge_that_finds_nobody_is_undone_where_it_was_quoted_and_then_halts(
     ]
     assert sent[1].price_ticks < sent[0].price_ticks
     assert state.stage is LegStage.HALTED
-    assert [action.exposure_units for action in actions if isinstance(action, Halt)] == [10]
+    assert [action.held for action in actions if isinstance(action, Halt)] == [10]
 
 
 def test_less_than_a_lot_is_refused_by_the_machine_too() -> None:
@@ -135,7 +126,7 @@ def test_never_more_is_hedged_than_was_filled(
             state, actions = decide(hedge(found.plan, RULES, found.units, number), Tick(number))
             while sends := [action for action in actions if isinstance(action, Send)]:
                 (send,) = sends
-                done = send.size_lots * next(answers, 10) // 10 * send.side.sign * lots[send.venue]
+                done = send.size_lots * next(answers, 10) // 10 * send.side.sign * lots[send.place]
                 assert abs(owed + done) <= abs(owed)
                 assert (owed + done) * owed >= 0
                 owed += done

@@ -15,35 +15,33 @@ from hypothesis import strategies as st
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
-from mrmarket.trading.strategy.triangular.amounts import added, changes_of, in_words
-from mrmarket.trading.strategy.triangular.budget import round_budget
-from mrmarket.trading.strategy.triangular.parameters import TriangularParameters
-from mrmarket.trading.strategy.triangular.round import (
+from mrmarket.trading.execution.legs import (
     Ask,
     Begin,
     Corrected,
     Doubted,
     Ended,
     Halt,
-    RoundStage,
-    RoundState,
+    LegRules,
+    LegStage,
     Send,
     Tick,
-    begin,
     decide,
-    resume,
 )
+from mrmarket.trading.strategy.multileg.amounts import added, changes_of, in_words
+from mrmarket.trading.strategy.multileg.budget import leg_budget
+from mrmarket.trading.strategy.triangular.parameters import TriangularParameters
+from mrmarket.trading.strategy.triangular.round import RoundState, begin, resume
 from mrmarket.trading.strategy.triangular.round_plan import (
     RoundPart,
     RoundPlan,
-    RoundRules,
     parse_round_slot,
     round_slot,
     step_of,
 )
 
 FEE = Fraction(1, 1000)
-RULES = RoundRules(retries=2, unwind_retries=2)
+RULES = LegRules(retries=2, band=Fraction(1, 2000), unwind_retries=2)
 FREE = Fraction(10**6)
 
 
@@ -75,7 +73,7 @@ def around(least: str = "0") -> RoundPlan:
 
 def filled(plan: RoundPlan, send: Send, lots: int) -> dict[str, Fraction]:
     """What lots of an order change at its own price, the fee in what is received."""
-    step = plan.steps[send.step]
+    step = plan.steps[send.place]
     base, notional = lots * step.lot, lots * step.lot * send.price_ticks * step.tick
     if send.side is Side.BUY:
         return {step.quote: -notional, step.base: base * (1 - FEE)} if lots else {}
@@ -108,7 +106,7 @@ def test_a_round_comes_home_with_more() -> None:
     """Three orders in full, each paid with what the one before brought, and a remainder that goes home."""
     state, sent = play(around(), [])
     assert slots(sent) == ["t100", "t200", "t300", "tb00"]
-    assert (state.stage, state.reason, state.failed) == (RoundStage.DONE, "all three are through", False)
+    assert (state.stage, state.reason, state.failed) == (LegStage.DONE, "all three are through", False)
     assert Fraction(4, 10) < state.gained < Fraction(9, 10)
     assert all(abs(amount) < Fraction(1, 500) for amount in state.held.values())
 
@@ -133,7 +131,7 @@ def test_what_is_not_taken_goes_home(answers: list[str], order: list[str], end: 
     """Misses, parts and refusals at each order: tried again, then brought home by the asset's own pair."""
     state, sent = play(around("1"), answers)
     assert slots(sent)[: len(order)] == order
-    assert (state.stage, state.reason) == (RoundStage.DONE, end)
+    assert (state.stage, state.reason) == (LegStage.DONE, end)
     held = {asset: amount for asset, amount in state.held.items() if amount > Fraction(11, 1000)}
     assert not held
 
@@ -150,7 +148,7 @@ def test_what_cannot_be_brought_home_halts_and_says_what_is_held() -> None:
     plan = around("1")
     state, sent = play(plan, ["1", *["no"] * 9])
     assert slots(sent)[-1] == "tb02"
-    assert state.stage is RoundStage.HALTED
+    assert state.stage is LegStage.HALTED
     assert set(state.held) == {"B"}
     assert "could not be brought home" in state.reason
     later, actions = decide(state, Corrected(9, {"B": -state.held["B"]}))
@@ -171,7 +169,7 @@ def test_an_order_without_an_answer_is_asked_for_before_anything_is_sent() -> No
     assert [each.slot for each in actions if isinstance(each, Send)] == ["t200"]
     assert decide(known, Ended(5, "t100", {})) == (known, ())
     halted, actions = decide(doubted, Tick(61 * NS_PER_S))
-    assert halted.stage is RoundStage.HALTED
+    assert halted.stage is LegStage.HALTED
     assert "t100 stays unknown" in halted.reason
     assert decide(halted, Ended(6, "t100", {}))[1] == (Halt(halted.reason, {}),)
 
@@ -182,7 +180,7 @@ def test_a_late_fill_goes_home_too() -> None:
     state, _ = play(plan, ["0"])
     late, actions = decide(state, Corrected(9, {"A": Fraction(-10), "B": Fraction(1, 10)}))
     assert [each.slot for each in actions if isinstance(each, Send)] == ["tb00"]
-    assert late.stage is RoundStage.HOMEWARD
+    assert late.stage is LegStage.UNWIND
     running, _ = decide(begin(plan, RULES), Begin(0, FREE))
     assert decide(running, Corrected(9, {"B": Fraction(1)}))[1] == ()
 
@@ -190,7 +188,7 @@ def test_a_late_fill_goes_home_too() -> None:
 def test_a_first_order_that_cannot_be_paid_is_not_sent() -> None:
     """Too little of home, or an order below the pair's least: refused, with the reason."""
     state, actions = decide(begin(around(), RULES), Begin(0, Fraction(49)))
-    assert (state.stage, state.reason) == (RoundStage.REFUSED, "balance of the first order, B/A")
+    assert (state.stage, state.reason) == (LegStage.REFUSED, "balance of the first order, B/A")
     assert not any(isinstance(each, Send) for each in actions)
     small = replace(around("5"), first_lots=1)
     assert decide(begin(small, RULES), Begin(0, FREE))[0].reason == "min_notional of the first order, B/A"
@@ -203,11 +201,11 @@ def test_a_round_is_taken_up_after_a_crash() -> None:
     plan = around("1")
     held = {"A": Fraction(-50), "B": Fraction(1, 2)}
     state = resume(plan, RULES, held, {RoundPart.BACK: 1}, 7)
-    assert state.stage is RoundStage.HOMEWARD
+    assert state.stage is LegStage.UNWIND
     state, actions = decide(state, Tick(7))
     assert [each.slot for each in actions if isinstance(each, Send)] == ["tb01"]
     assert decide(state, Tick(8)) == (state, ())
-    assert resume(plan, RULES, {"B": Fraction(1, 10**6)}, {}, 7).stage is RoundStage.DONE
+    assert resume(plan, RULES, {"B": Fraction(1, 10**6)}, {}, 7).stage is LegStage.DONE
 
 
 ANSWERS = st.lists(st.sampled_from(["0", "0.1", "0.5", "0.9", "1", "no"]), max_size=20)
@@ -230,10 +228,10 @@ def test_whatever_happens_nothing_is_spent_that_is_not_there(
         spent[step.spends] = True
     back, home = plan.step(RoundPart.BACK), plan.step(RoundPart.HOME)
     left = [step.lots(state.held.get(step.spends, Fraction(0)), step.price_ticks) for step in (back, home)]
-    if state.stage is RoundStage.DONE and state.failed:
+    if state.stage is LegStage.DONE and state.failed:
         # At a price inside the band a little more might be sold; not a tenth.
         assert all(lots * step.lot <= Fraction(1, 10) for lots, step in zip(left, (back, home), strict=True))
-    if state.stage is RoundStage.HALTED:
+    if state.stage is LegStage.HALTED:
         assert state.held
 
 
@@ -259,7 +257,8 @@ def test_amounts_are_what_a_venue_credits() -> None:
 
 def test_a_budget_rests_after_a_round_and_longer_after_a_bad_one() -> None:
     """The pause, the cool-down after a failure, and the limit of repeated attempts within a minute."""
-    budget = round_budget(TriangularParameters(pause=1, failure_cooldown=30, max_retries_per_minute=2))
+    terms = TriangularParameters(failure_cooldown=30, max_retries_per_minute=2)
+    budget = leg_budget("round", terms, pause_s=1)
     good, _ = play(around(), [])
     bad, _ = play(around("1"), ["1", "0", "0", "0"])
     assert budget.refusal(0) == ""

@@ -8,11 +8,11 @@ from decimal import Decimal
 import pytest
 
 from mrmarket.core.events import Filled, OrderCreated, RiskChanged, RunStateChanged
+from mrmarket.trading.execution.legs import LegStage
 from mrmarket.trading.execution.risk.state import Cause, RiskState, run_scope
 from mrmarket.trading.strategy.errors import ControlRefusedError
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.triangular.port import NoTriangleError, TriangleDecision
-from mrmarket.trading.strategy.triangular.round import RoundStage
 from triangle_stage import STREAM, UNITS, TriangleStage
 
 DUST = 2 * UNITS // 1000
@@ -43,7 +43,7 @@ async def test_it_takes_the_edge(stage: TriangleStage) -> None:
     assert report.clean
     assert run.state is RunState.STOPPED
     first = run.rounds[0]
-    assert (first.stage, first.end) == (RoundStage.DONE, "all three are through")
+    assert (first.stage, first.end) == (LegStage.DONE, "all three are through")
     assert first.made > 5
     assert abs(first.made - first.promised) < Decimal("0.3")
     assert stage.slots()[:3] == ["t100", "t200", "t300"]
@@ -67,7 +67,7 @@ async def test_a_refused_second_order_is_tried_again_then_brought_home(stage: Tr
     stage.stray()
     await stage.until(lambda: len(run.rounds) > 0)
     assert stage.slots()[:5] == ["t100", "t200", "t201", "t202", "tb00"]
-    assert (run.rounds[0].stage, run.rounds[0].end) == (RoundStage.DONE, "undone: no such luck")
+    assert (run.rounds[0].stage, run.rounds[0].end) == (LegStage.DONE, "undone: no such luck")
     assert run.rounds[0].made < 0
 
 
@@ -110,7 +110,7 @@ async def test_what_cannot_be_brought_home_halts_and_says_what_is_held(stage: Tr
     stage.venue.faults.extend(["", *["refuse"] * 12])
     stage.stray()
     await stage.until(lambda: len(run.rounds) > 0)
-    assert run.rounds[0].stage is RoundStage.HALTED
+    assert run.rounds[0].stage is LegStage.HALTED
     assert run.board.state(STREAM) is RiskState.HALT
     await stage.until(lambda: any(each.cause == Cause.PARTIAL_LEG for each in stage.facts(RiskChanged)))
     (fact,) = [each for each in stage.facts(RiskChanged) if each.cause == Cause.PARTIAL_LEG]
@@ -163,7 +163,7 @@ async def test_a_crash_before_the_third_order_is_brought_home(stage: TriangleSta
     await later.start()
     await stage.until(lambda: later.decision is not None)
     assert at_home(stage)
-    assert [each.stage for each in later.rounds] == [RoundStage.DONE]
+    assert [each.stage for each in later.rounds] == [LegStage.DONE]
     assert any(slot.startswith("tc") for slot in stage.slots())
 
 

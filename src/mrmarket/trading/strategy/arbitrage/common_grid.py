@@ -34,6 +34,10 @@ class CommonGrid:
         """Quote value of one price unit times one size unit."""
         return self.price_unit * self.size_unit
 
+    def base(self, units: int) -> Decimal:
+        """Size units as base."""
+        return Decimal(units) * self.size_unit.numerator / self.size_unit.denominator
+
     def size_units(self, base: Decimal) -> int:
         """Whole size units in an amount of base, rounded down."""
         return floor(Fraction(base) / self.size_unit)

@@ -9,17 +9,18 @@ from fractions import Fraction
 from math import ceil, sqrt
 from typing import Final
 
-from mrmarket.core.clock import NS_PER_MS, NS_PER_S
+from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
-from mrmarket.trading.execution.legs import Leg, LegRules, PairPlan
+from mrmarket.trading.execution.leg_pair import Leg, PairPlan
 from mrmarket.trading.execution.targets import Term
 from mrmarket.trading.market.event import Level
 from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid, common_grid
-from mrmarket.trading.strategy.arbitrage.parameters import CrossExchangeParameters, LegSchema
+from mrmarket.trading.strategy.arbitrage.parameters import CrossExchangeParameters
 from mrmarket.trading.strategy.arbitrage.walk import Caps, Costs, NotWorthIt, Rounding, Walked, walk
 from mrmarket.trading.strategy.cross_port import CrossDecision, CrossView, Opportunity, Reading, VenueBook
+from mrmarket.trading.strategy.multileg.budget import leg_rules
 
 _LEVELS: Final = 20
 _WORDS: Final = {
@@ -216,17 +217,6 @@ class CrossExchangeArbitrage:
             f" ({edge * 10_000:.1f} bp) after fees; bounded by {found.bounded_by}"
         )
         return Opportunity(plan, buy_at, notional, profit, edge, expected, terms, why)
-
-
-def leg_rules(parameters: LegSchema) -> LegRules:
-    """How the pairs of orders of these parameters are carried out."""
-    return LegRules(
-        retries=parameters.leg_retries,
-        band=Fraction(parameters.leg_band),
-        deadline_ns=round(parameters.leg_deadline * 1_000) * NS_PER_MS,
-        unwind_band=Fraction(parameters.unwind_band),
-        unwind_retries=parameters.unwind_retries,
-    )
 
 
 def _legs(

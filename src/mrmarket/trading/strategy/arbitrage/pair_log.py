@@ -11,7 +11,7 @@ from math import floor
 from mrmarket.core.events import Fact, Filled, OrderCreated, RiskChanged
 from mrmarket.core.side import Side
 from mrmarket.store.order_journal import OrderRecord
-from mrmarket.trading.execution.legs import LegPart, parse_leg_slot
+from mrmarket.trading.execution.leg_pair import LegPart, parse_leg_slot
 from mrmarket.trading.execution.order_id import parse_order_id
 from mrmarket.trading.execution.risk.state import Cause
 

@@ -1,23 +1,26 @@
-"""Carries pairs of orders out on two venues, one at a time, and settles what an earlier life has left."""
+"""Carries pairs of orders out on two venues, one at a time, and undoes what an earlier life has left."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
+from typing import Any, ClassVar
 
 from mrmarket.core.clock import Clock
 from mrmarket.core.decimals import format_decimal
-from mrmarket.trading.execution.legs import Begin, Halt, LegRules, LegState, Tick, begin, resume
-from mrmarket.trading.execution.order import Order
+from mrmarket.core.side import Side
+from mrmarket.trading.execution.leg_pair import Leg, PairState, begin, parse_leg_slot, resume
+from mrmarket.trading.execution.legs import Begin, Halt, LegRules, Tick
 from mrmarket.trading.strategy.arbitrage.aftermath import plan_of
-from mrmarket.trading.strategy.arbitrage.budget import PairBudget
 from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid
-from mrmarket.trading.strategy.arbitrage.leg_work import LegWork
 from mrmarket.trading.strategy.arbitrage.pair_log import PairLog
-from mrmarket.trading.strategy.arbitrage.pair_readings import PairRecord, PairTally
-from mrmarket.trading.strategy.arbitrage.side import ArbitrageSide
+from mrmarket.trading.strategy.arbitrage.pair_record import PairRecord, PairTally
 from mrmarket.trading.strategy.cross_port import Opportunity
+from mrmarket.trading.strategy.multileg.budget import LegBudget
+from mrmarket.trading.strategy.multileg.leg_work import RecoveringWork
+from mrmarket.trading.strategy.multileg.side import MarketSide
 from mrmarket.trading.venue.port import FillReport
 
 
@@ -26,7 +29,7 @@ class PairEnd:
     """A pair that is over."""
 
     number: int
-    pair: LegState
+    pair: PairState
     chance: Opportunity | None
     tally: PairTally
 
@@ -50,15 +53,18 @@ class PairEnd:
         )
 
 
-class PairWork:
-    """One pair at a time, by `LegWork`; what an earlier life has left is undone before the first."""
+class PairWork(RecoveringWork[PairState, PairTally]):
+    """One pair at a time; what an earlier life has left is undone before the first."""
+
+    WHAT: ClassVar[str] = "pair"
+    AT_WORK: ClassVar[str] = "a pair of orders is at work"
 
     def __init__(
         self,
-        sides: tuple[ArbitrageSide, ArbitrageSide],
+        sides: Sequence[MarketSide],
         grid: CommonGrid,
         rules: LegRules,
-        budget: PairBudget,
+        budget: LegBudget,
         next_number: Callable[[], int],
         world: Clock,
         *,
@@ -69,97 +75,74 @@ class PairWork:
         self.log = PairLog()
         """What is known of the last pair of earlier lives."""
         self.budget = budget
-        self._legs = LegWork(sides, grid, world, on_halt=self._halt, on_over=self._over)
-        self._sides = sides
         self._grid = grid
+        self._base = sides[0].instrument.base
         self._rules = rules
         self._next_number = next_number
-        self._world = world
-        self._on_halt = on_halt
         self._on_over = on_over
         self._chance: Opportunity | None = None
-        self._inherited = True
+        super().__init__(sides, world, on_halt)
 
-    @property
-    def number(self) -> int:
-        """Of the pair at work, a part of the ids of its orders."""
-        return self._legs.number
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether a pair is not over yet."""
-        return self._legs.is_at_work
-
-    @property
-    def reason(self) -> str:
-        """Why no new pair may begin; empty if one may."""
-        if self._inherited:
-            return "what an earlier life left is being settled"
-        return "a pair of orders is at work" if self.is_at_work else ""
-
-    def exposure_lots(self, venue: int) -> int:
+    def exposure_lots(self, side: MarketSide) -> int:
         """What the pair at work holds, in a venue's lots: bought is positive."""
-        return self._legs.exposure_lots(venue)
+        units = 0 if self.state is None else self.state.held
+        lots = abs(units) // self._grid.lot_units[side.number]
+        return lots if units > 0 else -lots
 
     def begin(self, chance: Opportunity) -> None:
         """Carry a pair of orders out."""
         self._chance = chance
         first, second = chance.plan.first, chance.plan.second
-        funds = (self._sides[first.venue].funds(first), self._sides[second.venue].funds(second))
+        funds = (funds_for(first, self._sides[first.venue]), funds_for(second, self._sides[second.venue]))
         event = Begin(self._world.monotonic_ns(), funds)
-        self._legs.carry(
-            self._next_number(), begin(chance.plan, self._rules), event, chance.why, chance.terms
-        )
+        self.carry(self._next_number(), begin(chance.plan, self._rules), event, chance.why, chance.terms)
 
-    def on_leg(self, side: ArbitrageSide, order: Order) -> None:
-        """Tell the machine what has become of an order of the pair at work, or of the one just over."""
-        self._legs.on_leg(side, order)
+    def new_tally(self) -> PairTally:
+        """An empty one."""
+        return PairTally(self._grid, self._base)
 
-    def on_fill(self, side: ArbitrageSide, fill: FillReport, client_order_id: str) -> None:
-        """A trade is durable."""
-        if self._inherited:
-            self.log.fill(client_order_id, side.changed_by(fill))
-        elif self._legs.counts(client_order_id):
-            self._legs.on_fill(side, fill)
-        else:
-            # Its pair was settled without it: nobody has counted this, and nobody will undo it.
-            base = side.instrument.base
-            held = format_decimal(side.instrument.size(fill.size_lots) * fill.side.sign)
-            self._on_halt(f"order {client_order_id}: a fill came after its pair was settled; {held} {base}")
+    def is_leg(self, slot: str) -> bool:
+        """Whether a slot is that of a pair's order."""
+        return parse_leg_slot(slot) is not None
 
-    def tick(self) -> None:
-        """Time has passed."""
-        if self._inherited:
-            self._settle_inheritance(self._world.monotonic_ns())
-        else:
-            self._legs.tick()
+    def in_words(self, halt: Halt[Any]) -> str:
+        """What the owner is told of a halt."""
+        held = format_decimal(self._grid.base(halt.held))
+        return f"pair {self.number}: {halt.reason}; {held} {self._base} more than before it"
 
-    def _halt(self, action: Halt) -> None:
-        unit = self._grid.size_unit
-        held = Decimal(action.exposure_units) * unit.numerator / unit.denominator
-        base = self._sides[0].instrument.base
-        self._on_halt(
-            f"pair {self.number}: {action.reason}; {format_decimal(held)} {base} more than before it"
-        )
+    def fill_in_words(self, side: MarketSide, fill: FillReport) -> str:
+        """What a trade has changed, for the owner."""
+        return f"{format_decimal(side.instrument.size(fill.size_lots) * fill.side.sign)} {self._base}"
 
-    def _over(self, pair: LegState, tally: PairTally) -> None:
-        self.budget = self.budget.after(pair, tally.fees_quote, self._world.monotonic_ns())
-        self._on_over(PairEnd(self.number, pair, self._chance, tally))
+    def over(self, state: PairState) -> None:
+        """A pair is over."""
+        self.budget = self.budget.after(state, self._world.monotonic_ns(), self.tally.fees_quote)
+        self._on_over(PairEnd(self.number, state, self._chance, self.tally))
 
-    def _settle_inheritance(self, now_ns: int) -> None:
-        """Once every order of an earlier life is known, undo what its last pair has left."""
-        if not all(side.is_settled for side in self._sides):
-            return
+    def recall_fill(self, side: MarketSide, fill: FillReport, client_order_id: str) -> None:
+        """A trade of an earlier life has come."""
+        self.log.fill(client_order_id, side.changed_by(fill).get(self._base, Fraction(0)))
+
+    def settle(self, now_ns: int) -> None:
+        """Undo what the last pair of earlier lives has left, once its venue can be traded."""
         last = self.log.last
         units = 0 if last.halted else last.units(self._grid.size_unit)
         if not units:
-            self._inherited = False
+            self.inherited = False
             return
         side = self._sides[last.first_venue]
-        if side.watch.top is None or side.unfit() or not side.execution.executor.may_send:
+        if side.watch.top is None or side.unfit() or not side.may_send:
             return
-        self._inherited = False
+        self.inherited = False
         self._chance = None
         plan = plan_of(last, units, self._sides, self._grid)
         pair = resume(plan, self._rules, units, max(last.unwound, default=-1) + 1, now_ns)
-        self._legs.carry(last.number, pair, Tick(now_ns))
+        self.carry(last.number, pair, Tick(now_ns))
+
+
+def funds_for(leg: Leg, side: MarketSide) -> int:
+    """What is free for a leg: lots for a sale, ticks times lots for a buy."""
+    instrument = side.instrument
+    if leg.side is Side.SELL:
+        return int(side.free(instrument.base) / Fraction(instrument.lot_size))
+    return int(side.free(instrument.quote) / Fraction(instrument.grain))

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from mrmarket.core.clock import NS_PER_S, Clock
 from mrmarket.core.events import Fact
 from mrmarket.trading.execution.journal import OrderJournal
-from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.order import Order
-from mrmarket.trading.execution.risk.board import RiskBoard
-from mrmarket.trading.execution.risk.limits import BreakerLimits
-from mrmarket.trading.execution.risk.pretrade import RiskLimits
-from mrmarket.trading.execution.risk.state import Cause, RiskState, run_scope
-from mrmarket.trading.execution.timing import Timing
-from mrmarket.trading.strategy.arbitrage.budget import pair_budget
+from mrmarket.trading.execution.risk.state import RiskState
 from mrmarket.trading.strategy.arbitrage.pair_work import PairEnd, PairWork
 from mrmarket.trading.strategy.arbitrage.parameters import LegSchema
-from mrmarket.trading.strategy.arbitrage.side import ArbitrageSide
-from mrmarket.trading.strategy.arbitrage.two_venue_run import WHOLE_ACCOUNT, Place, TwoVenueRun
+from mrmarket.trading.strategy.arbitrage.two_venue_run import TwoVenueRun
 from mrmarket.trading.strategy.cross_port import CrossDecision, CrossStrategy, CrossView
-from mrmarket.trading.strategy.observer import FillRecord, RunObserver, RunState
+from mrmarket.trading.strategy.multileg.budget import leg_budget
+from mrmarket.trading.strategy.multileg.host import facts_of
+from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
+from mrmarket.trading.strategy.multileg.side import MarketSide
+from mrmarket.trading.strategy.observer import FillRecord, RunState
 from mrmarket.trading.strategy.past import History
-
-__all__ = ["ArbitrageRun", "Place"]
 
 
 class ArbitrageRun(TwoVenueRun):
@@ -40,24 +34,12 @@ class ArbitrageRun(TwoVenueRun):
         places: tuple[Place, Place],
         strategy: CrossStrategy,
         journal: OrderJournal,
+        setting: RunSetting,
         *,
-        instance: str,
-        stream: str,
-        wall: Clock,
-        world: Clock | None = None,
-        fence: int = 0,
         legs: LegSchema | None = None,
         pause_s: float = 0.2,
-        limits: RiskLimits = WHOLE_ACCOUNT,
-        timing: Timing | None = None,
-        observer: RunObserver | None = None,
         on_decision: Callable[[CrossDecision], None] = lambda _decision: None,
         history: History | Iterable[Fact] = (),
-        guard: LeaseGuard | None = None,
-        board: RiskBoard | None = None,
-        breakers: BreakerLimits | None = None,
-        mark_every_ns: int = 2 * NS_PER_S,
-        balances_every_ns: int = 5 * NS_PER_S,
     ) -> None:
         """Put a run together; nothing is sent before `start`.
 
@@ -65,77 +47,55 @@ class ArbitrageRun(TwoVenueRun):
             places: two open venues, of different exchanges.
             strategy: decides which pairs of orders are sent.
             journal: the trading store.
-            instance: the instance's name, a part of every order id.
-            stream: the run's name and its stream in the event log; the same after a restart.
-            wall: real time.
-            world: the strategy's time; the wall clock if None.
-            fence: fence of the run's lease.
+            setting: what all parts of the run are given.
             legs: budgets for pairs that go wrong; the strategy's own parameters where it has some.
             pause_s: rest between two pairs, in seconds of the strategy's clock.
-            limits: pre-trade limits of each order.
-            timing: how long execution waits for what.
-            observer: who is told of orders, fills and states.
             on_decision: told of each decision that differs from the one before, at once.
             history: all facts of the stream, oldest first (`read_history(…, with_fold=False)`).
-            guard: whether this process still holds the run's lease; None always does.
-            board: the process's restrictions; None is a board of the run's own.
-            breakers: where breakers trip; losses are of both venues together.
-            mark_every_ns: wall time between two marks of each venue in the event log.
-            balances_every_ns: wall time between two balance observations.
 
         Raises:
             WashTradeRefusedError: both places are one exchange.
         """
-        super().__init__(
-            places,
-            strategy.symbol,
-            strategy.leg_rules,
-            journal,
-            instance=instance,
-            stream=stream,
-            wall=wall,
-            world=world,
-            fence=fence,
-            limits=limits,
-            timing=timing,
-            observer=observer,
-            guard=guard,
-            board=board,
-            breakers=breakers,
-            mark_every_ns=mark_every_ns,
-            balances_every_ns=balances_every_ns,
-        )
+        super().__init__(places, strategy.symbol, strategy.leg_rules, journal, setting)
         self.strategy = strategy
         self._on_decision = on_decision
-        parameters = getattr(strategy, "parameters", None)
-        fallback = parameters if isinstance(parameters, LegSchema) else LegSchema()
+        terms = legs or legs_of(strategy)
         self.work = work = PairWork(
             self.sides,
             self.grid,
             strategy.leg_rules,
-            pair_budget(legs or fallback, pause_s),
-            lambda: journal.next_sequence(stream),
+            leg_budget("pair", terms, pause_s, terms.max_fees_per_hour),
+            lambda: journal.next_sequence(self.stream),
             self._world,
-            on_halt=self._on_pair_halted,
+            on_halt=self._halt_self,
             on_over=self._on_pair_over,
         )
         """The pair of orders at work."""
-        facts = history.facts if isinstance(history, History) else list(history)
+        facts = facts_of(history)
         for fact in facts:
             work.log.take(fact)
         for side in self.sides:
-            side.recall(facts, stream)
+            side.recall(facts, self.stream)
 
     @property
     def is_at_work(self) -> bool:
         """Whether a pair of orders is not over yet."""
         return self.work.is_at_work
 
-    def on_leg(self, side: ArbitrageSide, order: Order) -> None:
+    @property
+    def leg_number(self) -> int:
+        """Of the pair at work."""
+        return self.work.number
+
+    def exposure_lots(self, side: MarketSide) -> int:
+        """What the pair at work holds, in a venue's lots."""
+        return self.work.exposure_lots(side)
+
+    def on_leg(self, side: MarketSide, order: Order) -> None:
         """An order of a pair may have ended, or fell into doubt."""
         self.work.on_leg(side, order)
 
-    def on_side_fill(self, side: ArbitrageSide, record: FillRecord, client_order_id: str) -> None:
+    def on_fill(self, side: MarketSide, record: FillRecord, client_order_id: str) -> None:
         """A trade is durable."""
         self.work.on_fill(side, record.own.fill, client_order_id)
         self.observer.on_fill(record)
@@ -147,18 +107,9 @@ class ArbitrageRun(TwoVenueRun):
     def _work_tick(self) -> None:
         self.work.tick()
 
-    def _pair_number(self) -> int:
-        return self.work.number
-
-    def _exposure_lots(self, venue: int) -> int:
-        return self.work.exposure_lots(venue)
-
     def _decide_now(self) -> None:
         reason = self._reason_to_wait()
-        if reason != self.waits_for:
-            self.waits_for = reason
-            if self.state is RunState.RUNNING:
-                self._set_state(RunState.RUNNING, reason)
+        self._say_waits(reason)
         if reason:
             return
         levels = self.strategy.depth_levels
@@ -174,19 +125,22 @@ class ArbitrageRun(TwoVenueRun):
     def _reason_to_wait(self) -> str:
         if self.state is not RunState.RUNNING:
             return self.state_reason or self.state.value
-        if self._own_state() > RiskState.ACTIVE:
-            return self.board.explain(self.stream, "")
+        if self.risk_state > RiskState.ACTIVE:
+            return self.risk_reason
         if self.work.reason:
             return self.work.reason
         if self._balances_due:
             return "balances are being asked for after the last pair"
         return self.work.budget.refusal(self._world.monotonic_ns())
 
-    def _on_pair_halted(self, detail: str) -> None:
-        self.board.halt(run_scope(self.stream), Cause.PARTIAL_LEG, self.stream, detail)
-
     def _on_pair_over(self, end: PairEnd) -> None:
         self.pairs.append(end.record(self._wall.now_ns(), self.mid))
         if end.sent:
-            self._ask_balances()
+            self._await_balances()
         self._wake()
+
+
+def legs_of(strategy: object) -> LegSchema:
+    """The budgets in a strategy's own parameters, or the defaults."""
+    parameters = getattr(strategy, "parameters", None)
+    return parameters if isinstance(parameters, LegSchema) else LegSchema()

@@ -12,11 +12,12 @@ from math import floor
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
-from mrmarket.trading.execution.legs import Leg, LegRules, PairPlan
+from mrmarket.trading.execution.leg_pair import Leg, PairPlan
+from mrmarket.trading.execution.legs import LegRules
 from mrmarket.trading.execution.risk.pretrade import MarketTop
 from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid
-from mrmarket.trading.strategy.arbitrage.cross_exchange import least_grains, leg_rules
-from mrmarket.trading.strategy.arbitrage.parameters import LegSchema
+from mrmarket.trading.strategy.arbitrage.cross_exchange import least_grains
+from mrmarket.trading.strategy.multileg.budget import LegParameters, leg_rules
 
 MAKER, HEDGE = 0, 1
 """Places of both venues in a view and a plan."""
@@ -32,7 +33,7 @@ class Hedge:
     """Size units of the common grid that it passes on: bought by the maker is positive."""
 
 
-def hedge_rules(parameters: LegSchema) -> LegRules:
+def hedge_rules(parameters: LegParameters) -> LegRules:
     """How hedges of these parameters are carried out: what is too small is carried to the next one."""
     return replace(leg_rules(parameters), carries=True)
 

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from mrmarket.core.clock import Clock
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.events import Fact, Filled, RiskChanged
-from mrmarket.trading.execution.legs import (
-    Halt,
-    LegRules,
-    LegStage,
-    LegState,
-    Send,
-    Tick,
-    hedge,
-    parse_leg_slot,
-)
+from mrmarket.trading.execution.leg_pair import PairState, hedge, parse_leg_slot
+from mrmarket.trading.execution.legs import Halt, LegRules, LegStage, Send, Tick
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.risk.state import Cause
-from mrmarket.trading.strategy.arbitrage.budget import PairBudget
 from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid
-from mrmarket.trading.strategy.arbitrage.leg_work import LegWork
 from mrmarket.trading.strategy.arbitrage.pair_log import base_of
-from mrmarket.trading.strategy.arbitrage.pair_readings import PairRecord, PairTally
-from mrmarket.trading.strategy.arbitrage.side import ArbitrageSide
+from mrmarket.trading.strategy.arbitrage.pair_record import PairRecord, PairTally
 from mrmarket.trading.strategy.cross_making.hedge import HEDGE, MAKER, Hedge, hedge_due
+from mrmarket.trading.strategy.multileg.budget import LegBudget
+from mrmarket.trading.strategy.multileg.leg_work import LegWork
+from mrmarket.trading.strategy.multileg.side import MarketSide
 from mrmarket.trading.venue.port import FillReport
 
 
@@ -37,7 +30,7 @@ class HedgeEnd:
     """A hedge that is over."""
 
     number: int
-    pair: LegState
+    pair: PairState
     why: str
     tally: PairTally
 
@@ -55,7 +48,7 @@ class HedgeEnd:
         )
 
 
-class HedgeWork:
+class HedgeWork(LegWork[PairState, PairTally]):
     """What is owed is the sum of all durable fills of both venues: nothing is kept beside the event log.
 
     A hedge is sent only while no earlier one of this or another life can still trade, so that lost answers
@@ -64,10 +57,10 @@ class HedgeWork:
 
     def __init__(
         self,
-        sides: tuple[ArbitrageSide, ArbitrageSide],
+        sides: Sequence[MarketSide],
         grid: CommonGrid,
         rules: LegRules,
-        budget: PairBudget,
+        budget: LegBudget,
         next_number: Callable[[], int],
         world: Clock,
         *,
@@ -80,31 +73,17 @@ class HedgeWork:
         self.budget = budget
         self.halted = ""
         """What the owner was told in an earlier life and has not lifted; empty if nothing."""
-        self._legs = LegWork(sides, grid, world, on_halt=self._halt, on_over=self._over, may_go=self._may_go)
-        self._sides = sides
         self._grid = grid
+        self._base = sides[MAKER].instrument.base
         self._rules = rules
         self._next_number = next_number
-        self._world = world
-        self._on_halt = on_halt
         self._on_over = on_over
-        self._why = ""
-
-    @property
-    def number(self) -> int:
-        """Of the hedge at work, a part of the ids of its orders."""
-        return self._legs.number
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether a hedge is not over yet."""
-        return self._legs.is_at_work
+        super().__init__(sides, world, on_halt)
 
     @property
     def is_undoing(self) -> bool:
         """Whether a hedge goes back on the quoted venue: no quote may stand there meanwhile."""
-        state = self._legs.state
-        return state is not None and state.stage is LegStage.UNWIND
+        return self.state is not None and self.state.stage is LegStage.UNWIND
 
     @property
     def due(self) -> Hedge | None:
@@ -115,9 +94,9 @@ class HedgeWork:
         instruments = (here.instrument, there.instrument)
         return hedge_due(self.owed, self._grid, instruments, here.watch.top, there.watch.top)
 
-    def exposure_lots(self, venue: int) -> int:
+    def exposure_lots(self, side: MarketSide) -> int:
         """What is owed, in a venue's lots: bought is positive."""
-        lots = int(abs(self.owed) / Fraction(self._sides[venue].instrument.lot_size))
+        lots = int(abs(self.owed) / Fraction(side.instrument.lot_size))
         return lots if self.owed > 0 else -lots
 
     def recall(self, facts: Iterable[Fact], scope: str) -> None:
@@ -135,49 +114,49 @@ class HedgeWork:
         if self.is_at_work or there.unfit() or not self._is_settled(here):
             return False
         found = self.due
-        if found is None or not there.execution.executor.may_send:
+        if found is None or not there.may_send:
             return False
-        base = format_decimal(self._base(found.units))
-        self._why = f"hedge of {base} {here.instrument.base}"
         now_ns = self._world.monotonic_ns()
         pair = hedge(found.plan, self._rules, found.units, now_ns)
-        self._legs.carry(self._next_number(), pair, Tick(now_ns), self._why)
+        why = f"hedge of {format_decimal(self._grid.base(found.units))} {self._base}"
+        self.carry(self._next_number(), pair, Tick(now_ns), why)
         return True
 
-    def on_leg(self, side: ArbitrageSide, order: Order) -> None:
+    def on_leg(self, side: MarketSide, order: Order) -> None:
         """An order of the hedge at work, or of the one just over, may have ended."""
-        self._legs.on_leg(side, order)
-        self._legs.retry()
+        super().on_leg(side, order)
+        self.retry()
 
-    def on_fill(self, side: ArbitrageSide, fill: FillReport, client_order_id: str) -> None:
+    def on_fill(self, side: MarketSide, fill: FillReport, client_order_id: str) -> None:
         """A trade is durable, whoever's it is: a quote's or a hedge's, of this life or another."""
-        self.owed += side.changed_by(fill)
-        if self._legs.counts(client_order_id):
-            self._legs.on_fill(side, fill)
+        self.owed += side.changed_by(fill).get(self._base, Fraction(0))
+        if self.counts(client_order_id):
+            self.tally.fill(side.instrument, fill)
 
-    def tick(self) -> None:
-        """Time has passed."""
-        self._legs.tick()
+    def new_tally(self) -> PairTally:
+        """An empty one."""
+        return PairTally(self._grid, self._base)
 
-    def _is_settled(self, here: ArbitrageSide) -> bool:
+    def is_leg(self, slot: str) -> bool:
+        """Whether a slot is that of a hedge."""
+        return parse_leg_slot(slot) is not None
+
+    def may_go(self, leg: Send) -> bool:
+        """An order that undoes must not meet our own quotes."""
+        return leg.place == HEDGE or not len(self._sides[MAKER].execution.table)
+
+    def in_words(self, halt: Halt[Any]) -> str:
+        """What the owner is told of a halt."""
+        held = format_decimal(self._grid.base(halt.held))
+        return f"hedge {self.number}: {halt.reason}; {held} {self._base} unhedged"
+
+    def over(self, state: PairState) -> None:
+        """A hedge is over."""
+        self.budget = self.budget.after(state, self._world.monotonic_ns(), self.tally.fees_quote)
+        self._on_over(HedgeEnd(self.number, state, self._why, self.tally))
+
+    def _is_settled(self, here: MarketSide) -> bool:
         """Whether no order that undoes a hedge can still trade where quotes stand."""
         table = here.execution.table
         waiting = (*table.open(), *table.short_of_fills())
-        return not any(parse_leg_slot(order.slot) for order in waiting)
-
-    def _may_go(self, send: Send) -> bool:
-        """An order that undoes must not meet our own quotes."""
-        return send.venue == HEDGE or not len(self._sides[MAKER].execution.table)
-
-    def _base(self, units: int) -> Decimal:
-        unit = self._grid.size_unit
-        return Decimal(units) * unit.numerator / unit.denominator
-
-    def _halt(self, action: Halt) -> None:
-        held = format_decimal(self._base(action.exposure_units))
-        base = self._sides[MAKER].instrument.base
-        self._on_halt(f"hedge {self.number}: {action.reason}; {held} {base} unhedged")
-
-    def _over(self, pair: LegState, tally: PairTally) -> None:
-        self.budget = self.budget.after(pair, tally.fees_quote, self._world.monotonic_ns())
-        self._on_over(HedgeEnd(self.number, pair, self._why, tally))
+        return not any(self.is_leg(order.slot) for order in waiting)

@@ -6,25 +6,22 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 
-from mrmarket.core.clock import NS_PER_S, Clock
+from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.events import Fact
 from mrmarket.trading.execution.journal import OrderJournal
-from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.order import Order
-from mrmarket.trading.execution.risk.board import RiskBoard
-from mrmarket.trading.execution.risk.limits import BreakerLimits
-from mrmarket.trading.execution.risk.pretrade import RiskLimits
-from mrmarket.trading.execution.risk.state import Cause, RiskState, run_scope
+from mrmarket.trading.execution.risk.state import RiskState, run_scope
 from mrmarket.trading.execution.targets import NO_QUOTES, TargetQuotes
-from mrmarket.trading.execution.timing import Timing
-from mrmarket.trading.strategy.arbitrage.budget import pair_budget
-from mrmarket.trading.strategy.arbitrage.parameters import LegSchema
-from mrmarket.trading.strategy.arbitrage.side import ArbitrageSide
-from mrmarket.trading.strategy.arbitrage.two_venue_run import WHOLE_ACCOUNT, Place, TwoVenueRun
+from mrmarket.trading.strategy.arbitrage.run import legs_of
+from mrmarket.trading.strategy.arbitrage.two_venue_run import TwoVenueRun
 from mrmarket.trading.strategy.cross_making.hedge import HEDGE, MAKER
 from mrmarket.trading.strategy.cross_making.hedge_work import HedgeEnd, HedgeWork
 from mrmarket.trading.strategy.cross_port import CrossMaker, CrossView
-from mrmarket.trading.strategy.observer import FillRecord, RunObserver, RunState
+from mrmarket.trading.strategy.multileg.budget import leg_budget
+from mrmarket.trading.strategy.multileg.host import facts_of
+from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
+from mrmarket.trading.strategy.multileg.side import MarketSide
+from mrmarket.trading.strategy.observer import FillRecord, RunState
 from mrmarket.trading.strategy.past import History
 
 
@@ -41,93 +38,58 @@ class MakingRun(TwoVenueRun):
         places: tuple[Place, Place],
         strategy: CrossMaker,
         journal: OrderJournal,
+        setting: RunSetting,
         *,
-        instance: str,
-        stream: str,
-        wall: Clock,
-        world: Clock | None = None,
-        fence: int = 0,
-        limits: RiskLimits = WHOLE_ACCOUNT,
-        timing: Timing | None = None,
-        observer: RunObserver | None = None,
         history: History | Iterable[Fact] = (),
-        guard: LeaseGuard | None = None,
-        board: RiskBoard | None = None,
-        breakers: BreakerLimits | None = None,
-        mark_every_ns: int = 2 * NS_PER_S,
-        balances_every_ns: int = 5 * NS_PER_S,
     ) -> None:
-        """Put a run together; nothing is sent before `start`. Arguments as those of `ArbitrageRun`.
+        """Put a run together; nothing is sent before `start`.
 
         Args:
             places: where it quotes, and where fills are hedged: two exchanges.
             strategy: decides which quotes stand.
             journal: the trading store.
-            instance: the instance's name, a part of every order id.
-            stream: the run's name and its stream in the event log; the same after a restart.
-            wall: real time.
-            world: the strategy's time; the wall clock if None.
-            fence: fence of the run's lease.
-            limits: pre-trade limits of each order.
-            timing: how long execution waits for what.
-            observer: who is told of orders, fills and states.
+            setting: what all parts of the run are given.
             history: all facts of the stream, oldest first.
-            guard: whether this process still holds the run's lease; None always does.
-            board: the process's restrictions; None is a board of the run's own.
-            breakers: where breakers trip; losses are of both venues together.
-            mark_every_ns: wall time between two marks of each venue in the event log.
-            balances_every_ns: wall time between two balance observations.
 
         Raises:
             WashTradeRefusedError: both places are one exchange.
         """
-        super().__init__(
-            places,
-            strategy.symbol,
-            strategy.leg_rules,
-            journal,
-            instance=instance,
-            stream=stream,
-            wall=wall,
-            world=world,
-            fence=fence,
-            limits=limits,
-            timing=timing,
-            observer=observer,
-            guard=guard,
-            board=board,
-            breakers=breakers,
-            mark_every_ns=mark_every_ns,
-            balances_every_ns=balances_every_ns,
-            rules=strategy.rules,
-        )
+        super().__init__(places, strategy.symbol, strategy.leg_rules, journal, setting, rules=strategy.rules)
         self.strategy = strategy
         self._priced = asyncio.Event()
-        self._first_book_s = (timing or Timing()).first_book_ns / NS_PER_S
+        self._first_book_s = setting.timing.first_book_ns / NS_PER_S
         self.targets: TargetQuotes = NO_QUOTES
         """What was wanted at the last decision."""
-        parameters = getattr(strategy, "parameters", None)
-        legs = parameters if isinstance(parameters, LegSchema) else LegSchema()
+        terms = legs_of(strategy)
         self.work = HedgeWork(
             self.sides,
             self.grid,
             strategy.leg_rules,
-            pair_budget(legs, 0.0),
-            lambda: journal.next_sequence(stream),
+            leg_budget("pair", terms, 0.0, terms.max_fees_per_hour),
+            lambda: journal.next_sequence(self.stream),
             self._world,
-            on_halt=self._on_hedge_halted,
+            on_halt=self._halt_self,
             on_over=self._on_hedge_over,
         )
         """What is owed, and the hedge at work."""
-        facts = history.facts if isinstance(history, History) else list(history)
-        self.work.recall(facts, run_scope(stream))
+        facts = facts_of(history)
+        self.work.recall(facts, run_scope(self.stream))
         for side in self.sides:
-            side.recall(facts, stream)
+            side.recall(facts, self.stream)
 
     @property
     def is_at_work(self) -> bool:
         """Whether a hedge is under way, or due and able to go."""
         return self.work.is_at_work or (self._may_hedge and self.work.due is not None)
+
+    @property
+    def leg_number(self) -> int:
+        """Of the hedge at work."""
+        return self.work.number
+
+    def exposure_lots(self, side: MarketSide) -> int:
+        """What is owed, in a venue's lots."""
+        return self.work.exposure_lots(side)
 
     @property
     def _is_busy(self) -> bool:
@@ -142,7 +104,7 @@ class MakingRun(TwoVenueRun):
         """
         if self.work.halted:
             # What the owner was told of is not traded away behind their back.
-            self.board.halt(run_scope(self.stream), Cause.PARTIAL_LEG, self.stream, self.work.halted)
+            self._halt_self(self.work.halted)
         await super().start()
 
     async def _before_trading(self) -> None:
@@ -156,19 +118,19 @@ class MakingRun(TwoVenueRun):
                 side.observations.mark(side.watch.top)
                 await side.facts.flush()
 
-    def on_book(self, side: ArbitrageSide) -> None:
+    def on_book(self, side: MarketSide) -> None:
         """Something changed that a decision depends on."""
         if not self._priced.is_set() and all(each.watch.top is not None for each in self.sides):
             self._priced.set()
         super().on_book(side)
 
-    def on_leg(self, side: ArbitrageSide, order: Order) -> None:
+    def on_leg(self, side: MarketSide, order: Order) -> None:
         """An order of a hedge may have ended, or a quote has left the way of one."""
         self.work.on_leg(side, order)
         if order.is_final or order.is_resting:
             self._wake()
 
-    def on_side_fill(self, side: ArbitrageSide, record: FillRecord, client_order_id: str) -> None:
+    def on_fill(self, side: MarketSide, record: FillRecord, client_order_id: str) -> None:
         """A trade is durable: what is owed has changed."""
         self.work.on_fill(side, record.own.fill, client_order_id)
         self.observer.on_fill(record)
@@ -180,10 +142,7 @@ class MakingRun(TwoVenueRun):
         if self._may_hedge:
             self.work.begin()
         reason = self._reason_to_pull()
-        if reason != self.waits_for:
-            self.waits_for = reason
-            if self.state is RunState.RUNNING:
-                self._set_state(RunState.RUNNING, reason)
+        self._say_waits(reason)
         maker = self.sides[MAKER]
         maker.watch.refresh(maker.execution.table.open())
         before, self.targets = self.targets, TargetQuotes(reason=reason) if reason else self._wanted()
@@ -205,13 +164,13 @@ class MakingRun(TwoVenueRun):
     def _may_hedge(self) -> bool:
         """Also while paused or stopping: what was filled is passed on."""
         alive = (RunState.RUNNING, RunState.PAUSED, RunState.STOPPING)
-        return self._deciding and self.state in alive and self._own_state() <= RiskState.REDUCE
+        return self._deciding and self.state in alive and self.risk_state <= RiskState.REDUCE
 
     def _reason_to_pull(self) -> str:
         if self.state is not RunState.RUNNING:
             return self.state_reason or self.state.value
-        if self._own_state() >= RiskState.CANCEL_ONLY:
-            return self.board.explain(self.stream, "")
+        if self.risk_state >= RiskState.CANCEL_ONLY:
+            return self.risk_reason
         if self.work.is_undoing:
             return "a hedge is being undone"
         maker, taker = self.sides
@@ -221,22 +180,13 @@ class MakingRun(TwoVenueRun):
             return f"{taker.market}: {elsewhere}"
         return maker.unfit() or self.work.budget.refusal(self._world.monotonic_ns())
 
-    def _on_hedge_halted(self, detail: str) -> None:
-        self.board.halt(run_scope(self.stream), Cause.PARTIAL_LEG, self.stream, detail)
-
     def _on_hedge_over(self, end: HedgeEnd) -> None:
         self.pairs.append(end.record(self._wall.now_ns(), self.mid))
-        self._ask_balances()
+        self._await_balances()
         self._wake()
 
     def _work_tick(self) -> None:
         self.work.tick()
-
-    def _pair_number(self) -> int:
-        return self.work.number
-
-    def _exposure_lots(self, venue: int) -> int:
-        return self.work.exposure_lots(venue)
 
     async def _rest(self, reason: str) -> None:
         """The quotes first, then what they still owe."""

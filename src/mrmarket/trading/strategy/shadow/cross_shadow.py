@@ -10,8 +10,9 @@ from typing import Any, Final
 from mrmarket.core.clock import Clock
 from mrmarket.trading.execution.legs import LegStage
 from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun
-from mrmarket.trading.strategy.arbitrage.two_venue_run import Place, TwoVenueRun
+from mrmarket.trading.strategy.arbitrage.two_venue_run import TwoVenueRun
 from mrmarket.trading.strategy.cross_port import CrossMaker, CrossStrategy
+from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.shadow.bridge import FeedBridge
 from mrmarket.trading.strategy.shadow.journal import ForgetfulJournal
@@ -73,11 +74,13 @@ def cross_life(
                 (Place(one), Place(two)),
                 strategy,
                 ForgetfulJournal(),
-                instance="shadow",
-                stream=f"shadow.{life}",
-                wall=clock,
-                world=world,
-                **(run_with or {}),
+                RunSetting(
+                    instance="shadow",
+                    stream=f"shadow.{life}",
+                    wall=clock,
+                    world=world,
+                    **(run_with or {}),
+                ),
             )
             closing.push_async_callback(run.abandon)
             await run.start()

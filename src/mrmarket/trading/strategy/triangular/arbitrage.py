@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final
 
-from mrmarket.core.clock import NS_PER_MS, NS_PER_S
+from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.execution.targets import Term
-from mrmarket.trading.strategy.triangular.amounts import decimal_of
+from mrmarket.trading.strategy.multileg.amounts import decimal_of
+from mrmarket.trading.strategy.multileg.budget import leg_rules
 from mrmarket.trading.strategy.triangular.cycles import Cycle, CycleIndex, Top
 from mrmarket.trading.strategy.triangular.parameters import TriangularParameters
 from mrmarket.trading.strategy.triangular.port import (
@@ -19,7 +20,6 @@ from mrmarket.trading.strategy.triangular.port import (
     TriangleDecision,
     TriangleView,
 )
-from mrmarket.trading.strategy.triangular.round import RoundRules
 from mrmarket.trading.strategy.triangular.sizing import NoTriangle, SideBook, Triangle, size
 
 _LEVELS: Final = 50
@@ -39,7 +39,7 @@ class TriangularArbitrage:
     def __init__(self, parameters: TriangularParameters) -> None:
         self.parameters = parameters
         self.depth_levels = _LEVELS
-        self.round_rules = round_rules(parameters)
+        self.leg_rules = leg_rules(parameters)
         self._margin = Fraction(parameters.min_profit)
         self._share = Fraction(parameters.depth_share)
         self._most = None if parameters.max_notional is None else Fraction(parameters.max_notional)
@@ -138,17 +138,6 @@ class TriangularArbitrage:
         )
         why = f"{path}: {spent} {home} come back with {profit:.8f} more ({_bps(product)} bp at the touch)"
         return TriangleDecision(found, "taken", why, product, terms)
-
-
-def round_rules(parameters: TriangularParameters) -> RoundRules:
-    """How rounds of these parameters are carried out."""
-    return RoundRules(
-        retries=parameters.leg_retries,
-        band=Fraction(parameters.leg_band),
-        deadline_ns=round(parameters.leg_deadline * 1_000) * NS_PER_MS,
-        unwind_band=Fraction(parameters.unwind_band),
-        unwind_retries=parameters.unwind_retries,
-    )
 
 
 def _sides(books: Mapping[str, PairBook]) -> dict[str, SideBook]:

@@ -14,7 +14,7 @@ from mrmarket.store.order_journal import OrderRecord
 from mrmarket.trading.execution.order_id import parse_order_id
 from mrmarket.trading.execution.risk.pretrade import MarketTop
 from mrmarket.trading.execution.risk.state import Cause
-from mrmarket.trading.strategy.triangular.amounts import Amounts, added, changes_of
+from mrmarket.trading.strategy.multileg.amounts import Amounts, added, changes_of
 from mrmarket.trading.strategy.triangular.round_plan import (
     RoundPart,
     RoundPlan,

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
-from math import ceil, floor
+from math import floor
 from typing import Final
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
+from mrmarket.trading.execution.legs import beyond, make_slot, split_slot
 from mrmarket.trading.strategy.triangular.sizing import Triangle
 
-_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _HEAD: Final = "t"
-_WIDTH: Final = 4
 
 
 class RoundPart(StrEnum):
@@ -33,22 +32,6 @@ class RoundPart(StrEnum):
     def step(self) -> int:
         """The pair it trades: 0, 1 or 2."""
         return {"1": 0, "2": 1, "3": 2, "b": 0, "c": 2}[self.value]
-
-
-@dataclass(frozen=True, slots=True)
-class RoundRules:
-    """How a round is carried out. Fractions of 1, nanoseconds."""
-
-    retries: int = 2
-    """Further attempts at the second and the third order."""
-    band: Fraction = Fraction(1, 2000)
-    """Each further attempt may trade one more band beyond the decided price."""
-    deadline_ns: int = 5_000_000_000
-    """Since the first order; afterwards neither is tried again."""
-    unwind_band: Fraction = Fraction(5, 1000)
-    unwind_retries: int = 3
-    doubt_ns: int = 60_000_000_000
-    """An order whose fate is unknown for so long halts the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +67,7 @@ class RoundStep:
 
     def beyond(self, band: Fraction) -> int:
         """The worst price inside a band around the decided one, in ticks."""
-        if self.side is Side.BUY:
-            return floor(self.price_ticks * (1 + band))
-        return max(1, ceil(self.price_ticks * (1 - band)))
+        return beyond(self.price_ticks, self.side, band)
 
     def lots(self, amount: Fraction, price_ticks: int) -> int:
         """Lots that an amount surely pays for at this price; 0 where that is less than the venue takes."""
@@ -146,11 +127,10 @@ def step_of(instrument: Instrument, side: Side, price_ticks: int) -> RoundStep:
 
 def round_slot(part: RoundPart, attempt: int) -> str:
     """The slot of an order, such as `t200` for the first attempt at the second one."""
-    return f"{_HEAD}{part.value}{_DIGITS[attempt // 36]}{_DIGITS[attempt % 36]}"
+    return make_slot(_HEAD, part.value, attempt)
 
 
 def parse_round_slot(slot: str) -> tuple[RoundPart, int] | None:
     """(part, attempt) of a slot; None for one that is no round's."""
-    if len(slot) != _WIDTH or slot[0] != _HEAD or slot[1] not in "123bc":
-        return None
-    return RoundPart(slot[1]), int(slot[2:], 36)
+    found = split_slot(slot, _HEAD, "123bc")
+    return None if found is None else (RoundPart(found[1]), found[2])

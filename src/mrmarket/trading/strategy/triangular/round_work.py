@@ -1,40 +1,25 @@
-"""Carries rounds out on the pairs of one account, one at a time, and settles what an earlier life left."""
+"""Carries rounds out on the pairs of one account, one at a time; an earlier life's is brought home first."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from mrmarket.core.clock import NS_PER_S, Clock
-from mrmarket.trading.execution.order import Order, OrderStage
-from mrmarket.trading.execution.order_id import parse_order_id
-from mrmarket.trading.strategy.triangular.amounts import Amounts, added, decimal_of, in_words
-from mrmarket.trading.strategy.triangular.budget import RoundBudget
-from mrmarket.trading.strategy.triangular.market import TriangleMarket
+from mrmarket.core.instrument import Instrument
+from mrmarket.core.side import Side
+from mrmarket.trading.execution.legs import Begin, Halt, LegRules, Send, Tick
+from mrmarket.trading.strategy.multileg.amounts import Amounts, added, decimal_of, in_words
+from mrmarket.trading.strategy.multileg.budget import LegBudget
+from mrmarket.trading.strategy.multileg.leg_work import RecoveringWork
+from mrmarket.trading.strategy.multileg.side import MarketSide
 from mrmarket.trading.strategy.triangular.port import TriangleDecision
 from mrmarket.trading.strategy.triangular.readings import RoundRecord
-from mrmarket.trading.strategy.triangular.round import (
-    Ask,
-    Begin,
-    Corrected,
-    Doubted,
-    Ended,
-    Halt,
-    RoundAction,
-    RoundEvent,
-    RoundRules,
-    RoundState,
-    Send,
-    Tick,
-    begin,
-    decide,
-    resume,
-)
+from mrmarket.trading.strategy.triangular.round import RoundState, begin, resume
 from mrmarket.trading.strategy.triangular.round_log import RoundLog, plan_home
-from mrmarket.trading.strategy.triangular.round_plan import plan_of
+from mrmarket.trading.strategy.triangular.round_plan import parse_round_slot, plan_of
 from mrmarket.trading.venue.port import FillReport
 
 _BALANCE_ASKED_NS: Final = NS_PER_S // 2
@@ -70,224 +55,152 @@ class RoundEnd:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """An order that waits to be sent."""
+@dataclass(slots=True)
+class RoundTally:
+    """What a round's orders are known to have changed."""
 
-    send: Send
-    since_ns: int
-    asked: bool = False
+    told: dict[str, Amounts] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Client order ids of the orders that have ended."""
+        return tuple(self.told)
+
+    def learn(self, client_order_id: str, changed: Amounts) -> tuple[bool, Amounts]:
+        """(known before, what is new) once an order is known to have changed so much."""
+        known = self.told.get(client_order_id)
+        self.told[client_order_id] = changed
+        if known is None:
+            return False, changed
+        return True, added(changed, {asset: -amount for asset, amount in known.items()})
+
+    def fill(self, instrument: Instrument, fill: FillReport) -> None:
+        """One trade: what it changed is told when its order ends."""
 
 
-class RoundWork:
-    """Stands between the machine of `triangular.round` and the desks of the pairs."""
+class RoundWork(RecoveringWork[RoundState, RoundTally]):
+    """One round at a time; what an earlier life has left goes home before the first."""
+
+    WHAT: ClassVar[str] = "round"
+    AT_WORK: ClassVar[str] = "a round is at work"
 
     def __init__(
         self,
-        markets: Mapping[str, TriangleMarket],
-        rules: RoundRules,
-        budget: RoundBudget,
+        sides: Sequence[MarketSide],
+        rules: LegRules,
+        budget: LegBudget,
         next_number: Callable[[], int],
         world: Clock,
         *,
-        ask_balances: Callable[[TriangleMarket], None],
+        ask_balances: Callable[[], None],
         on_halt: Callable[[str], None],
         on_over: Callable[[RoundEnd], None],
     ) -> None:
         """`ask_balances` starts a look at the account; `on_halt` hears what is held."""
         self.log = RoundLog()
         """What is known of the last round of earlier lives."""
-        self.number = 0
-        """Of the round at work, a part of the ids of its orders."""
         self.budget = budget
-        self._markets = markets
+        self._by_symbol = {side.instrument.symbol: side for side in sides}
         self._rules = rules
         self._next_number = next_number
-        self._world = world
         self._ask_balances = ask_balances
-        self._on_halt = on_halt
         self._on_over = on_over
-        self._state: RoundState | None = None
         self._chance: TriangleDecision | None = None
-        self._told: dict[str, Amounts] = {}
-        self._held: _Held | None = None
-        self._inherited = True
-        self._events: deque[RoundEvent] = deque()
-        self._feeding = False
+        self._asked_for = ""
+        """Slot of the order that balances were asked for."""
+        super().__init__(sides, world, on_halt)
 
-    @property
-    def is_at_work(self) -> bool:
-        """Whether a round is not over yet."""
-        return self._state is not None and not self._state.is_over
-
-    @property
-    def reason(self) -> str:
-        """Why no new round may begin; empty if one may."""
-        if self._inherited:
-            return "what an earlier life left is being settled"
-        return "a round is at work" if self.is_at_work else ""
-
-    def gap_lots(self, symbol: str) -> int:
+    def exposure_lots(self, side: MarketSide) -> int:
         """What a pair may bring on its way, in its lots: base held is positive, base to be bought is not."""
-        state = self._state
-        if state is None or state.is_over or symbol not in self._markets:
+        state, instrument = self.state, side.instrument
+        if state is None or state.is_over:
             return 0
-        instrument = self._markets[symbol].instrument
         base, quote = (state.held.get(each, Fraction(0)) for each in (instrument.base, instrument.quote))
         if base > 0:
             return int(base / Fraction(instrument.lot_size))
-        top = self._markets[symbol].watch.top
+        top = side.watch.top
         if quote <= 0 or top is None:
             return 0
         return -int(quote / (top.bid_ticks * Fraction(instrument.grain)))
 
     def begin(self, chance: TriangleDecision, home_free: Fraction) -> None:
         """Carry a round out."""
-        triangle = chance.triangle
-        if triangle is None:
+        if chance.triangle is None:
             return
-        for market in self._markets.values():
-            market.forget(self._told)
-        self._chance, self._told = chance, {}
-        self.number = self._next_number()
-        instruments = {symbol: market.instrument for symbol, market in self._markets.items()}
-        self._state = begin(plan_of(triangle, instruments, home_free), self._rules)
-        self._feed(Begin(self._world.monotonic_ns(), home_free))
+        self._chance = chance
+        state = begin(plan_of(chance.triangle, self._instruments(), home_free), self._rules)
+        event = Begin(self._world.monotonic_ns(), home_free)
+        self.carry(self._next_number(), state, event, chance.why, chance.terms)
 
-    def on_order(self, market: TriangleMarket, order: Order) -> None:
-        """Tell the machine what has become of an order of the round at work, or of the one just over."""
-        parsed = parse_order_id(order.client_order_id)
-        if self._state is None or parsed is None or parsed.sequence != self.number:
-            return
-        now_ns = self._world.monotonic_ns()
-        changes = market.settled(order)
-        if changes is None:
-            if order.is_doubted:
-                self._feed(Doubted(now_ns, order.slot))
-            return
-        known = self._told.get(order.client_order_id)
-        self._told[order.client_order_id] = changes
-        if known is None:
-            refused = market.last_refusal if order.stage is OrderStage.REJECTED else ""
-            self._feed(Ended(now_ns, order.slot, changes, refused))
-            return
-        more = added(changes, {asset: -amount for asset, amount in known.items()})
-        if any(more.values()):
-            self._feed(Corrected(now_ns, more))
+    def side_of(self, place: int) -> MarketSide:
+        """The pair of a step."""
+        assert self.state is not None  # noqa: S101 - orders come from a round alone
+        return self._by_symbol[self.state.plan.steps[place].symbol]
 
-    def on_fill(self, market: TriangleMarket, fill: FillReport, client_order_id: str) -> None:
-        """A trade is durable."""
-        parsed = parse_order_id(client_order_id)
-        if self._inherited:
-            changes = market.changed_by(fill)
-            self.log.fill(client_order_id, market.instrument.symbol, fill.side, changes)
-        elif parsed is None or parsed.sequence != self.number:
-            # Its round was settled without it: nobody has counted this, and nobody will undo it.
-            held = in_words(market.changed_by(fill))
-            self._on_halt(f"order {client_order_id}: a fill came after its round was settled; {held}")
+    def may_go(self, leg: Send) -> bool:
+        """Whether the balance that an order spends has come."""
+        side = self.side_of(leg.place)
+        instrument = side.instrument
+        if leg.side is Side.SELL:
+            return side.free(instrument.base) >= Fraction(instrument.size(leg.size_lots))
+        return side.free(instrument.quote) >= Fraction(instrument.notional(leg.price_ticks, leg.size_lots))
 
-    def retry(self) -> None:
-        """Send what has waited, if it may be sent now."""
-        held = self._held
-        if held is None or self._state is None:
-            return
-        market, now_ns = self._market(held.send), self._world.monotonic_ns()
-        if not market.execution.executor.may_send:
-            return
-        if market.covers(held.send):
-            self._held = None
-            self._hand_over(held.send)
-        elif now_ns - held.since_ns >= _BALANCE_LATE_NS:
-            self._held = None
-            self._feed(Ended(now_ns, held.send.slot, {}, _NO_BALANCE))
-        elif not held.asked and now_ns - held.since_ns >= _BALANCE_ASKED_NS:
-            self._held = _Held(held.send, held.since_ns, asked=True)
-            self._ask_balances(market)
+    def gives_up(self, leg: Send, since_ns: int) -> str:
+        """What the order before has brought may be on its way; after a while balances are asked for."""
+        waited_ns = self._world.monotonic_ns() - since_ns
+        if waited_ns >= _BALANCE_LATE_NS:
+            return _NO_BALANCE
+        if self._asked_for != leg.slot and waited_ns >= _BALANCE_ASKED_NS:
+            self._asked_for = leg.slot
+            self._ask_balances()
+        return ""
 
-    def tick(self) -> None:
-        """Time has passed."""
-        self.retry()
-        if self._inherited:
-            self._settle_inheritance(self._world.monotonic_ns())
-        else:
-            self._feed(Tick(self._world.monotonic_ns()))
+    def new_tally(self) -> RoundTally:
+        """An empty one."""
+        self._asked_for = ""
+        return RoundTally()
 
-    def _feed(self, event: RoundEvent) -> None:
-        """Let the machine decide, and carry out what it says."""
-        self._events.append(event)
-        if self._feeding:
-            return  # an order was held back while it was being sent: its turn comes below
-        self._feeding = True
-        try:
-            while self._events and self._state is not None:
-                was_over = self._state.is_over
-                self._state, actions = decide(self._state, self._events.popleft())
-                for action in actions:
-                    self._act(action)
-                if self._state.is_over and not was_over:
-                    self._over(self._state)
-        finally:
-            self._feeding = False
-            self._events.clear()
+    def is_leg(self, slot: str) -> bool:
+        """Whether a slot is that of a round's order."""
+        return parse_round_slot(slot) is not None
 
-    def _act(self, action: RoundAction) -> None:
-        if isinstance(action, Send):
-            market = self._market(action)
-            if market.execution.executor.may_send and market.covers(action):
-                self._hand_over(action)
-            else:
-                # Our lease has lapsed, and whoever holds it next goes on from the log; or the balance that
-                # the order before has brought is still on its way. Nothing was tried.
-                self._held = _Held(action, self._world.monotonic_ns())
-        elif isinstance(action, Ask):
-            self._markets[self._symbol(action.step)].execution.reconciler.request()
-        elif isinstance(action, Halt):
-            self._on_halt(
-                f"round {self.number}: {action.reason}; {in_words(action.held)} more than before it"
-            )
+    def in_words(self, halt: Halt[Any]) -> str:
+        """What the owner is told of a halt."""
+        return f"round {self.number}: {halt.reason}; {in_words(halt.held)} more than before it"
 
-    def _hand_over(self, order: Send) -> None:
-        chance = self._chance
-        why, terms = ("", ()) if chance is None else (chance.why, chance.terms)
-        refused = self._market(order).send(order, why, terms)
-        if refused:
-            self._feed(Ended(self._world.monotonic_ns(), order.slot, {}, refused))
+    def fill_in_words(self, side: MarketSide, fill: FillReport) -> str:
+        """What a trade has changed, for the owner."""
+        return in_words(side.changed_by(fill))
 
-    def _market(self, order: Send) -> TriangleMarket:
-        return self._markets[self._symbol(order.step)]
-
-    def _symbol(self, step: int) -> str:
-        assert self._state is not None  # noqa: S101 - orders come from a round alone
-        return self._state.plan.steps[step].symbol
-
-    def _over(self, state: RoundState) -> None:
+    def over(self, state: RoundState) -> None:
+        """A round is over."""
         self.budget = self.budget.after(state, self._world.monotonic_ns())
         self._on_over(RoundEnd(self.number, state, self._chance))
 
-    def _settle_inheritance(self, now_ns: int) -> None:
-        """Once every order of an earlier life is known, bring home what its last round has left."""
-        markets = self._markets
-        if not all(market.is_settled for market in markets.values()):
-            return
+    def recall_fill(self, side: MarketSide, fill: FillReport, client_order_id: str) -> None:
+        """A trade of an earlier life has come."""
+        self.log.fill(client_order_id, side.instrument.symbol, fill.side, side.changed_by(fill))
+
+    def settle(self, now_ns: int) -> None:
+        """Bring home what the last round of earlier lives has left, once every pair can be traded."""
         last = self.log.last
         if last.halted or last.first is None or not any(last.changed.values()):
-            self._inherited = False
+            self.inherited = False
             return
-        tops = {symbol: market.watch.top for symbol, market in markets.items()}
+        tops = {symbol: side.watch.top for symbol, side in self._by_symbol.items()}
         known = {symbol: top for symbol, top in tops.items() if top is not None}
-        if len(known) < len(tops) or any(market.unfit() for market in markets.values()):
+        if len(known) < len(tops) or any(side.unfit() or not side.may_send for side in self._sides):
             return
-        if not all(market.execution.executor.may_send for market in markets.values()):
-            return
-        self._inherited = False
+        self.inherited = False
         self.number = last.number
-        self._chance, self._told = None, {}
-        instruments = {symbol: market.instrument for symbol, market in markets.items()}
-        plan = plan_home(last, instruments, known)
+        self._chance = None
+        plan = plan_home(last, self._instruments(), known)
         if plan is None:
             held = in_words(last.changed)
             self._on_halt(f"round {last.number}: its pairs are not traded here any more; it changed {held}")
             return
-        self._state = resume(plan, self._rules, last.changed, last.tried, now_ns)
-        if not self._state.is_over:
-            self._feed(Tick(now_ns))
+        state = resume(plan, self._rules, last.changed, last.tried, now_ns)
+        self.carry(last.number, state, Tick(now_ns))
+
+    def _instruments(self) -> dict[str, Instrument]:
+        return {symbol: side.instrument for symbol, side in self._by_symbol.items()}

@@ -1,47 +1,37 @@
-"""One venue of a run on two: its market, its orders, its account, and what it may do."""
+"""One market of a run over several: its book, its orders, its view of the account, and what it may do."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final, Protocol
+from typing import Final
 
-from mrmarket.core.clock import Clock
-from mrmarket.core.events import (
-    Fact,
-    Filled,
-    OrderAccepted,
-    OrderCancelled,
-    OrderCreated,
-    OrderRejected,
-)
+from mrmarket.core.events import Fact, Filled, OrderAccepted, OrderCancelled, OrderCreated, OrderRejected
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.assembly import assemble
 from mrmarket.trading.execution.desk import OwnFill
 from mrmarket.trading.execution.differ import RefreshRules
 from mrmarket.trading.execution.journal import OrderJournal
-from mrmarket.trading.execution.lease_guard import LeaseGuard
-from mrmarket.trading.execution.legs import Leg, Send, parse_leg_slot
+from mrmarket.trading.execution.legs import Send
 from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.order_id import OrderIds
 from mrmarket.trading.execution.reconciler import Recovery
-from mrmarket.trading.execution.risk.board import RiskBoard, RiskChange
 from mrmarket.trading.execution.risk.breakers import LossLimit
 from mrmarket.trading.execution.risk.gate import RiskGate
-from mrmarket.trading.execution.risk.limits import BreakerLimits
-from mrmarket.trading.execution.risk.pretrade import MarketTop, RiskLimits
+from mrmarket.trading.execution.risk.pretrade import MarketTop
 from mrmarket.trading.execution.risk.state import RiskState
 from mrmarket.trading.execution.targets import Quote, TargetQuotes, Term
-from mrmarket.trading.execution.timing import Timing
 from mrmarket.trading.market.event import Level
-from mrmarket.trading.strategy.arbitrage.pair_log import base_of
-from mrmarket.trading.strategy.arbitrage.side_journal import SideJournal
 from mrmarket.trading.strategy.cross_port import VenueBook
 from mrmarket.trading.strategy.market_watch import MarketWatch
+from mrmarket.trading.strategy.multileg.amounts import Amounts, added, changes_of
+from mrmarket.trading.strategy.multileg.port import Whole
+from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
+from mrmarket.trading.strategy.multileg.side_journal import SideJournal
 from mrmarket.trading.strategy.observations import Observations
 from mrmarket.trading.strategy.observer import FillRecord
 from mrmarket.trading.strategy.run_risk import RunRisk
@@ -54,7 +44,6 @@ from mrmarket.trading.venue.port import (
     OrderReport,
     StreamState,
     UserEvent,
-    Venue,
     VenueError,
 )
 
@@ -63,105 +52,54 @@ _OrderFact: Final = OrderCreated | OrderAccepted | OrderRejected | OrderCancelle
 _NO_LIMIT: Final = LossLimit()
 
 
-class Whole(Protocol):
-    """The run that a side belongs to. Every method returns at once."""
-
-    def on_side_order(self, side: ArbitrageSide, order: Order) -> None:
-        """An order of the side is new or has changed."""
-        ...
-
-    def on_leg(self, side: ArbitrageSide, order: Order) -> None:
-        """A leg may have ended, or fell into doubt."""
-        ...
-
-    def on_side_fill(self, side: ArbitrageSide, record: FillRecord, client_order_id: str) -> None:
-        """A trade is durable; venues may name only their own id in it, so whose it is comes with it."""
-        ...
-
-    def on_book(self, side: ArbitrageSide) -> None:
-        """Something changed that a decision depends on."""
-        ...
-
-    def on_side_risk(self, side: ArbitrageSide, change: RiskChange) -> None:
-        """More or less may be done."""
-        ...
-
-    def on_fault(self, error: Exception) -> None:
-        """Trading cannot go on."""
-        ...
-
-    def on_task_ended(self, name: str, error: Exception | None) -> None:
-        """A part ended by itself."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SideSetting:
-    """What both sides of a run have in common."""
-
-    instance: str
-    stream: str
-    fence: int
-    wall: Clock
-    world: Clock
-    timing: Timing
-    limits: RiskLimits
-    breakers: BreakerLimits
-    guard: LeaseGuard | None
-    board: RiskBoard
-    mark_every_ns: int
-    balances_every_ns: int
-
-
-class ArbitrageSide:
-    """Implements the desk's listener for one venue."""
+class MarketSide:
+    """Implements the desk's listener for one market."""
 
     def __init__(
         self,
         number: int,
-        market: str,
-        venue: Venue,
-        symbol: str,
+        place: Place,
         journal: OrderJournal,
         whole: Whole,
-        setting: SideSetting,
+        setting: RunSetting,
         *,
-        pair_number: Callable[[], int],
-        exposure_lots: Callable[[], int],
-        state: Callable[[], RiskState],
-        why: Callable[[], str],
+        shares_account: bool = False,
         rules: RefreshRules | None = None,
     ) -> None:
         """Put it together; nothing is sent.
 
         Args:
-            number: 0 or 1.
-            market: the exchange, whatever account on it.
-            venue: an open venue.
-            symbol: the pair.
+            number: its place in the run, from 0.
+            place: an open venue and the pair on it; user events name no other pair's orders.
             journal: the trading store.
             whole: the run.
-            setting: what both sides share.
-            pair_number: of the pair at work.
-            exposure_lots: what the pair at work holds, in this venue's lots: all that REDUCE lets through.
-            state: what the run as a whole may do.
-            why: the strictest reason for that.
+            setting: what all sides share.
+            shares_account: whether other sides trade with the same account: then this one's trades cannot
+                explain its balances, and what the log says of the account may be of any of them.
             rules: when quotes that stand here give way; None where none ever stands.
         """
+        venue, symbol = place.venue, place.symbol
+        wall, world = setting.wall, setting.strategy_clock
         self.number = number
-        self.market = market
         self.venue = venue
         self.instrument = instrument = venue.instrument(symbol)
-        self.watch = MarketWatch(instrument, wall=setting.wall, world=setting.world)
+        self.market = place.market or instrument.venue
+        """The exchange, whatever account on it."""
+        self.watch = MarketWatch(instrument, wall=wall, world=world)
         self.totals = RunTotals(instrument)
         self.fills: deque[FillRecord] = deque(maxlen=_FILLS_KEPT)
         self.connected = asyncio.Event()
         self.user_stream_connected = False
         self.recovery: Recovery | None = None
         self.last_refusal = ""
+        self.ended = False
         self._quotes = rules is not None
-        self._wall = setting.wall
+        self._shares_account = shares_account
+        self._wall = wall
         self._whole = whole
+        self._changed: dict[str, Amounts] = {}
+        self._durable: dict[str, int] = {}
+        known_as = symbol if shares_account else venue.name
         breakers = replace(
             setting.breakers,
             loss_1m=_NO_LIMIT,
@@ -171,22 +109,16 @@ class ArbitrageSide:
             deviation=_NO_LIMIT,
         )
         self.risk = RunRisk(
-            f"{setting.stream}@{venue.name}",
-            venue,
-            instrument,
-            setting.board,
-            breakers,
-            wall=setting.wall,
-            world=setting.world,
+            f"{setting.stream}@{known_as}", venue, instrument, whole.board, breakers, wall=wall, world=world
         )
-        """Breakers of this venue; gains and losses are watched for both together."""
+        """Breakers of this market; gains and losses are watched for all together."""
         self.risk.gate = RiskGate(
             instrument,
-            lambda: max(self.risk.state, state()),
-            gap_lots=lambda _top: exposure_lots(),
-            why=lambda: self.risk.why or why(),
+            lambda: max(self.risk.state, whole.risk_state),
+            gap_lots=lambda _top: whole.exposure_lots(self),
+            why=lambda: self.risk.why or whole.risk_reason,
         )
-        self.journal = SideJournal(journal, number, pair_number)
+        self.journal = SideJournal(journal, lambda record: whole.owns(self, record), lambda: whole.leg_number)
         self.execution = execution = assemble(
             venue,
             symbol,
@@ -198,21 +130,22 @@ class ArbitrageSide:
             kind=OrderKind.IOC if rules is None else OrderKind.POST_ONLY,
             limits=setting.limits,
             timing=setting.timing,
-            wall=setting.wall,
-            world=setting.world,
+            wall=wall,
+            world=world,
             double_mid=lambda: self.watch.double_mid_ticks,
             sleep=asyncio.sleep,
             guard=setting.guard,
+            audits=lambda _asset: not shares_account,
             gate=self.risk.gate,
         )
         self.facts = execution.facts
         self.risk.bind(execution, self.totals, self.watch, lambda: Decimal(0))
         execution.differences.listen(self.risk.on_difference)
         self.upkeep = Upkeep(
-            f"{setting.stream} {venue.name}",
+            f"{setting.stream} {known_as}",
             venue.name,
             execution.reconciler,
-            setting.wall,
+            wall,
             setting.timing,
             on_ended=whole.on_task_ended,
         )
@@ -227,13 +160,10 @@ class ArbitrageSide:
             instrument,
             venue.name,
             self.facts,
-            setting.wall,
+            wall,
             mark_every_ns=setting.mark_every_ns,
             balances_every_ns=setting.balances_every_ns,
         )
-        self.ended = False
-        self._base: dict[str, Fraction] = {}
-        self._durable: dict[str, int] = {}
 
     # Life.
 
@@ -243,8 +173,7 @@ class ArbitrageSide:
         told: set[tuple[type[Fact], str]] = set()
         open_ids = {record.client_order_id for record in self.journal.open_intents(stream)}
         latest_ns = 0
-        mine = (fact for fact in facts if fact.venue == self.venue.name)
-        for fact in self.risk.recall(mine, self.totals):
+        for fact in self.risk.recall(filter(self._is_mine, facts), self.totals):
             if isinstance(fact, _OrderFact) and fact.client_order_id in open_ids:
                 told.add((type(fact), fact.client_order_id))
             self.totals.replay(fact)
@@ -255,6 +184,11 @@ class ArbitrageSide:
         execution.desk.know_told(frozenset(told))
         if latest_ns:
             execution.reconciler.know_fills_until(latest_ns)
+
+    def _is_mine(self, fact: Fact) -> bool:
+        if self._shares_account:
+            return getattr(fact, "symbol", "") == self.instrument.symbol
+        return fact.venue == self.venue.name
 
     async def begin(self, failure: Callable[[], Exception | None]) -> None:
         """Find out what an earlier life left, then follow the market.
@@ -280,21 +214,31 @@ class ArbitrageSide:
 
     # What a decision needs.
 
+    def levels(self, count: int) -> tuple[list[Level], list[Level]]:
+        """Bids and asks in ticks and lots, the best first, our own orders left out."""
+        book, orders = self.watch.tracker.book, self.execution.table.open()
+        return of_others(book.bids(count), orders, Side.BUY), of_others(book.asks(count), orders, Side.SELL)
+
+    @property
+    def age_ns(self) -> int:
+        """Since the book was last heard of."""
+        return self.watch.tracker.age_ns or 0
+
     def book(self, levels: int, unfit: str) -> VenueBook:
-        """The venue as a strategy sees it. What our quotes lock counts as free: others will replace them."""
-        account, book = self.execution.account, self.watch.tracker.book
-        orders = self.execution.table.open()
+        """The market as a strategy sees it. What our quotes lock counts as free: others will replace them."""
+        account = self.execution.account
         if self._quotes:
             free = account.base_total, account.quote_total
         else:
-            held = account.holdings(orders)
+            held = account.holdings(self.execution.table.open())
             free = held.base_free, held.quote_free
+        bids, asks = self.levels(levels)
         return VenueBook(
             self.market,
             self.instrument,
-            of_others(book.bids(levels), orders, Side.BUY),
-            of_others(book.asks(levels), orders, Side.SELL),
-            self.watch.tracker.age_ns or 0,
+            bids,
+            asks,
+            self.age_ns,
             max(free[0], Decimal(0)),
             max(free[1], Decimal(0)),
             unfit,
@@ -321,12 +265,16 @@ class ArbitrageSide:
         table = self.execution.table
         return not (len(table) or table.short_of_fills() or self.execution.facts.urgent_pending)
 
-    def funds(self, leg: Leg) -> int:
-        """What is free for a leg: lots for a sale, ticks times lots for a buy."""
+    @property
+    def may_send(self) -> bool:
+        """Whether this process still holds the run's lease."""
+        return self.execution.executor.may_send
+
+    def free(self, asset: str) -> Fraction:
+        """What may be spent of one of the pair's two assets."""
         held = self.execution.account.holdings(self.execution.table.open())
-        if leg.side is Side.SELL:
-            return max(0, int(held.base_free // self.instrument.lot_size))
-        return max(0, int(held.quote_free // self.instrument.grain))
+        amount = held.base_free if asset == self.instrument.base else held.quote_free
+        return max(Fraction(0), Fraction(amount))
 
     async def refresh_balances(self) -> bool:
         """Ask what the account holds; False without an answer."""
@@ -338,7 +286,7 @@ class ArbitrageSide:
             return False
         return True
 
-    # Legs.
+    # Orders.
 
     def quote(self, targets: TargetQuotes, top: MarketTop | None, cause_ns: int) -> None:
         """Bring what stands here closer to the targets; without a top nothing is placed."""
@@ -348,30 +296,32 @@ class ArbitrageSide:
         finally:
             self.journal.quotes = False
 
-    def send(self, order: Send, why: str = "", terms: tuple[Term, ...] = ()) -> str:
+    def send(self, leg: Send, why: str = "", terms: tuple[Term, ...] = ()) -> str:
         """Send a leg; returns why it was held back, if it was. `why` and `terms`: of the decision."""
-        top = self.watch.top or MarketTop(order.price_ticks, order.price_ticks)
-        reason = f"{order.why}: {why}" if why else order.why
-        quote = Quote(order.slot, order.side, order.price_ticks, order.size_lots, terms, reason)
+        top = self.watch.top or MarketTop(leg.price_ticks, leg.price_ticks)
+        reason = f"{leg.why}: {why}" if why else leg.why
+        quote = Quote(leg.slot, leg.side, leg.price_ticks, leg.size_lots, terms, reason)
         refused = self.execution.executor.take(quote, OrderKind.IOC, top)
         return "" if refused is None else refused.text
 
-    def settled(self, order: Order) -> Fraction | None:
-        """What an order changed in base, once it is closed and each of its fills is durable; else None."""
+    def settled(self, order: Order) -> Amounts | None:
+        """What a leg changed, once it is closed and each of its fills is durable; else None."""
         key = order.client_order_id
         if not order.is_settled or self._durable.get(key, 0) < order.filled_lots:
             return None
-        return self._base.get(key, Fraction(0))
+        return self._changed.get(key, {})
 
-    def changed_by(self, fill: FillReport) -> Fraction:
-        """What a trade changed in base."""
-        size = self.instrument.size(fill.size_lots)
-        return base_of(fill.side, size, Decimal(fill.fee), in_base=fill.fee_asset == self.instrument.base)
+    def changed_by(self, fill: FillReport) -> Amounts:
+        """What a trade changed: base, quote and the fee's asset."""
+        instrument = self.instrument
+        notional = instrument.notional(fill.price_ticks, fill.size_lots)
+        size = instrument.size(fill.size_lots)
+        return changes_of(instrument, fill.side, notional, size, Decimal(fill.fee), fill.fee_asset)
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Legs of a pair that is over."""
+        """Legs that are over."""
         for key in keys:
-            self._base.pop(key, None)
+            self._changed.pop(key, None)
             self._durable.pop(key, None)
 
     # What execution reports.
@@ -379,8 +329,8 @@ class ArbitrageSide:
     def on_order(self, old: Order | None, new: Order) -> None:
         """An order changed."""
         self.risk.on_order(old, new)
-        self._whole.on_side_order(self, new)
-        if new.is_resting and parse_leg_slot(new.slot) and not new.cancel_attempts:
+        self._whole.on_order(self, new)
+        if new.is_resting and self._whole.is_leg(new.slot) and not new.cancel_attempts:
             # What should have been gone at once stands after all: it must not wait for anybody.
             self.execution.executor.cancel(new)
         self._whole.on_leg(self, new)
@@ -409,10 +359,10 @@ class ArbitrageSide:
         self.fills.append(record)
         order = self.execution.table.find(fill.client_order_id, fill.venue_order_id)
         key = order.client_order_id if order is not None else fill.client_order_id
-        if parse_leg_slot(own.slot):
-            self._base[key] = self._base.get(key, Fraction(0)) + self.changed_by(fill)
+        if self._whole.is_leg(own.slot):
+            self._changed[key] = added(self._changed.get(key, {}), self.changed_by(fill))
             self._durable[key] = self._durable.get(key, 0) + fill.size_lots
-        self._whole.on_side_fill(self, record, key)
+        self._whole.on_fill(self, record, key)
         if order is not None:
             self._whole.on_leg(self, order)
 

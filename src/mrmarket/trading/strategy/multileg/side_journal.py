@@ -1,4 +1,4 @@
-"""One venue's part of a run's journal: one stream, of which each of two desks sees its own orders."""
+"""One market's part of a run's journal: one stream, of which each desk sees its own orders."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ from mrmarket.core.events import Fact
 from mrmarket.store.event_log import LoggedFact
 from mrmarket.store.order_journal import OrderIntent, OrderRecord
 from mrmarket.trading.execution.journal import OrderJournal
-from mrmarket.trading.execution.legs import parse_leg_slot
 
 
 class SideJournal:
-    """Passes everything on. A leg's number is its pair's: the id says pair, venue, part and attempt.
+    """Passes everything on. Legs are numbered by what is at work: their ids say number, part and attempt.
 
     The same leg therefore has the same id however often it is decided, and the journal refuses the second.
-    Quotes, which only the first venue may have, are numbered like those of any other run.
+    Quotes are numbered like those of any other run.
     """
 
-    def __init__(self, journal: OrderJournal, venue: int, pair_number: Callable[[], int]) -> None:
-        """`venue` is 0 or 1."""
+    def __init__(
+        self, journal: OrderJournal, owns: Callable[[OrderRecord], bool], leg_number: Callable[[], int]
+    ) -> None:
+        """`owns`: whether an order is this market's; `leg_number`: of the legs at work."""
         self.quotes = False
         """Whether the orders that are written down now are quotes."""
         self._journal = journal
-        self._venue = venue
-        self._pair_number = pair_number
+        self._owns = owns
+        self._leg_number = leg_number
 
     def record_intents(self, intents: Sequence[OrderIntent]) -> None:
         """Write intents down before the first of them is sent; all or none."""
@@ -43,18 +44,13 @@ class SideJournal:
         )
 
     def open_intents(self, stream: str) -> Sequence[OrderRecord]:
-        """Those of this venue."""
-        found = []
-        for record in self._journal.open_intents(stream):
-            place = parse_leg_slot(record.slot)
-            if (0 if place is None else place[0]) == self._venue:
-                found.append(record)
-        return found
+        """Those of this market."""
+        return [record for record in self._journal.open_intents(stream) if self._owns(record)]
 
     def append_facts(self, stream: str, facts: Sequence[Fact]) -> Sequence[LoggedFact]:
         """Append to the event log, durable when it returns."""
         return self._journal.append_facts(stream, facts)
 
     def next_sequence(self, stream: str) -> int:
-        """The number of the pair at work, or the next one for a quote."""
-        return self._journal.next_sequence(stream) if self.quotes else self._pair_number()
+        """The number of the legs at work, or the next one for a quote."""
+        return self._journal.next_sequence(stream) if self.quotes else self._leg_number()

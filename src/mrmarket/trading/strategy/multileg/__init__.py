@@ -1,0 +1,1 @@
+"""What runs that trade on several markets at once have in common: their life, a market each, their orders."""
