@@ -93,7 +93,7 @@ class SandboxChain:
         """Of both."""
         return self._local.port
 
-    def settings(self, token: str = "", decimals: int = 18, code: str = "") -> ChainSettings:
+    def settings(self, token: str | None = None, decimals: int = 18, code: str = "") -> ChainSettings:
         """How to watch it, with its token once there is one."""
         tokens = [TokenSettings(code=code, address=token, decimals=decimals)] if token else []
         return ChainSettings(
