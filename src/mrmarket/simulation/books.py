@@ -18,6 +18,7 @@ from mrmarket.money.ledger.chain import Record
 from mrmarket.money.ledger.lease import TAKE_LEASE, lease_values
 from mrmarket.money.ledger.sqlite_store import SqliteStore
 from mrmarket.money.ledger.writer import LedgerWriter
+from mrmarket.money.payouts.payment import Claimer
 from mrmarket.money.payouts.port import PaymentRail, VenueFunding
 from mrmarket.money.pool.plan import Founder, PoolPlan
 from mrmarket.money.pool.settlement import FactReader
@@ -137,6 +138,7 @@ class Business:
         rails: Mapping[str, PaymentRail],
         venues: Mapping[str, VenueFunding],
         rng: Random,
+        claimers: Sequence[Claimer] = (),
     ) -> None:
         treasury = Treasury(
             plans,
@@ -153,6 +155,7 @@ class Business:
             Path(),
             rng.random,
             _ids(rng),
+            claimers,
         )
         self.offices.prepare(())
         watch = SolvencyWatch(self.offices)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, TypeVar
 
+from mrmarket.campaigns.arrivals import arrival_claimer
 from mrmarket.core.errors import MrMarketError
 from mrmarket.money.pool.plan import PoolPlan
 from mrmarket.services.money.face import MoneyOffice
@@ -16,7 +17,8 @@ from mrmarket.simulation.books import Business
 from mrmarket.simulation.machine import Machine, ProcessClock
 from mrmarket.simulation.network import Network
 from mrmarket.simulation.process import Process
-from mrmarket.simulation.rail import NAME, FundingLine, Rail, RailLine
+from mrmarket.simulation.rail import FundingLine, Rail, RailLine
+from mrmarket.simulation.rewards import RewardCore, RewardWorld
 from mrmarket.simulation.trading_log import MemoryTradingLog
 from mrmarket.simulation.weather import FaultKind
 
@@ -39,6 +41,8 @@ class BusinessNode:
     round_s: float
     on_end: Callable[[Process, BaseException | None], None]
     """Told of a process that ended by itself."""
+    rewards: RewardWorld | None = None
+    """Campaigns that pay; None where there are none."""
     process: Process | None = None
     office: MoneyOffice | None = None
     business: Business | None = None
@@ -62,18 +66,27 @@ class BusinessNode:
     async def _live(self, process: Process) -> None:
         business = await asyncio.to_thread(self._open, process)
         self.business, self.office = business, business.office
-        await business.keep(self.round_s)
+        if self.rewards is None:
+            await business.keep(self.round_s)
+            return
+        clock = ProcessClock(self.network.loop, process)
+        disk = self.machine.disk
+        core = RewardCore(self.rewards, self.network, process, disk, clock, business.offices)
+        await asyncio.gather(business.keep(self.round_s), core.keep(self.rewards.plan.round_s))
 
     def _open(self, process: Process) -> Business:
+        rails = [self.rail, *([] if self.rewards is None else [self.rewards.partner.rail])]
+        claimers = [] if self.rewards is None else [arrival_claimer(self.rewards.partner.rail.name)]
         return Business(
             self.database,
             self.machine.disk,
             self.new_log(),
             self.plans,
             ProcessClock(self.network.loop, process),
-            {NAME: RailLine(self.rail, self.network, process)},
+            {rail.name: RailLine(rail, self.network, process) for rail in rails},
             {plan.venue: FundingLine(self.rail, self.network, process, plan.venue) for plan in self.plans},
             Random(self.rng.getrandbits(64)),  # noqa: S311 - repeatable on purpose, guards nothing
+            claimers,
         )
 
     def _ended(self, process: Process, task: asyncio.Task[Any]) -> None:

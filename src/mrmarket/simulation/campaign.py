@@ -57,6 +57,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     crashes: Spread
     interventions: int
     """Of the Angel."""
+    payouts: int
+    """Of campaigns, taken in those seeds that live with some."""
     steps: int
     """Callbacks run."""
     trace: str
@@ -128,6 +130,7 @@ def _sum_up(reports: Sequence[SeedReport]) -> Summary:
         faults_per_seed=_spread([sum(report.faults.values()) for report in reports]),
         crashes=_spread([report.crashes for report in reports]),
         interventions=sum(report.interventions for report in reports),
+        payouts=sum(report.payouts for report in reports),
         steps=sum(report.steps for report in reports),
         trace=hashlib.sha256("".join(report.trace for report in reports).encode()).hexdigest(),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mrmarket.simulation.weather import FaultKind
+from mrmarket.simulation.weather import CAMPAIGN_FAULTS, FaultKind
 
 STORM_S: Final = 2_400.0
 """Faults strike from the beginning to here."""
@@ -34,6 +34,18 @@ _RATES: Final[Mapping[FaultKind, tuple[float, float]]] = {
 }
 """How often a fault strikes what it can strike: the least and the most that a seed draws."""
 
+_CAMPAIGN_RATES: Final[Mapping[FaultKind, tuple[float, float]]] = {
+    FaultKind.NODE_LAG: (0.02, 0.3),
+    FaultKind.NODE_OMISSION: (0.01, 0.2),
+    FaultKind.TRANSACTION_LOST: (0.05, 0.5),
+    FaultKind.PAYOUT_LATE: (0.1, 0.5),
+    FaultKind.PAYOUT_TWICE: (0.05, 0.4),
+    FaultKind.RESULTS_LATE: (0.1, 0.6),
+}
+_CAMPAIGN_SHARE: Final = 1 / 13
+"""Of seeds; the others are what they were before there were campaigns."""
+_MOST_REORGANISATIONS: Final = 5
+
 _LEAST_ACTIONS: Final = 300
 _FEW_RATES: Final = 4
 _LEAST_HAPPENINGS: Final = 10
@@ -51,6 +63,7 @@ _HAPPENINGS: Final[Mapping[FaultKind, tuple[float, float]]] = {
     FaultKind.PARTITION: (2.0, 90.0),
     FaultKind.DISK_FULL: (0.5, 45.0),
     FaultKind.DATABASE_AWAY: (0.5, 60.0),
+    FaultKind.CHAIN_REORGANISATION: (0.0, 0.0),
 }
 """What happens at a moment, and how long it lasts; seconds."""
 
@@ -92,6 +105,17 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class CampaignPlan:
+    """What a seed decides of campaigns."""
+
+    campaigns: int
+    confirmations: int
+    block_s: float
+    round_s: float
+    """Between two rounds of campaigns."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that a seed decides beforehand."""
 
@@ -112,15 +136,22 @@ class Plan:
     """It lives on until so many orders were placed and cancelled."""
     dead_man_s: float = 0.0
     """Countdown of the exchanges' dead man's switch; 0 is none."""
+    campaigns: CampaignPlan | None = None
+    """None for a seed without."""
 
 
 def draw_plan(seed: int) -> Plan:
     """The plan of a seed."""
     rng = random.Random(f"plan {seed}")  # noqa: S311 - repeatable on purpose, guards nothing
     topology = _draw_topology(rng)
-    off = {kind for kind in FaultKind if rng.random() < 0.4}  # noqa: PLR2004 - the swarm: two of five are off
+    kinds_drawn = [kind for kind in FaultKind if kind not in CAMPAIGN_FAULTS]
+    off = {kind for kind in kinds_drawn if rng.random() < 0.4}  # noqa: PLR2004 - the swarm: two of five are off
     rates = {kind: rng.uniform(least, most) for kind, (least, most) in _RATES.items() if kind not in off}
-    kinds = [kind for kind in _HAPPENINGS if kind not in off and _fits(kind, topology)]
+    kinds = [
+        kind
+        for kind in _HAPPENINGS
+        if kind not in off and kind not in CAMPAIGN_FAULTS and _fits(kind, topology)
+    ]
     wanted = rng.choices(kinds, k=rng.randint(2, 9)) if kinds else []
     if len(rates) < _FEW_RATES:
         # The swarm left little that strikes by itself: more happens at moments. A quiet storm proves nothing.
@@ -133,7 +164,7 @@ def draw_plan(seed: int) -> Plan:
     move_every_s = rng.uniform(14.0, 17.0) * topology.runs
     lease_s = rng.choice((60.0, 120.0, 180.0))
     round_s = rng.uniform(120.0, 200.0)
-    return Plan(
+    plan = Plan(
         seed,
         topology,
         rates,
@@ -145,6 +176,37 @@ def draw_plan(seed: int) -> Plan:
         least_actions=_LEAST_ACTIONS,
         asks=_draw_asks(random.Random(f"owner {seed}")),  # noqa: S311 - as above
         dead_man_s=rng.choice((0.0, 0.0, 0.0, 150.0)),
+    )
+    chance = random.Random(f"payouts of {seed}")  # noqa: S311 - as above
+    return with_campaigns(plan, chance) if chance.random() < _CAMPAIGN_SHARE else plan
+
+
+def with_campaigns(plan: Plan, rng: random.Random) -> Plan:
+    """The same plan where campaigns pay rewards; with one engine and one run, for it is not about them."""
+    topology = replace(
+        plan.topology, engines=1, runs=1, has_angel=False, depositors=max(1, plan.topology.depositors)
+    )
+    drawn = CampaignPlan(
+        campaigns=rng.choice((1, 1, 2)),
+        confirmations=rng.randint(2, 6),
+        block_s=rng.uniform(20.0, 35.0),
+        round_s=rng.uniform(80.0, 140.0),
+    )
+    off = {kind for kind in CAMPAIGN_FAULTS if rng.random() < 0.3}  # noqa: PLR2004 - a third of them are off
+    rates = {
+        kind: rng.uniform(least, most) for kind, (least, most) in _CAMPAIGN_RATES.items() if kind not in off
+    }
+    happenings = list(plan.happenings)
+    if FaultKind.CHAIN_REORGANISATION not in off:
+        count = rng.randint(1, _MOST_REORGANISATIONS)
+        happenings += [_draw_happening(rng, FaultKind.CHAIN_REORGANISATION) for _ in range(count)]
+    return replace(
+        plan,
+        topology=topology,
+        rates={**plan.rates, **rates},
+        happenings=tuple(sorted(happenings, key=lambda happening: happening.at_s)),
+        move_every_s=plan.move_every_s / plan.topology.runs,
+        campaigns=drawn,
     )
 
 

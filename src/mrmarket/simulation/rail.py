@@ -38,6 +38,8 @@ NAME: Final = "rail"
 CODE: Final = "USDT"
 DECIMALS: Final = 6
 TREASURY: Final = "0x" + "f" * 40
+CHAIN: Final = "chain"
+"""Sender of what comes in from a chain."""
 SETTLE_MS: Final = 15_000
 
 _TIMEOUT_S: Final = 4.0
@@ -85,7 +87,16 @@ class Transfer:
 class Rail:
     """The network itself. Every step is atomic; balances are units by address."""
 
-    def __init__(self, network: Network, exchanges: Mapping[str, Exchange]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        exchanges: Mapping[str, Exchange],
+        name: str = NAME,
+        asset: Asset | None = None,
+    ) -> None:
+        """`asset` is the one that it carries; left out: the exchanges' quote."""
+        self.name = name
+        self.asset = asset or Asset(NAME, CODE, DECIMALS)
         self.balances: dict[str, int] = {TREASURY: 0}
         self.transfers: dict[str, Transfer] = {}
         self.feed: list[IncomingPayment] = []
@@ -111,6 +122,11 @@ class Rail:
             self.balances[sender] -= units
             self._go_on(transfer)
         return transfer.report()
+
+    def deposit(self, key: str, units: int) -> None:
+        """Units come in from a chain, which names no sender; the same key is the same payment."""
+        if key not in self.transfers:
+            self._go_on(self._new(key, CHAIN, TREASURY, units, ""))
 
     def withdraw(self, key: str, exchange: str, units: int, memo: str) -> SendReport:
         """Take quote units of an exchange's precision out of our account there and pay the treasury."""
@@ -186,12 +202,12 @@ class Rail:
 
     def _tell(self, transfer: Transfer, state: PaymentState, confirmations: int) -> None:
         if transfer.destination == TREASURY:
-            sender = "" if transfer.sender.startswith("venue:") else transfer.sender
+            sender = "" if transfer.sender.startswith(("venue:", CHAIN)) else transfer.sender
             self.feed.append(
                 IncomingPayment(
-                    NAME,
+                    self.name,
                     transfer.id,
-                    CODE,
+                    self.asset.code,
                     transfer.units,
                     sender,
                     transfer.memo,
@@ -212,17 +228,17 @@ class Rail:
 class RailLine:
     """Implements `PaymentRail` for one process."""
 
-    name = NAME
     settle_ms = SETTLE_MS
 
     def __init__(self, rail: Rail, network: Network, process: Process) -> None:
+        self.name = rail.name
         self._rail = rail
         self._network = network
         self._process = process
 
     def assets(self) -> list[Asset]:
         """The one asset."""
-        return [Asset(NAME, CODE, DECIMALS)]
+        return [self._rail.asset]
 
     def valid_destination(self, text: str) -> str | None:
         """An address of 42 characters, or an exchange's."""
@@ -235,9 +251,7 @@ class RailLine:
 
     async def incoming(self, cursor: str, limit: int) -> IncomingPage:
         """Updates after a cursor."""
-        return await ask_rail(
-            self._network, self._process, "incoming", lambda: self._rail.incoming(cursor, limit)
-        )
+        return await self._ask("incoming", lambda: self._rail.incoming(cursor, limit))
 
     async def send(self, request: SendRequest) -> SendReport:
         """Pay from the treasury."""
@@ -247,17 +261,18 @@ class RailLine:
                 f"send:{request.key}", TREASURY, request.destination, request.units, request.memo
             )
 
-        return await ask_rail(self._network, self._process, "send", effect)
+        return await self._ask("send", effect)
 
     async def find(self, key: str) -> SendReport:
         """What became of a payment."""
-        return await ask_rail(self._network, self._process, "find", lambda: self._rail.find(f"send:{key}"))
+        return await self._ask("find", lambda: self._rail.find(f"send:{key}"))
 
     async def balances(self) -> dict[str, int]:
         """What the treasury holds."""
-        return await ask_rail(
-            self._network, self._process, "balances", lambda: {CODE: self._rail.balances[TREASURY]}
-        )
+        return await self._ask("balances", lambda: {self._rail.asset.code: self._rail.balances[TREASURY]})
+
+    async def _ask(self, request: str, effect: Callable[[], T]) -> T:
+        return await ask_rail(self._network, self._process, request, effect, self.name)
 
 
 class FundingLine:
@@ -304,9 +319,11 @@ class FundingLine:
         )
 
 
-async def ask_rail(network: Network, process: Process, request: str, effect: Callable[[], T]) -> T:
+async def ask_rail(
+    network: Network, process: Process, request: str, effect: Callable[[], T], peer: str = NAME
+) -> T:
     """One request to the rail. Raises RailSilentError; what was asked may have happened."""
     try:
-        return await network.ask(process, NAME, effect, timeout_s=_TIMEOUT_S)
+        return await network.ask(process, peer, effect, timeout_s=_TIMEOUT_S)
     except (NoAnswerError, ServerFaultError, SlowDownError) as error:
         raise RailSilentError(request) from error

@@ -44,6 +44,8 @@ class SeedReport:
     trace: str
     """Hash of everything that happened at the exchanges and in the event log."""
     violations: tuple[Violation, ...] = ()
+    payouts: int = 0
+    """Of campaigns, that were taken."""
 
 
 def run_seed(seed: int, plan: Plan | None = None) -> SeedReport:
@@ -96,6 +98,9 @@ def _report(world: World) -> SeedReport:
     for stream in sorted(world.trading.events):
         log = world.trading.events[stream]
         trace.update(log[-1].hash if log else b"")
+    if world.rewards is not None:
+        chain = world.rewards.partner.chain
+        trace.update(repr((chain.blocks[-1].block.hash, world.payouts_taken())).encode())
     trace.update(repr((world.loop.steps, world.loop.time())).encode())
     return SeedReport(
         seed=world.plan.seed,
@@ -108,6 +113,7 @@ def _report(world: World) -> SeedReport:
         steps=world.loop.steps,
         trace=trace.hexdigest(),
         violations=tuple(world.checkers.violations),
+        payouts=world.payouts_taken(),
     )
 
 

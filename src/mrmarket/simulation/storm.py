@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mrmarket.core.clock import NS_PER_S
+from mrmarket.simulation.chain_line import NODE
 from mrmarket.simulation.disk import AFTER, BEFORE, Disk
 from mrmarket.simulation.machine import Machine
+from mrmarket.simulation.partner import PARTNER
 from mrmarket.simulation.plan import Happening
 from mrmarket.simulation.process import Process
 from mrmarket.simulation.weather import FaultKind
@@ -18,6 +22,11 @@ _COMMITS = 7
 _POINTS = 200
 _LEAP_S = 8
 """A clock leaps by at most half of this, forwards or back."""
+LEAST_FAULTS: Final = 10
+"""A storm that has struck less often by its last minutes goes on until it has."""
+_MAKE_UP_S: Final = 450.0
+"""Before the end of a storm; then it is looked at what is still wanting."""
+_SHORT_S: Final = 2.0
 
 
 class Storm:
@@ -30,6 +39,26 @@ class Storm:
         """Put everything on the calendar."""
         for happening in self._world.plan.happenings:
             self._world.network.later(happening.at_s, self.strike, happening)
+        self._world.network.later(self._world.plan.storm_s - _MAKE_UP_S, self.make_up)
+
+    def make_up(self) -> None:
+        """Kill somebody if nobody was killed yet, and freeze somebody until there were enough faults.
+
+        Chance may leave a crash to a process that does not get so far, and a storm with hardly anything.
+        """
+        world = self._world
+        victims = world.victims()
+        if not world.crashes and victims:
+            process, _ = victims[0]
+            world.weather.note(FaultKind.CRASH)
+            process.kill("a crash")
+            world.died(process)
+        for number in range(LEAST_FAULTS - sum(world.weather.struck.values())):
+            at_s = number * _AGAIN_S
+            freeze = Happening(
+                at_s=at_s, kind=FaultKind.PAUSE, target=number % 2 / 2, for_s=_SHORT_S, draw=0.0
+            )
+            world.network.later(at_s, self.strike, freeze)
 
     def strike(self, happening: Happening) -> None:
         """Let something happen; where nobody lives to whom it could, a little later."""
@@ -40,6 +69,9 @@ class Storm:
             return
         process, machine = victims[int(happening.target * len(victims))]
         world.weather.note(happening.kind)
+        if happening.kind is FaultKind.CHAIN_REORGANISATION:
+            self._reorganise(happening)
+            return
         if happening.kind in (FaultKind.DISK_FULL, FaultKind.DATABASE_AWAY):
             self._refuse(machine.disk, happening)
             return
@@ -74,6 +106,10 @@ class Storm:
         for machine in world.machines:
             machine.disk.is_full = machine.disk.is_away = False
 
+    def _reorganise(self, happening: Happening) -> None:
+        if self._world.rewards is not None:
+            self._world.rewards.partner.reorganise(happening.draw)
+
     def _refuse(self, disk: Disk, happening: Happening) -> None:
         is_full = happening.kind is FaultKind.DISK_FULL
         if is_full:
@@ -87,6 +123,8 @@ class Storm:
         peers = [*(exchange.name for exchange in world.exchanges), "rail"]
         if world.server is not None:
             peers.append("database")
+        if world.rewards is not None:
+            peers += [NODE, PARTNER, world.rewards.partner.rail.name]
         peer = peers[int(happening.draw * len(peers))]
         world.network.cut(process.name, peer, world.loop.time() + happening.for_s)
 

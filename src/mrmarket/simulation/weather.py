@@ -60,6 +60,21 @@ class FaultKind(StrEnum):
     """A payment's next step takes long."""
     FEED_DISORDER = "feed_disorder"
     """The feed of incoming payments repeats, reorders or withholds."""
+    # Campaigns: their chain, its node, and the partner that pays.
+    CHAIN_REORGANISATION = "chain_reorganisation"
+    """The newest blocks are replaced, fewer or more than are waited for."""
+    NODE_LAG = "node_lag"
+    """A node answers as it did some blocks ago."""
+    NODE_OMISSION = "node_omission"
+    """A node leaves logs of a block out, and is found out."""
+    TRANSACTION_LOST = "transaction_lost"
+    """A node takes a transaction, and no block ever has it."""
+    PAYOUT_LATE = "payout_late"
+    """A cycle is paid long after it is over."""
+    PAYOUT_TWICE = "payout_twice"
+    """A cycle is paid again."""
+    RESULTS_LATE = "results_late"
+    """A payout is there before anybody says which cycle it is for."""
 
 
 REQUEST_FAULTS = (
@@ -70,6 +85,16 @@ REQUEST_FAULTS = (
     FaultKind.SERVER_ERROR,
     FaultKind.RATE_LIMIT,
 )
+CAMPAIGN_FAULTS = (
+    FaultKind.CHAIN_REORGANISATION,
+    FaultKind.NODE_LAG,
+    FaultKind.NODE_OMISSION,
+    FaultKind.TRANSACTION_LOST,
+    FaultKind.PAYOUT_LATE,
+    FaultKind.PAYOUT_TWICE,
+    FaultKind.RESULTS_LATE,
+)
+"""Strike in seeds that live with campaigns."""
 STREAM_FAULTS = (
     FaultKind.STREAM_DUPLICATE,
     FaultKind.STREAM_REORDER,

@@ -76,6 +76,7 @@ def run_weeks(days: int, heard: Callable[[Day], None] = lambda _day: None) -> We
         round_s=120.0,
         storm_s=days * _DAY_S,
         end_s=days * _DAY_S + 1_260.0,
+        campaigns=None,
     )
     with tempfile.TemporaryDirectory() as folder, quiet():
         return _live(plan, days, Path(folder) / "money.db", heard)

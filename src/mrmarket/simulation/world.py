@@ -11,9 +11,12 @@ from typing import Final
 from mrmarket.core.clock import NS_PER_MS, NS_PER_S
 from mrmarket.money.ledger.errors import LedgerStoppedError
 from mrmarket.services.engine.workshop import RunHabits
+from mrmarket.simulation import reward_checks
 from mrmarket.simulation.angel import AngelNode
 from mrmarket.simulation.books import new_database, pool_plan
 from mrmarket.simulation.business import BusinessNode
+from mrmarket.simulation.chain import Chain
+from mrmarket.simulation.chain_line import new_chain_database
 from mrmarket.simulation.checkers import Checkers
 from mrmarket.simulation.disk import Disk
 from mrmarket.simulation.engine import EngineNode
@@ -24,11 +27,13 @@ from mrmarket.simulation.money_checks import check_books, open_work
 from mrmarket.simulation.network import Network
 from mrmarket.simulation.operations import MemoryOperations, OperationsData
 from mrmarket.simulation.owner import Owner
+from mrmarket.simulation.partner import REWARD, Partner
 from mrmarket.simulation.people import Person
-from mrmarket.simulation.plan import Plan
+from mrmarket.simulation.plan import CampaignPlan, Plan
 from mrmarket.simulation.process import Process
 from mrmarket.simulation.rail import NAME as RAIL
 from mrmarket.simulation.rail import Rail
+from mrmarket.simulation.rewards import RewardWorld
 from mrmarket.simulation.trading_log import MemoryTradingLog, TradingData
 from mrmarket.simulation.venue import ExchangeLine
 from mrmarket.simulation.weather import FaultKind, Weather
@@ -58,6 +63,7 @@ _REFRESH_S: Final = 19.0
 """For each run there is: many runs together act as often as one alone does."""
 _BASE_LOTS: Final = 100_000
 _QUOTE_UNITS: Final = 100_000 * 10**10
+_LOOK_S: Final = 600.0
 _LEAVING_S: Final = 600.0
 """So long before the storm ends people begin nothing new."""
 _WISHES_S: Final = 1_000.0
@@ -96,9 +102,12 @@ class World:
             for number, spec in enumerate(self.specs)
         ]
         self.engines = [self._engine(machine) for machine in self.machines]
+        self.rewards: RewardWorld | None = None
         self.business = self._business(self.machines[0])
         self.angel = self._angel(self._machine(0)) if plan.topology.has_angel else None
         self.people = [self._person(number) for number in range(plan.topology.depositors)]
+        if plan.campaigns is not None:
+            self.rewards = self.business.rewards = self._rewards(plan.campaigns)
         self.owner = Owner(
             self._operations(self.machines[0]),
             self.checkers,
@@ -141,6 +150,9 @@ class World:
         for person in self.people:
             self.network.later(0.0, self._begin_life, person)
         self.network.later(0.0, self._begin_asks)
+        if self.rewards is not None:
+            self.rewards.partner.begin()
+            self.network.later(_LOOK_S, self._look_at_rewards)
 
     def _start(self, node: Node) -> None:
         if node.process is None or not node.process.is_alive:
@@ -176,6 +188,12 @@ class World:
 
     def _begin_asks(self) -> None:
         self._lives.append(self.loop.create_task(self.owner.live(self.plan.asks)))
+
+    def _look_at_rewards(self) -> None:
+        """The identity holds at every moment at which nobody is in the middle of a transaction."""
+        if not self.business.database.in_transaction:
+            reward_checks.look(self._books(), self.checkers.report)
+        self.network.later(_LOOK_S, self._look_at_rewards)
 
     # The market.
 
@@ -235,7 +253,18 @@ class World:
         self._look_again_s = now_s + self.plan.round_s / 4
         if any(not life.done() for life in self._lives) or self.rail.in_flight:
             return False
-        return not open_work(SqliteSql(Path("money.db"), self.business.database))
+        if open_work(self._books()):
+            return False
+        return self.rewards is None or reward_checks.is_settled(self._books(), self.rewards)
+
+    def payouts_taken(self) -> int:
+        """Payouts of campaigns that the books have."""
+        if self.rewards is None:
+            return 0
+        return int(self._books().rows("SELECT count(*) FROM campaign_payouts")[0][0])
+
+    def _books(self) -> SqliteSql:
+        return SqliteSql(Path("money.db"), self.business.database)
 
     def look_at_rest(self) -> None:
         """The checks of what must be true when nothing moves."""
@@ -248,6 +277,8 @@ class World:
             return
         treasury = business.offices.treasury
         check_books(treasury, self.plans, self.exchanges, self.rail, self.people, self.checkers.report)
+        if self.rewards is not None:
+            reward_checks.look_at_rest(self._books(), self.rewards, self.checkers.report)
 
     # Putting it together.
 
@@ -331,6 +362,13 @@ class World:
             self.rail,
             self.business,
         )
+
+    def _rewards(self, plan: CampaignPlan) -> RewardWorld:
+        rng = self.draw("rewards")
+        rail = Rail(self.network, {}, REWARD.namespace, REWARD)
+        chain = Chain(rng, self.now_ns() // NS_PER_S)
+        partner = Partner(plan, chain, rail, self.network, rng)
+        return RewardWorld(plan, partner, new_chain_database(), self.people)
 
     def _exchange(self, number: int) -> Exchange:
         exchange = Exchange(

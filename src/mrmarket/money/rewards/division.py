@@ -49,9 +49,10 @@ def _largest(remainders: list[int], count: int, total: int, tie: Callable[[int],
     Sorting a million big numbers would cost more than all the rest, so they are counted by their leading
     bits first, and only the class that the border runs through is sorted.
     """
-    shift = max(0, total.bit_length() - _BITS)
+    bits = min(_BITS, len(remainders).bit_length())  # a few are not worth so many classes
+    shift = max(0, total.bit_length() - bits)
     classes = [remainder >> shift for remainder in remainders]
-    sizes = [0] * (1 << _BITS)
+    sizes = [0] * (1 << bits)
     for leading in classes:
         sizes[leading] += 1
     border, above = len(sizes) - 1, 0
