@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import typer
 
 from mrmarket.cli.app import run
 from mrmarket.cli.exit_codes import ExitCode
@@ -191,3 +192,59 @@ async def test_without_a_bot_it_says_what_to_configure(
     house.config.write_text("")
     assert await house.call("whoami", "--json") == ExitCode.REFUSED
     assert printed(capsys)["error"]["code"] == "partner_off"
+
+
+async def test_coins_of_a_payment_under_way_are_marked(
+    house: MixinHouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Signed and not taken: the outputs are bound, and are not counted as spendable."""
+    house.sandbox.break_things(MixinFault(MixinFaultKind.LOST_BEFORE, "POST /safe/transactions", times=1))
+    assert await house.call(*payment(house, "5", "--yes")) == ExitCode.UNAVAILABLE
+    capsys.readouterr()
+    assert await house.call("outputs", "--json") == ExitCode.OK
+    assert {each["bound"] for each in printed(capsys)["outputs"]} == {True}
+    assert await house.call("whoami", "--json") == ExitCode.OK
+    (held,) = printed(capsys)["assets"]
+    assert (held["spendable"], held["bound"]) == ("0", "30")
+    assert await house.call(*payment(house, "5", "--yes")) == ExitCode.OK
+    assert house.held(house.alice) == 5 * ONE
+
+
+async def test_a_person_is_asked_before_anything_is_sent(
+    house: MixinHouse, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the key that names the payment; a no sends nothing."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    answers = iter([False, True])
+
+    def answered(text: str, **_: object) -> bool:
+        if not next(answers):
+            raise typer.Abort
+        return "5 USDT-POLYGON" in text
+
+    monkeypatch.setattr("typer.confirm", answered)
+    assert await house.call(*payment(house, "5")) == ExitCode.INTERRUPTED
+    assert house.held(house.alice) == 0
+    assert await house.call(*payment(house, "5")) == ExitCode.OK
+    assert house.held(house.alice) == 5 * ONE
+    assert "Its key is manual:" in capsys.readouterr().err
+
+
+async def test_doctor_looks_at_the_bot(house: MixinHouse, capsys: pytest.CaptureFixture[str]) -> None:
+    """A keystore that cannot pay, one that is missing, and a Mixin that is not there."""
+
+    async def findings() -> dict[str, tuple[str, str]]:
+        arguments = ["doctor", "--data", str(house.folder), "--config", str(house.config), "--json"]
+        await asyncio.to_thread(run, arguments)
+        found = printed(capsys)["findings"]
+        return {each["check"]: (each["result"], each["found"]) for each in found}
+
+    well = await findings()
+    assert well["mixin keystore"] == ("ok", house.bot.app_id)
+    assert well["mixin"][0] == "ok"
+    house.write(spend=False)
+    assert (await findings())["mixin keystore"][0] == "fail"
+    house.config.write_text(house.config.read_text().replace(house.sandbox.url, "http://127.0.0.1:9"))
+    assert (await findings())["mixin"][0] == "fail"
+    house.keystore.unlink()
+    assert "no such file" in (await findings())["mixin keystore"][1]

@@ -199,7 +199,10 @@ def test_doctor_looks_at_keys_nodes_and_gas(house: VaultHouse, capsys: pytest.Ca
     assert findings()["chain local"][0] == "warn"
     house.node.coins_wei = 0
     assert (findings()["chain local"][0], ACCOUNT in findings()["chain local"][2]) == ("fail", True)
-    house.config.write_text(house.config.read_text().replace("HMT = 1000", ""))
+    silent = house.config.read_text()
+    house.config.write_text(silent.replace(house.node.url, "http://127.0.0.1:9"))
+    assert findings()["chain local"][0] == "fail"
+    house.config.write_text(silent.replace("HMT = 1000", ""))
     assert findings()["vault limits"][0] == "warn"
     key = house.folder.parent / "vault.json"
     key.write_text("{}")
