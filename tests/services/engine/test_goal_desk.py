@@ -186,14 +186,16 @@ async def test_it_goes_on_looking_and_lets_go_of_what_is_over_while_the_database
     await house.teller.put(GOAL)
     keeping = asyncio.create_task(desk.keep(lambda: {"run-1": SPEC}, 0.001))
     mandate = house.mandates.of("run-1")
-    async with asyncio.timeout(30):
-        while mandate.now.max_inventory is None:
-            assert not keeping.done()
-            await asyncio.sleep(0.001)
-        house.operations.close()
-        house.clock.advance(74_000 * NS_PER_MS)
-        while mandate.now.max_inventory is not None:
-            assert not keeping.done()
-            await asyncio.sleep(0.001)
+
+    async def until(bound: Decimal | None) -> None:
+        async with asyncio.timeout(30):
+            while mandate.now.max_inventory != bound:
+                assert not keeping.done()
+                await asyncio.sleep(0.001)
+
+    await until(Decimal(500))
+    house.operations.close()
+    house.clock.advance(74_000 * NS_PER_MS)
+    await until(None)
     keeping.cancel()
     await asyncio.gather(keeping, return_exceptions=True)

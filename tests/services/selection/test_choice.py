@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from functools import partial
@@ -176,7 +176,7 @@ def is_paused(side: LocalSide, run: str) -> bool:
     return held is not None and held.state is RunState.PAUSED
 
 
-async def end(tasks: list[asyncio.Future[None]]) -> None:
+async def end(tasks: Sequence[asyncio.Future[None]]) -> None:
     """Cancel and forget."""
     for task in tasks:
         task.cancel()

@@ -18,7 +18,7 @@ from mrmarket.trading.execution.risk.board import RiskBoard, RiskChange
 from mrmarket.trading.execution.risk.gate import RiskGate
 from mrmarket.trading.execution.risk.governor import Glance, RiskGovernor
 from mrmarket.trading.execution.risk.limits import BreakerLimits
-from mrmarket.trading.execution.risk.mandate import Mandate, narrowed
+from mrmarket.trading.execution.risk.mandate import Mandate, Stand, narrowed
 from mrmarket.trading.execution.risk.position import Position
 from mrmarket.trading.execution.risk.pretrade import MarketTop
 from mrmarket.trading.execution.risk.state import INSTANCE, REARMED, RiskState, run_scope, venue_scope
@@ -110,8 +110,10 @@ class RunRisk:
         self._forget: Callable[[], None] | None = None
         self._forget_budget: Callable[[], None] = lambda: None
         self._forget_mandate: Callable[[], None] = lambda: None
-        self._narrowed: tuple[TargetQuotes, Mandate, MarketTop, int, TargetQuotes] | None = None
+        self._narrowed: tuple[TargetQuotes, Mandate, MarketTop, Stand, TargetQuotes] | None = None
         """What was narrowed last, by what, and what came of it."""
+        self._anchor_lots: int | None = None
+        """Bought less sold when the position was first bounded."""
 
     @property
     def state(self) -> RiskState:
@@ -126,15 +128,29 @@ class RunRisk:
     def narrowed(self, targets: TargetQuotes) -> TargetQuotes:
         """The strategy's wishes inside the mandate; the same object for the same question."""
         mandate = self.mandate.now
+        if mandate.max_inventory is None:
+            self._anchor_lots = None
         top = None if self._watch is None else self._watch.top
         if not mandate.binds or top is None or not targets.quotes:
             return targets
-        gap_lots, last = self.gap_lots(top), self._narrowed
-        if last is not None and last[0] is targets and last[1:4] == (mandate, top, gap_lots):
+        stand, last = Stand(self.gap_lots(top), self._moved_lots(mandate, top)), self._narrowed
+        if last is not None and last[0] is targets and last[1:4] == (mandate, top, stand):
             return last[4]
-        within = narrowed(targets, mandate, self._instrument, top, gap_lots)
-        self._narrowed = (targets, mandate, top, gap_lots, within)
+        within = narrowed(targets, mandate, self._instrument, top, stand)
+        self._narrowed = (targets, mandate, top, stand, within)
         return within
+
+    def _moved_lots(self, mandate: Mandate, top: MarketTop) -> int:
+        """How far trading has taken the position; on its way to the target it takes the beginning along."""
+        if mandate.max_inventory is None:
+            return 0
+        now, most = (
+            self._totals.base_lots,
+            int(mandate.max_inventory / (top.double_mid_ticks * self._instrument.grain / 2)),
+        )
+        anchor = now if self._anchor_lots is None else self._anchor_lots
+        self._anchor_lots = max(now - most, min(now + most, anchor))
+        return now - self._anchor_lots
 
     def bind(
         self, execution: Execution, totals: RunTotals, watch: MarketWatch, target_share: Callable[[], Decimal]

@@ -27,7 +27,8 @@ class Mandate:
     """Distance from the mid within which the nearest quote of each side is to stand; where the two do not
     go together the smallest holds."""
     max_inventory: Decimal | None = None
-    """Largest distance of the base position from its target, in quote, with every open order filled."""
+    """So far, in quote, trading may take the position from where it was when this was first asked, with every
+    open order filled. Towards its target it is always free to go."""
     idle: str = ""
     """Why nothing is to be quoted at all; empty where something is."""
     reason: str = ""
@@ -94,8 +95,22 @@ class Mandates:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a position is, in lots of base."""
+
+    gap_lots: int
+    """Held less its target."""
+    moved_lots: int
+    """Bought less sold since a bound was first asked for."""
+
+    def room(self, side: Side, most_lots: int) -> int:
+        """How much more may be traded on a side."""
+        return max(most_lots - side.sign * self.moved_lots, -side.sign * self.gap_lots)
+
+
 def narrowed(
-    targets: TargetQuotes, mandate: Mandate, instrument: Instrument, top: MarketTop, gap_lots: int
+    targets: TargetQuotes, mandate: Mandate, instrument: Instrument, top: MarketTop, stand: Stand
 ) -> TargetQuotes:
     """The same wishes inside the mandate; the same object where it changes none of them.
 
@@ -107,9 +122,9 @@ def narrowed(
         mandate: the bounds.
         instrument: the pair.
         top: best prices of others.
-        gap_lots: base position less its target.
+        stand: where the position is.
     """
-    kept = [quote for side in Side for quote in _of_side(targets, side, mandate, instrument, top, gap_lots)]
+    kept = [quote for side in Side for quote in _of_side(targets, side, mandate, instrument, top, stand)]
     if len(kept) == len(targets.quotes) and all(quote in targets.quotes for quote in kept):
         return targets
     by_slot = {quote.slot: quote for quote in kept}
@@ -124,7 +139,7 @@ def _of_side(
     mandate: Mandate,
     instrument: Instrument,
     top: MarketTop,
-    gap_lots: int,
+    stand: Stand,
 ) -> list[Quote]:
     quotes = [quote for quote in targets.quotes if quote.side is side]
     quotes.sort(key=lambda quote: -quote.price_ticks * side.sign)
@@ -132,7 +147,7 @@ def _of_side(
     if mandate.max_inventory is None:
         return placed
     worth = top.double_mid_ticks * instrument.grain / 2
-    room = int(mandate.max_inventory / worth) - side.sign * gap_lots
+    room = stand.room(side, int(mandate.max_inventory / worth))
     within: list[Quote] = []
     for quote in placed:
         lots = min(quote.size_lots, room)
