@@ -35,7 +35,10 @@ def sandbox(
     """
     import msgspec
 
+    from mrmarket.services.partners.opening import require_libraries
     from mrmarket.services.sandbox.config import SandboxConfig
+
+    require_libraries()
     from mrmarket.services.sandbox.life import run_sandbox
 
     if plan is not None:
