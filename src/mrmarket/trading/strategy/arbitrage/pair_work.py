@@ -8,18 +8,16 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from mrmarket.core.clock import Clock
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.leg_pair import Leg, PairState, begin, parse_leg_slot, resume
-from mrmarket.trading.execution.legs import Begin, Halt, LegRules, Tick
+from mrmarket.trading.execution.legs import Begin, Halt, Tick
 from mrmarket.trading.strategy.arbitrage.aftermath import plan_of
 from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid
 from mrmarket.trading.strategy.arbitrage.pair_log import PairLog
 from mrmarket.trading.strategy.arbitrage.pair_record import PairRecord, PairTally
 from mrmarket.trading.strategy.cross_port import Opportunity
-from mrmarket.trading.strategy.multileg.budget import LegBudget
-from mrmarket.trading.strategy.multileg.leg_work import RecoveringWork
+from mrmarket.trading.strategy.multileg.leg_work import LegOrders, RecoveringWork
 from mrmarket.trading.strategy.multileg.side import MarketSide
 from mrmarket.trading.venue.port import FillReport
 
@@ -63,10 +61,7 @@ class PairWork(RecoveringWork[PairState, PairTally]):
         self,
         sides: Sequence[MarketSide],
         grid: CommonGrid,
-        rules: LegRules,
-        budget: LegBudget,
-        next_number: Callable[[], int],
-        world: Clock,
+        orders: LegOrders,
         *,
         on_halt: Callable[[str], None],
         on_over: Callable[[PairEnd], None],
@@ -74,14 +69,11 @@ class PairWork(RecoveringWork[PairState, PairTally]):
         """`on_halt` hears what is held, `on_over` of each pair that is over."""
         self.log = PairLog()
         """What is known of the last pair of earlier lives."""
-        self.budget = budget
         self._grid = grid
         self._base = sides[0].instrument.base
-        self._rules = rules
-        self._next_number = next_number
         self._on_over = on_over
         self._chance: Opportunity | None = None
-        super().__init__(sides, world, on_halt)
+        super().__init__(sides, orders, on_halt)
 
     def exposure_lots(self, side: MarketSide) -> int:
         """What the pair at work holds, in a venue's lots: bought is positive."""

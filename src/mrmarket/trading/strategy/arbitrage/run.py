@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 
 from mrmarket.core.events import Fact
 from mrmarket.trading.execution.journal import OrderJournal
-from mrmarket.trading.execution.order import Order
-from mrmarket.trading.execution.risk.state import RiskState
 from mrmarket.trading.strategy.arbitrage.pair_work import PairEnd, PairWork
 from mrmarket.trading.strategy.arbitrage.parameters import LegSchema
 from mrmarket.trading.strategy.arbitrage.two_venue_run import TwoVenueRun
@@ -15,8 +13,6 @@ from mrmarket.trading.strategy.cross_port import CrossDecision, CrossStrategy, C
 from mrmarket.trading.strategy.multileg.budget import leg_budget
 from mrmarket.trading.strategy.multileg.host import facts_of
 from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
-from mrmarket.trading.strategy.multileg.side import MarketSide
-from mrmarket.trading.strategy.observer import FillRecord, RunState
 from mrmarket.trading.strategy.past import History
 
 
@@ -60,55 +56,26 @@ class ArbitrageRun(TwoVenueRun):
         self.strategy = strategy
         self._on_decision = on_decision
         terms = legs or legs_of(strategy)
-        self.work = work = PairWork(
+        self.work: PairWork = PairWork(
             self.sides,
             self.grid,
-            strategy.leg_rules,
-            leg_budget("pair", terms, pause_s, terms.max_fees_per_hour),
-            lambda: journal.next_sequence(self.stream),
-            self._world,
+            self._orders(leg_budget("pair", terms, pause_s, terms.max_fees_per_hour)),
             on_halt=self._halt_self,
             on_over=self._on_pair_over,
         )
         """The pair of orders at work."""
         facts = facts_of(history)
         for fact in facts:
-            work.log.take(fact)
+            self.work.log.take(fact)
         for side in self.sides:
             side.recall(facts, self.stream)
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether a pair of orders is not over yet."""
-        return self.work.is_at_work
-
-    @property
-    def leg_number(self) -> int:
-        """Of the pair at work."""
-        return self.work.number
-
-    def exposure_lots(self, side: MarketSide) -> int:
-        """What the pair at work holds, in a venue's lots."""
-        return self.work.exposure_lots(side)
-
-    def on_leg(self, side: MarketSide, order: Order) -> None:
-        """An order of a pair may have ended, or fell into doubt."""
-        self.work.on_leg(side, order)
-
-    def on_fill(self, side: MarketSide, record: FillRecord, client_order_id: str) -> None:
-        """A trade is durable."""
-        self.work.on_fill(side, record.own.fill, client_order_id)
-        self.observer.on_fill(record)
 
     def _recover(self) -> None:
         ticks = (self.sides[0].instrument.tick_size, self.sides[1].instrument.tick_size)
         self.work.log.intents(self._journal.open_intents(self.stream), ticks)
 
-    def _work_tick(self) -> None:
-        self.work.tick()
-
     def _decide_now(self) -> None:
-        reason = self._reason_to_wait()
+        reason = self._reason_to_wait(self.work)
         self._say_waits(reason)
         if reason:
             return
@@ -121,17 +88,6 @@ class ArbitrageRun(TwoVenueRun):
         self.decision = decision
         if decision.opportunity is not None:
             self.work.begin(decision.opportunity)
-
-    def _reason_to_wait(self) -> str:
-        if self.state is not RunState.RUNNING:
-            return self.state_reason or self.state.value
-        if self.risk_state > RiskState.ACTIVE:
-            return self.risk_reason
-        if self.work.reason:
-            return self.work.reason
-        if self._balances_due:
-            return "balances are being asked for after the last pair"
-        return self.work.budget.refusal(self._world.monotonic_ns())
 
     def _on_pair_over(self, end: PairEnd) -> None:
         self.pairs.append(end.record(self._wall.now_ns(), self.mid))

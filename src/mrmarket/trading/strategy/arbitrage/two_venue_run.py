@@ -56,7 +56,7 @@ class TwoVenueRun(MultiLegRun):
             [replace(place, symbol=symbol) for place in places],
             journal,
             setting,
-            patience_ns=leg_rules.deadline_ns,
+            leg_rules=leg_rules,
             rules=rules,
         )
 
@@ -87,10 +87,6 @@ class TwoVenueRun(MultiLegRun):
         if mid is None or not all(account.is_known for account in accounts):
             return None
         return sum((account.base_total * mid + account.quote_total for account in accounts), Decimal(0))
-
-    def is_leg(self, slot: str) -> bool:
-        """Whether a slot is a leg's; else it is a quote's."""
-        return parse_leg_slot(slot) is not None
 
     def owns(self, side: MarketSide, record: OrderRecord) -> bool:
         """A leg's slot says its venue; quotes stand on the first one."""

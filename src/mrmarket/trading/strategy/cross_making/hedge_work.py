@@ -8,19 +8,17 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from mrmarket.core.clock import Clock
 from mrmarket.core.decimals import format_decimal
 from mrmarket.core.events import Fact, Filled, RiskChanged
 from mrmarket.trading.execution.leg_pair import PairState, hedge, parse_leg_slot
-from mrmarket.trading.execution.legs import Halt, LegRules, LegStage, Send, Tick
+from mrmarket.trading.execution.legs import Halt, LegStage, Send, Tick
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.risk.state import Cause
 from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid
 from mrmarket.trading.strategy.arbitrage.pair_log import base_of
 from mrmarket.trading.strategy.arbitrage.pair_record import PairRecord, PairTally
 from mrmarket.trading.strategy.cross_making.hedge import HEDGE, MAKER, Hedge, hedge_due
-from mrmarket.trading.strategy.multileg.budget import LegBudget
-from mrmarket.trading.strategy.multileg.leg_work import LegWork
+from mrmarket.trading.strategy.multileg.leg_work import LegOrders, LegWork
 from mrmarket.trading.strategy.multileg.side import MarketSide
 from mrmarket.trading.venue.port import FillReport
 
@@ -59,10 +57,7 @@ class HedgeWork(LegWork[PairState, PairTally]):
         self,
         sides: Sequence[MarketSide],
         grid: CommonGrid,
-        rules: LegRules,
-        budget: LegBudget,
-        next_number: Callable[[], int],
-        world: Clock,
+        orders: LegOrders,
         *,
         on_halt: Callable[[str], None],
         on_over: Callable[[HedgeEnd], None],
@@ -70,15 +65,12 @@ class HedgeWork(LegWork[PairState, PairTally]):
         """`on_halt` hears what is held, `on_over` of each hedge that is over."""
         self.owed = Fraction(0)
         """Base bought less sold by all fills of both venues, fees in base taken off."""
-        self.budget = budget
         self.halted = ""
         """What the owner was told in an earlier life and has not lifted; empty if nothing."""
         self._grid = grid
         self._base = sides[MAKER].instrument.base
-        self._rules = rules
-        self._next_number = next_number
         self._on_over = on_over
-        super().__init__(sides, world, on_halt)
+        super().__init__(sides, orders, on_halt)
 
     @property
     def is_undoing(self) -> bool:

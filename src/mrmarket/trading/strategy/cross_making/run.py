@@ -61,13 +61,10 @@ class MakingRun(TwoVenueRun):
         self.targets: TargetQuotes = NO_QUOTES
         """What was wanted at the last decision."""
         terms = legs_of(strategy)
-        self.work = HedgeWork(
+        self.work: HedgeWork = HedgeWork(
             self.sides,
             self.grid,
-            strategy.leg_rules,
-            leg_budget("pair", terms, 0.0, terms.max_fees_per_hour),
-            lambda: journal.next_sequence(self.stream),
-            self._world,
+            self._orders(leg_budget("pair", terms, 0.0, terms.max_fees_per_hour)),
             on_halt=self._halt_self,
             on_over=self._on_hedge_over,
         )
@@ -81,15 +78,6 @@ class MakingRun(TwoVenueRun):
     def is_at_work(self) -> bool:
         """Whether a hedge is under way, or due and able to go."""
         return self.work.is_at_work or (self._may_hedge and self.work.due is not None)
-
-    @property
-    def leg_number(self) -> int:
-        """Of the hedge at work."""
-        return self.work.number
-
-    def exposure_lots(self, side: MarketSide) -> int:
-        """What is owed, in a venue's lots."""
-        return self.work.exposure_lots(side)
 
     @property
     def _is_busy(self) -> bool:
@@ -126,14 +114,13 @@ class MakingRun(TwoVenueRun):
 
     def on_leg(self, side: MarketSide, order: Order) -> None:
         """An order of a hedge may have ended, or a quote has left the way of one."""
-        self.work.on_leg(side, order)
+        super().on_leg(side, order)
         if order.is_final or order.is_resting:
             self._wake()
 
     def on_fill(self, side: MarketSide, record: FillRecord, client_order_id: str) -> None:
         """A trade is durable: what is owed has changed."""
-        self.work.on_fill(side, record.own.fill, client_order_id)
-        self.observer.on_fill(record)
+        super().on_fill(side, record, client_order_id)
         self._wake()
 
     # Deciding.
@@ -184,9 +171,6 @@ class MakingRun(TwoVenueRun):
         self.pairs.append(end.record(self._wall.now_ns(), self.mid))
         self._await_balances()
         self._wake()
-
-    def _work_tick(self) -> None:
-        self.work.tick()
 
     async def _rest(self, reason: str) -> None:
         """The quotes first, then what they still owe."""

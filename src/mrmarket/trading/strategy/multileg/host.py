@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.events import Fact, RiskChanged, RunStateChanged
@@ -14,12 +14,15 @@ from mrmarket.core.instrument import Instrument
 from mrmarket.store.order_journal import OrderRecord
 from mrmarket.trading.execution.differ import RefreshRules
 from mrmarket.trading.execution.journal import OrderJournal
+from mrmarket.trading.execution.legs import LegRules
 from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.reconciler import StopReport
 from mrmarket.trading.execution.risk.board import RiskBoard, RiskChange
 from mrmarket.trading.execution.risk.governor import Glance, RiskGovernor
 from mrmarket.trading.execution.risk.state import REARMED, Cause, RiskState, run_scope
 from mrmarket.trading.strategy.errors import ControlRefusedError, StreamEndedError
+from mrmarket.trading.strategy.multileg.budget import LegBudget
+from mrmarket.trading.strategy.multileg.leg_work import LegOrders, LegWork, RecoveringWork
 from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
 from mrmarket.trading.strategy.multileg.side import MarketSide
 from mrmarket.trading.strategy.observer import FillRecord, RunObserver, RunState, Unobserved
@@ -36,13 +39,16 @@ class MultiLegRun(ABC):
     run's one stream; fills are durable there before anybody acts on them.
     """
 
+    work: LegWork[Any, Any]
+    """Carries out what a decision wants; a subclass sets it."""
+
     def __init__(
         self,
         places: Sequence[Place],
         journal: OrderJournal,
         setting: RunSetting,
         *,
-        patience_ns: int,
+        leg_rules: LegRules,
         shares_account: bool = False,
         rules: RefreshRules | None = None,
     ) -> None:
@@ -52,7 +58,7 @@ class MultiLegRun(ABC):
             places: where it trades, the first one where its own facts are written down.
             journal: the trading store.
             setting: what all its parts are given.
-            patience_ns: how long what is under way may take to its end, as its rules say.
+            leg_rules: how its orders that belong together are carried out.
             shares_account: whether all places are pairs of one account.
             rules: of the quotes on the first place, None where there are none.
         """
@@ -70,7 +76,7 @@ class MultiLegRun(ABC):
         self._journal = journal
         self._wall = setting.wall
         self._world = setting.strategy_clock
-        self._patience_ns = patience_ns
+        self._leg_rules = leg_rules
         self.sides = tuple(
             MarketSide(
                 number,
@@ -97,43 +103,13 @@ class MultiLegRun(ABC):
 
     # What a subclass decides.
 
-    @property
-    @abstractmethod
-    def is_at_work(self) -> bool:
-        """Whether orders are under way that belong together."""
-
-    @property
-    @abstractmethod
-    def leg_number(self) -> int:
-        """Of the orders at work that belong together: a part of their ids."""
-
-    @abstractmethod
-    def is_leg(self, slot: str) -> bool:
-        """Whether a slot is that of an order that belongs to others."""
-
     @abstractmethod
     def owns(self, side: MarketSide, record: OrderRecord) -> bool:
         """Whether an order in the journal is a side's."""
 
     @abstractmethod
-    def exposure_lots(self, side: MarketSide) -> int:
-        """What has to be brought back, in a side's lots: all that REDUCE lets through."""
-
-    @abstractmethod
-    def on_leg(self, side: MarketSide, order: Order) -> None:
-        """An order may have ended, or fell into doubt."""
-
-    @abstractmethod
-    def on_fill(self, side: MarketSide, record: FillRecord, client_order_id: str) -> None:
-        """A trade is durable."""
-
-    @abstractmethod
     def _decide_now(self) -> None:
         """Look at every market and act."""
-
-    @abstractmethod
-    def _work_tick(self) -> None:
-        """Time has passed for what is under way."""
 
     @abstractmethod
     def _valued(self) -> tuple[Decimal | None, Decimal | None]:
@@ -142,6 +118,11 @@ class MultiLegRun(ABC):
     @abstractmethod
     def _not_flattened(self, reason: str) -> str:
         """Why flattening is refused, and what to do instead."""
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether orders are under way that belong together."""
+        return self.work.is_at_work
 
     @property
     def _is_busy(self) -> bool:
@@ -158,7 +139,20 @@ class MultiLegRun(ABC):
         """Bring what is under way to its end."""
         await self._over_or_late()
 
-    # What it may do, and what it has open.
+    # What is at work, what it may do, and what it has open.
+
+    @property
+    def leg_number(self) -> int:
+        """Of the orders at work that belong together: a part of their ids."""
+        return self.work.number
+
+    def is_leg(self, slot: str) -> bool:
+        """Whether a slot is that of an order that belongs to others; else it is a quote's."""
+        return self.work.is_leg(slot)
+
+    def exposure_lots(self, side: MarketSide) -> int:
+        """What has to be brought back, in a side's lots: all that REDUCE lets through."""
+        return self.work.exposure_lots(side)
 
     @property
     def instrument(self) -> Instrument:
@@ -280,6 +274,15 @@ class MultiLegRun(ABC):
         """An order is new or has changed."""
         self.observer.on_order(order)
 
+    def on_leg(self, side: MarketSide, order: Order) -> None:
+        """An order may have ended, or fell into doubt."""
+        self.work.on_leg(side, order)
+
+    def on_fill(self, side: MarketSide, record: FillRecord, client_order_id: str) -> None:
+        """A trade is durable."""
+        self.work.on_fill(side, record.own.fill, client_order_id)
+        self.observer.on_fill(record)
+
     def on_book(self, side: MarketSide) -> None:  # noqa: ARG002 - the port's
         """Decide once what is at hand has been taken in."""
         self.observer.on_book()
@@ -326,12 +329,30 @@ class MultiLegRun(ABC):
         except Exception as error:  # noqa: BLE001 - a fault in a strategy must end its run, not the loop
             self.on_fault(error)
 
+    def _reason_to_wait(self, work: RecoveringWork[Any, Any]) -> str:
+        """Why nothing is looked for now; empty while something is."""
+        if self.state is not RunState.RUNNING:
+            return self.state_reason or self.state.value
+        if self.risk_state > RiskState.ACTIVE:
+            return self.risk_reason
+        if work.reason:
+            return work.reason
+        if self._balances_due:
+            return f"balances are being asked for after the last {work.WHAT}"
+        return work.budget.refusal(self._world.monotonic_ns())
+
     def _say_waits(self, reason: str) -> None:
         """Tell what no decision is made for; empty while one is."""
         if reason != self.waits_for:
             self.waits_for = reason
             if self.state is RunState.RUNNING:
                 self._set_state(RunState.RUNNING, reason)
+
+    def _orders(self, budget: LegBudget) -> LegOrders:
+        """What the work of a subclass is given."""
+        return LegOrders(
+            self._leg_rules, budget, lambda: self._journal.next_sequence(self.stream), self._world
+        )
 
     def _halt_self(self, detail: str) -> None:
         """Something is held that could not be brought back."""
@@ -369,7 +390,7 @@ class MultiLegRun(ABC):
             self.capital = worth
         now_ns, wall_ns = self._world.monotonic_ns(), self._wall.monotonic_ns()
         self.governor.tick(Glance(now_ns, wall_ns, equity=equity, capital=self.capital))
-        self._work_tick()
+        self.work.tick()
         self._wake()
 
     def _heard(self, change: RiskChange) -> None:
@@ -400,7 +421,7 @@ class MultiLegRun(ABC):
 
     async def _over_or_late(self) -> None:
         """Give what is under way the time that its rules give it."""
-        for _ in range(round(2 * self._patience_ns / NS_PER_S / _LOOK_S) + 1):
+        for _ in range(round(2 * self._leg_rules.deadline_ns / NS_PER_S / _LOOK_S) + 1):
             if not self._is_busy or self.failure is not None:
                 return
             await asyncio.sleep(_LOOK_S)

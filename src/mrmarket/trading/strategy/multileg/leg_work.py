@@ -18,6 +18,7 @@ from mrmarket.trading.execution.legs import (
     Halt,
     LegAction,
     LegEvent,
+    LegRules,
     LegState,
     Send,
     Tick,
@@ -27,6 +28,7 @@ from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.order_id import parse_order_id
 from mrmarket.trading.execution.targets import Term
 from mrmarket.trading.strategy.multileg.amounts import Amounts
+from mrmarket.trading.strategy.multileg.budget import LegBudget
 from mrmarket.trading.strategy.multileg.side import MarketSide
 from mrmarket.trading.venue.port import FillReport
 
@@ -48,6 +50,19 @@ class Tally(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LegOrders:
+    """How orders that belong together are carried out in a run."""
+
+    rules: LegRules
+    budget: LegBudget
+    """Unused."""
+    next_number: Callable[[], int]
+    """The number of what begins now."""
+    clock: Clock
+    """The strategy's."""
+
+
 State = TypeVar("State", bound=LegState[Any, Any])
 Counted = TypeVar("Counted", bound=Tally)
 
@@ -63,8 +78,12 @@ class _Held:
 class LegWork(ABC, Generic[State, Counted]):
     """Feeds `execution.legs` with what becomes of its orders, and sends what it says; one thing at a time."""
 
-    def __init__(self, sides: Sequence[MarketSide], world: Clock, on_halt: Callable[[str], None]) -> None:
+    def __init__(
+        self, sides: Sequence[MarketSide], orders: LegOrders, on_halt: Callable[[str], None]
+    ) -> None:
         """`on_halt` hears what is held, in words."""
+        self.budget = orders.budget
+        """What may still go wrong before nothing new is sent."""
         self.number = 0
         """Of what is at work, a part of the ids of its orders."""
         self.state: State | None = None
@@ -72,7 +91,9 @@ class LegWork(ABC, Generic[State, Counted]):
         self.tally = self.new_tally()
         """What its orders have changed."""
         self._sides = sides
-        self._world = world
+        self._rules = orders.rules
+        self._next_number = orders.next_number
+        self._world = orders.clock
         self._on_halt = on_halt
         self._why = ""
         self._terms: tuple[Term, ...] = ()
@@ -81,6 +102,14 @@ class LegWork(ABC, Generic[State, Counted]):
         self._feeding = False
 
     # What a subclass knows.
+
+    @abstractmethod
+    def exposure_lots(self, side: MarketSide) -> int:
+        """What is to be brought back, in a side's lots: bought is positive."""
+
+    @abstractmethod
+    def on_fill(self, side: MarketSide, fill: FillReport, client_order_id: str) -> None:
+        """A trade is durable."""
 
     @abstractmethod
     def new_tally(self) -> Counted:
@@ -220,8 +249,10 @@ class RecoveringWork(LegWork[State, Counted]):
     AT_WORK: ClassVar[str]
     """What is said while it is."""
 
-    def __init__(self, sides: Sequence[MarketSide], world: Clock, on_halt: Callable[[str], None]) -> None:
-        super().__init__(sides, world, on_halt)
+    def __init__(
+        self, sides: Sequence[MarketSide], orders: LegOrders, on_halt: Callable[[str], None]
+    ) -> None:
+        super().__init__(sides, orders, on_halt)
         self.inherited = True
         """Whether something of an earlier life may still have to be settled."""
 

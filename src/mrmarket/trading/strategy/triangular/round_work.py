@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar, Final
 
-from mrmarket.core.clock import NS_PER_S, Clock
+from mrmarket.core.clock import NS_PER_S
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
-from mrmarket.trading.execution.legs import Begin, Halt, LegRules, Send, Tick
+from mrmarket.trading.execution.legs import Begin, Halt, Send, Tick
 from mrmarket.trading.strategy.multileg.amounts import Amounts, added, decimal_of, in_words
-from mrmarket.trading.strategy.multileg.budget import LegBudget
-from mrmarket.trading.strategy.multileg.leg_work import RecoveringWork
+from mrmarket.trading.strategy.multileg.leg_work import LegOrders, RecoveringWork
 from mrmarket.trading.strategy.multileg.side import MarketSide
 from mrmarket.trading.strategy.triangular.port import TriangleDecision
 from mrmarket.trading.strategy.triangular.readings import RoundRecord
@@ -87,10 +86,7 @@ class RoundWork(RecoveringWork[RoundState, RoundTally]):
     def __init__(
         self,
         sides: Sequence[MarketSide],
-        rules: LegRules,
-        budget: LegBudget,
-        next_number: Callable[[], int],
-        world: Clock,
+        orders: LegOrders,
         *,
         ask_balances: Callable[[], None],
         on_halt: Callable[[str], None],
@@ -99,16 +95,13 @@ class RoundWork(RecoveringWork[RoundState, RoundTally]):
         """`ask_balances` starts a look at the account; `on_halt` hears what is held."""
         self.log = RoundLog()
         """What is known of the last round of earlier lives."""
-        self.budget = budget
         self._by_symbol = {side.instrument.symbol: side for side in sides}
-        self._rules = rules
-        self._next_number = next_number
         self._ask_balances = ask_balances
         self._on_over = on_over
         self._chance: TriangleDecision | None = None
         self._asked_for = ""
         """Slot of the order that balances were asked for."""
-        super().__init__(sides, world, on_halt)
+        super().__init__(sides, orders, on_halt)
 
     def exposure_lots(self, side: MarketSide) -> int:
         """What a pair may bring on its way, in its lots: base held is positive, base to be bought is not."""

@@ -10,14 +10,12 @@ from typing import Final
 from mrmarket.core.events import Fact
 from mrmarket.store.order_journal import OrderRecord
 from mrmarket.trading.execution.journal import OrderJournal
-from mrmarket.trading.execution.order import Order
-from mrmarket.trading.execution.risk.state import RiskState
 from mrmarket.trading.strategy.multileg.amounts import Amounts, added
 from mrmarket.trading.strategy.multileg.budget import leg_budget
 from mrmarket.trading.strategy.multileg.host import MultiLegRun, facts_of
 from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
 from mrmarket.trading.strategy.multileg.side import MarketSide
-from mrmarket.trading.strategy.observer import FillRecord, RunState
+from mrmarket.trading.strategy.observer import FillRecord
 from mrmarket.trading.strategy.past import History
 from mrmarket.trading.strategy.triangular.arbitrage import TriangularArbitrage
 from mrmarket.trading.strategy.triangular.cycles import CycleIndex
@@ -28,7 +26,6 @@ from mrmarket.trading.strategy.triangular.port import (
     TriangleView,
 )
 from mrmarket.trading.strategy.triangular.readings import RoundRecord, held_of, worth_of
-from mrmarket.trading.strategy.triangular.round_plan import parse_round_slot
 from mrmarket.trading.strategy.triangular.round_work import RoundEnd, RoundWork
 from mrmarket.trading.venue.port import Venue
 
@@ -81,15 +78,12 @@ class TriangularRun(MultiLegRun):
             [Place(venue, symbol=symbol) for symbol, venue in venues.items()],
             journal,
             setting,
-            patience_ns=strategy.leg_rules.deadline_ns,
+            leg_rules=strategy.leg_rules,
             shares_account=True,
         )
-        self.work = work = RoundWork(
+        self.work: RoundWork = RoundWork(
             self.sides,
-            strategy.leg_rules,
-            leg_budget("round", strategy.parameters, strategy.parameters.pause),
-            lambda: journal.next_sequence(self.stream),
-            self._world,
+            self._orders(leg_budget("round", strategy.parameters, strategy.parameters.pause)),
             ask_balances=self._ask_balances,
             on_halt=self._halt_self,
             on_over=self._on_round_over,
@@ -97,23 +91,13 @@ class TriangularRun(MultiLegRun):
         """The round at work."""
         facts = facts_of(history)
         for fact in facts:
-            work.log.take(fact)
-        self.changed: Amounts = dict(work.log.changed)
+            self.work.log.take(fact)
+        self.changed: Amounts = dict(self.work.log.changed)
         """What all its trades have changed since the run's first start."""
         for side in self.sides:
             side.recall(facts, self.stream)
         self._stale = {side.instrument.symbol for side in self.sides}
         """Pairs whose book has changed since the last decision."""
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether a round is not over yet."""
-        return self.work.is_at_work
-
-    @property
-    def leg_number(self) -> int:
-        """Of the round at work."""
-        return self.work.number
 
     @property
     def markets(self) -> dict[str, MarketSide]:
@@ -131,27 +115,14 @@ class TriangularRun(MultiLegRun):
         held = held_of(self.sides)
         return None if held is None else worth_of(held, self.home, self.sides)
 
-    def is_leg(self, slot: str) -> bool:
-        """Every order is one of a round."""
-        return parse_round_slot(slot) is not None
-
     def owns(self, side: MarketSide, record: OrderRecord) -> bool:
         """By its pair."""
         return record.symbol == side.instrument.symbol
 
-    def exposure_lots(self, side: MarketSide) -> int:
-        """What the round holds and this pair brings on its way."""
-        return self.work.exposure_lots(side)
-
-    def on_leg(self, side: MarketSide, order: Order) -> None:
-        """An order of a round may have ended, or fell into doubt."""
-        self.work.on_leg(side, order)
-
     def on_fill(self, side: MarketSide, record: FillRecord, client_order_id: str) -> None:
         """A trade is durable."""
         self.changed = added(self.changed, side.changed_by(record.own.fill))
-        self.work.on_fill(side, record.own.fill, client_order_id)
-        self.observer.on_fill(record)
+        super().on_fill(side, record, client_order_id)
 
     def on_book(self, side: MarketSide) -> None:
         """The triangles of this pair are priced anew at the next decision."""
@@ -163,12 +134,9 @@ class TriangularRun(MultiLegRun):
     def _recover(self) -> None:
         self.work.log.intents(self._journal.open_intents(self.stream))
 
-    def _work_tick(self) -> None:
-        self.work.tick()
-
     def _decide_now(self) -> None:
         self.work.retry()
-        reason = self._reason_to_wait()
+        reason = self._reason_to_wait(self.work)
         self._say_waits(reason)
         if reason:
             return
@@ -186,17 +154,6 @@ class TriangularRun(MultiLegRun):
         self.decision = decision
         if decision.triangle is not None:
             self.work.begin(decision, free)
-
-    def _reason_to_wait(self) -> str:
-        if self.state is not RunState.RUNNING:
-            return self.state_reason or self.state.value
-        if self.risk_state > RiskState.ACTIVE:
-            return self.risk_reason
-        if self.work.reason:
-            return self.work.reason
-        if self._balances_due:
-            return "balances are being asked for after the last round"
-        return self.work.budget.refusal(self._world.monotonic_ns())
 
     def _on_round_over(self, end: RoundEnd) -> None:
         self.rounds.append(end.record(self._wall.now_ns()))
