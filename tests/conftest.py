@@ -25,6 +25,7 @@ _PROCESSES: Final = (
 """Folders and files whose tests start several processes or a browser, or live on the wall clock."""
 _LIGHT: Final = (
     "e2e/test_admin_page.py",
+    "e2e/test_campaign_pages.py",
     "e2e/test_page_money_states.py",
     "e2e/test_page_states.py",
     "partners/chains/test_human.py",

@@ -23,10 +23,13 @@ from mrmarket.services.access.repository import ControlStore
 from mrmarket.services.access.settings import AccessSettings
 from mrmarket.services.api import money_schema as money
 from mrmarket.services.api.app import create_app
+from mrmarket.services.api.partners_face import PartnersFace
 from mrmarket.services.api.refusals import NotFoundError
+from mrmarket.services.api.selection_face import SelectionFace
 from services.face_fake import FakeFace
 from services.money_fake import FakeMoney
 from services.operations_fake import FakeOperations
+from services.partners_fake import FakePartners
 from services.selection_fake import FakeSelection
 
 DAY_MS: Final = 86_400_000
@@ -450,7 +453,13 @@ def _door() -> Access:
 
 
 @contextmanager
-def serving(money_face: FakeMoney, port: int = 0, operations: FakeOperations | None = None) -> Iterator[str]:
+def serving(
+    money_face: FakeMoney,
+    port: int = 0,
+    operations: FakeOperations | None = None,
+    partners: PartnersFace | None = None,
+    selection: SelectionFace | None = None,
+) -> Iterator[str]:
     """Serve the pages and the API over a made-up business core; yields the address."""
     config = uvicorn.Config(
         create_app(
@@ -458,7 +467,8 @@ def serving(money_face: FakeMoney, port: int = 0, operations: FakeOperations | N
             money_face,
             _door(),
             operations=operations or FakeOperations(),
-            selection=FakeSelection(),
+            selection=selection or FakeSelection(),
+            partners=partners or FakePartners(),
         ),
         host="127.0.0.1",
         port=port,

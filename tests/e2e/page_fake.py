@@ -29,7 +29,9 @@ from mrmarket.services.api import schema
 from mrmarket.services.api.app import create_app
 from mrmarket.services.api.face import Update
 from mrmarket.services.api.money_face import MoneyFace
+from mrmarket.services.api.partners_face import PartnersFace
 from services.operations_fake import FakeOperations
+from services.partners_fake import FakePartners
 
 Scenario = Literal["trading", "empty", "broken", "stale"]
 
@@ -434,11 +436,21 @@ def _door() -> Access:
 
 @contextmanager
 def serving(
-    instance: MadeUpInstance, port: int = 0, money: MoneyFace | None = None, access: Access | None = None
+    instance: MadeUpInstance,
+    port: int = 0,
+    money: MoneyFace | None = None,
+    access: Access | None = None,
+    partners: PartnersFace | None = None,
 ) -> Iterator[str]:
     """Serve the pages and the API over a made-up instance; yields the address."""
     config = uvicorn.Config(
-        create_app(instance, money, access or _door(), operations=FakeOperations()),
+        create_app(
+            instance,
+            money,
+            access or _door(),
+            operations=FakeOperations(),
+            partners=partners or FakePartners(),
+        ),
         host="127.0.0.1",
         port=port,
         log_level="error",
@@ -459,7 +471,7 @@ def serving(
 
 if __name__ == "__main__":
     uvicorn.run(
-        create_app(MadeUpInstance(), access=_door(), operations=FakeOperations()),
+        create_app(MadeUpInstance(), access=_door(), operations=FakeOperations(), partners=FakePartners()),
         host="127.0.0.1",
         port=int(sys.argv[1]),
         log_level="warning",

@@ -16,7 +16,7 @@ from litestar.types import ControllerRouterHandler
 WEB_ROOT: Final = Path(__file__).resolve().parents[2] / "web"
 """Where the build puts the pages inside the package."""
 
-_VIEWS: Final = ("/earn", "/rewards", "/history", "/desk", "/admin")
+_VIEWS: Final = ("/earn", "/campaigns", "/rewards", "/history", "/desk", "/admin")
 """Places of the app besides `/`; the app itself shows what is at and below them."""
 
 _UNBUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mr. Market</title>
