@@ -34,7 +34,13 @@ def test_a_folder_has_one_world(tmp_path: Path) -> None:
     """What it remembers comes back; a second process is refused while the first is there."""
     folder = WorldFolder(tmp_path / "world")
     assert folder.load() is None
-    memory = WorldMemory(TIME, 60, Contracts("0x1", "0x2", "0x3"), 12, Ports(chain=8545))
+    memory = WorldMemory(
+        TIME, 60, contracts=Contracts("0x1", "0x2", "0x3"), start_block=12, ports=Ports(chain=8545)
+    )
+    assert memory.at_speed(4.0, 2 * 10**18) is memory
+    memory = memory.at_speed(2.0, TIME.origin_wall_ns + 10)
+    assert (memory.past, memory.time.speed) == ((TIME,), 2.0)
+    assert memory.history.world_ns(TIME.origin_wall_ns + 20) == TIME.origin_world_ns + 60
     folder.save(memory)
     with pytest.raises(SandboxStateError, match="another world lives in it"):
         WorldFolder(tmp_path / "world")
@@ -88,7 +94,7 @@ def test_the_plan_of_a_child_is_private_and_ends_with_us(tmp_path: Path) -> None
 async def test_a_world_that_lost_a_part_is_not_begun_anew(tmp_path: Path, cycle_s: int, problem: str) -> None:
     """Books that remember a chain are not joined to another one, nor cycles to other cycles."""
     folder = WorldFolder(tmp_path)
-    folder.save(WorldMemory(TIME, 60, Contracts("0x1", "0x2", "0x3")))
+    folder.save(WorldMemory(TIME, 60, contracts=Contracts("0x1", "0x2", "0x3")))
     if cycle_s != 60:
         (tmp_path / "chain.json").write_text("{}")
     folder.close()

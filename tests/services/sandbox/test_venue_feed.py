@@ -14,7 +14,7 @@ from mrmarket.partners.hufi.score import SCALE
 from mrmarket.services.sandbox import venue_feed
 from mrmarket.services.sandbox.errors import SandboxExchangeError
 from mrmarket.services.sandbox.venue_feed import PERMISSIONS, VenueFeed
-from mrmarket.services.sandbox.world_time import WorldTime
+from mrmarket.services.sandbox.world_time import WorldHistory, WorldTime
 from mrmarket.trading.market.tape import TapeWriter
 from mrmarket.trading.venue.front.config import VenueConfig
 from mrmarket.trading.venue.front.server import VenueServer
@@ -39,7 +39,7 @@ async def test_trades_are_told_in_world_time(venue: VenueServer, monkeypatch: py
     monkeypatch.setattr(venue_feed, "_PAGE", 2)
     wall = SystemClock()
     origin = wall.now_ns() - 10 * NS_PER_S
-    time = WorldTime(origin, origin, 4.0)
+    time = WorldHistory([WorldTime(origin, origin, 4.0)])
     secrets = {key.key: key.secret for key in (*venue.keys, *venue.angel_keys)}
     feed = VenueFeed(venue.rest_url, secrets.get, time, wall)
     async with aiohttp.ClientSession() as session:
@@ -66,7 +66,7 @@ async def test_trades_are_told_in_world_time(venue: VenueServer, monkeypatch: py
 
 async def test_a_key_is_what_the_exchange_says(venue: VenueServer) -> None:
     """A key that may read sees everything; a strange one, and one with a wrong secret, see nothing."""
-    time = WorldTime(0, 0, 1.0)
+    time = WorldHistory([WorldTime(0, 0, 1.0)])
     reader, trader = venue.angel_keys[0], venue.keys[1]
     secrets = {reader.key: reader.secret, trader.key: "wrong", "f" * 64: "f"}
     feed = VenueFeed(venue.rest_url, secrets.get, time, SystemClock())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrmarket.core.clock import ManualClock
-from mrmarket.services.sandbox.world_time import WorldClock, WorldTime
+from mrmarket.services.sandbox.world_time import WorldClock, WorldHistory, WorldTime
 
 _NS = st.integers(min_value=1_600_000_000_000_000_000, max_value=2_000_000_000_000_000_000)
 _SPEED = st.sampled_from([0.1, 0.5, 1.0, 3.7, 4.0, 20.0, 100.0])
@@ -28,6 +28,22 @@ def test_another_speed_makes_no_jump(origin: int, later: int, speed: float, othe
     changed = time.at_speed(other, origin + later)
     assert changed.world_ns(origin + later) == time.world_ns(origin + later)
     assert changed.at_speed(other, origin) is changed
+
+
+def test_each_stretch_has_its_own_speed() -> None:
+    """What was stamped before a change is where it was; world time of every stretch finds its wall time."""
+    first = WorldTime(1_000, 1_000, 4.0)
+    second = first.at_speed(10.0, 1_100)
+    history = WorldHistory([first, second])
+    assert [history.world_ns(wall) for wall in (990, 1_000, 1_050, 1_100, 1_110)] == [
+        960,
+        1_000,
+        1_200,
+        1_400,
+        1_500,
+    ]
+    for wall in (990, 1_000, 1_050, 1_100, 1_110):
+        assert history.wall_ns(history.world_ns(wall)) == wall
 
 
 def test_the_clock_runs_with_the_wall() -> None:

@@ -14,7 +14,7 @@ from mrmarket.core.whole_file import replace_whole
 from mrmarket.partners.chains.human.deployment import Contracts
 from mrmarket.services.sandbox.errors import SandboxStateError
 from mrmarket.services.sandbox.process import LOCK
-from mrmarket.services.sandbox.world_time import WorldTime
+from mrmarket.services.sandbox.world_time import WorldHistory, WorldTime
 
 _FILE: Final = "world.json"
 
@@ -34,9 +34,23 @@ class WorldMemory(msgspec.Struct, frozen=True):
 
     time: WorldTime
     cycle_s: int
+    past: tuple[WorldTime, ...] = ()
+    """Of other speeds, the oldest first."""
     contracts: Contracts | None = None
     start_block: int = 0
     ports: Ports = Ports()
+
+    @property
+    def history(self) -> WorldHistory:
+        """Its whole time, over every change of speed."""
+        return WorldHistory((*self.past, self.time))
+
+    def at_speed(self, speed: float, wall_ns: int) -> WorldMemory:
+        """The same from now on at another speed."""
+        time = self.time.at_speed(speed, wall_ns)
+        if time is self.time:
+            return self
+        return msgspec.structs.replace(self, time=time, past=(*self.past, self.time))
 
 
 class WorldFolder:

@@ -17,7 +17,7 @@ import msgspec
 from mrmarket.core.clock import NS_PER_MS, Clock
 from mrmarket.partners.hufi.score import SCALE, TradeMade
 from mrmarket.services.sandbox.errors import SandboxExchangeError
-from mrmarket.services.sandbox.world_time import WorldTime
+from mrmarket.services.sandbox.world_time import WorldHistory
 from mrmarket.trading.venue.front.signature import sign
 
 PERMISSIONS: Final = frozenset({"VIEW_SPOT_TRADING_HISTORY", "VIEW_ACCOUNT_BALANCE", "VIEW_DEPOSIT_ADDRESS"})
@@ -67,7 +67,7 @@ class _KeyRefusedError(Exception):
 class VenueFeed:
     """`ExchangeFeed` over REST; `identity` is an API key. Close it at the end."""
 
-    def __init__(self, rest_url: str, secrets: Secrets, time: WorldTime, wall: Clock) -> None:
+    def __init__(self, rest_url: str, secrets: Secrets, time: WorldHistory, wall: Clock) -> None:
         """Nothing is asked yet. `secrets` knows the keys that participants registered."""
         self._url = rest_url
         self._secrets = secrets

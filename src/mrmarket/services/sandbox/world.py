@@ -174,7 +174,7 @@ class SandboxWorld:
         if memory.cycle_s != config.cycle_s:
             problem = f"its cycles last {memory.cycle_s} s, not {config.cycle_s} s"
             raise SandboxStateError(folder.folder, problem, "keep them, or begin a new world elsewhere")
-        memory = msgspec.structs.replace(memory, time=memory.time.at_speed(config.speed, now_ns))
+        memory = memory.at_speed(config.speed, now_ns)
         folder.save(memory)
         return memory
 
@@ -230,7 +230,7 @@ class SandboxWorld:
         def secret(key: str) -> str | None:
             return next((one.secret_key for one in hufi.book.keys.values() if one.api_key == key), None)
 
-        feed = VenueFeed(venue.rest, secret, memory.time, self._wall)
+        feed = VenueFeed(venue.rest, secret, memory.history, self._wall)
         self._opened.push_async_callback(feed.close)
         terms = SandboxTerms(
             chain_id=HUMAN_CHAIN_ID,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import msgspec
@@ -30,6 +31,24 @@ class WorldTime(msgspec.Struct, frozen=True):
         if speed == self.speed:
             return self
         return WorldTime(wall_ns, self.world_ns(wall_ns), speed)
+
+
+class WorldHistory:
+    """A world whose speed was changed: each stretch of it by the line that held then."""
+
+    def __init__(self, times: Sequence[WorldTime]) -> None:
+        """At least one line, the oldest first; each begins where the one before it ends."""
+        self._times = tuple(times)
+
+    def world_ns(self, wall_ns: int) -> int:
+        """World time at a wall time."""
+        later = (time for time in reversed(self._times) if time.origin_wall_ns <= wall_ns)
+        return next(later, self._times[0]).world_ns(wall_ns)
+
+    def wall_ns(self, world_ns: int) -> int:
+        """The last wall time at which it is not later than a world time."""
+        later = (time for time in reversed(self._times) if time.origin_world_ns <= world_ns)
+        return next(later, self._times[0]).wall_ns(world_ns)
 
 
 class WorldClock:
