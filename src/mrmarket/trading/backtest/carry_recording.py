@@ -18,7 +18,7 @@ from mrmarket.core.instrument import Instrument
 from mrmarket.trading.backtest.bar_file import is_bar_file, load_bars
 from mrmarket.trading.backtest.errors import BacktestError
 from mrmarket.trading.backtest.setting import TapeRef
-from mrmarket.trading.backtest.triangle_recording import checked_ref
+from mrmarket.trading.backtest.tape_file import checked_ref
 from mrmarket.trading.market.book import OrderBook
 from mrmarket.trading.market.errors import TapeNotFoundError
 from mrmarket.trading.market.event import MarketEvent

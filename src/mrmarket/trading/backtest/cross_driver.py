@@ -8,19 +8,16 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
-from mrmarket.core.instrument import Instrument
 from mrmarket.trading.backtest.cross_books import LabVenue
-from mrmarket.trading.backtest.cross_recording import CrossRecording
+from mrmarket.trading.backtest.cross_scene import Scene
 from mrmarket.trading.backtest.deadline import Deadline
-from mrmarket.trading.backtest.latency import Delays
 from mrmarket.trading.backtest.leg_driver import LegDriver, OrderOut
-from mrmarket.trading.backtest.leg_player import LegOutcome, PlayPlan
+from mrmarket.trading.backtest.leg_player import LegOutcome
 from mrmarket.trading.backtest.recording import Mids
 from mrmarket.trading.backtest.tally import Trade, fee_motes
 from mrmarket.trading.execution.leg_pair import PairState, begin
 from mrmarket.trading.execution.legs import Begin, Send
 from mrmarket.trading.market.event import MarketEvent
-from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid
 from mrmarket.trading.strategy.cross_port import CrossDecision, CrossStrategy, CrossView, Opportunity
 from mrmarket.trading.strategy.multileg.amounts import decimal_of
 from mrmarket.trading.strategy.multileg.budget import LegBudget
@@ -48,26 +45,28 @@ class CrossDriver(LegDriver[int, PairState]):
 
     def __init__(
         self,
-        recording: CrossRecording,
+        scene: Scene,
         venues: tuple[LabVenue, LabVenue],
         strategy: CrossStrategy,
         budget: LegBudget,
-        grid: CommonGrid,
-        common: Instrument,
-        delays: Delays,
-        plan: PlayPlan,
         told: Callable[[float], None],
     ) -> None:
-        """`common`: on its grid both venues' trades are counted, half a price unit a tick."""
+        recording = scene.recording
         super().__init__(
-            recording.events, strategy.name, budget, delays, plan, told, polled=recording.polled_ns > 0
+            recording.events,
+            strategy.name,
+            budget,
+            scene.delays,
+            scene.plan,
+            told,
+            polled=recording.polled_ns > 0,
         )
         self.mids = Mids()
         self.outcome = CrossOutcome()
         self._venues = venues
         self._strategy = strategy
-        self._grid = grid
-        self._common = common
+        self._grid = scene.grid
+        self._common = scene.common
         self._chance: Opportunity | None = None
         self._first_trade = 0
 

@@ -9,14 +9,12 @@ from heapq import heappop, heappush
 from typing import Any, Final, NamedTuple
 
 from mrmarket.core.clock import NS_PER_S
-from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
 from mrmarket.trading.backtest.cross_books import LabVenue
 from mrmarket.trading.backtest.cross_quotes import Rested, RestingQuotes
-from mrmarket.trading.backtest.cross_recording import CrossRecording
+from mrmarket.trading.backtest.cross_scene import Scene
 from mrmarket.trading.backtest.deadline import Deadline
-from mrmarket.trading.backtest.latency import Delays
-from mrmarket.trading.backtest.leg_player import LegOutcome, LegPlayer, PlayPlan
+from mrmarket.trading.backtest.leg_player import LegOutcome, LegPlayer
 from mrmarket.trading.backtest.recording import Mids
 from mrmarket.trading.backtest.tally import Trade, fee_motes
 from mrmarket.trading.execution.differ import LiveOrder, plan
@@ -26,7 +24,6 @@ from mrmarket.trading.execution.order import Order, OrderStage
 from mrmarket.trading.execution.targets import Quote, TargetQuotes
 from mrmarket.trading.market.estimators.volatility import VolatilityEstimator
 from mrmarket.trading.market.event import MarketEvent
-from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid
 from mrmarket.trading.strategy.cross_making.hedge import HEDGE, MAKER, hedge_due
 from mrmarket.trading.strategy.cross_port import CrossMaker, CrossView
 from mrmarket.trading.strategy.multileg.amounts import decimal_of
@@ -103,29 +100,24 @@ class MakingDriver(LegPlayer[int]):
 
     def __init__(
         self,
-        recording: CrossRecording,
+        scene: Scene,
         venues: tuple[LabVenue, LabVenue],
         resting: RestingQuotes,
         strategy: CrossMaker,
         budget: LegBudget,
-        grid: CommonGrid,
-        common: Instrument,
-        delays: Delays,
-        plan: PlayPlan,
         told: Callable[[float], None],
     ) -> None:
-        """`common`: on its grid both venues' trades are counted, half a price unit a tick."""
-        super().__init__(recording.events, strategy.name, plan, told)
+        super().__init__(scene.recording.events, strategy.name, scene.plan, told)
         self.mids = Mids()
         self.outcome = MakingOutcome()
         self._venues = venues
         self._resting = resting
         self._strategy = strategy
         self._budget = budget
-        self._grid = grid
-        self._common = common
-        self._delays = delays
-        self._polled = recording.polled_ns > 0
+        self._grid = scene.grid
+        self._common = scene.common
+        self._delays = scene.delays
+        self._polled = scene.recording.polled_ns > 0
         self._sigma = VolatilityEstimator()
         self._live: dict[int, _Live] = {}
         self._orders: dict[int, Order] = {}

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any, Final, Literal, NamedTuple
 
-import msgspec
-
 from mrmarket.core.decimals import format_decimal
-from mrmarket.core.instrument import Instrument
-from mrmarket.trading.backtest.cross_books import LabVenue, Purse
+from mrmarket.trading.backtest.cross_books import LabVenue
 from mrmarket.trading.backtest.cross_driver import CrossDriver
 from mrmarket.trading.backtest.cross_making_driver import MakingDriver, MakingOutcome
 from mrmarket.trading.backtest.cross_quotes import RestingQuotes
-from mrmarket.trading.backtest.cross_recording import CrossRecording
-from mrmarket.trading.backtest.latency import delays
-from mrmarket.trading.backtest.leg_player import PlayPlan
+from mrmarket.trading.backtest.cross_scene import Scene
 from mrmarket.trading.backtest.recording import Mids
 from mrmarket.trading.backtest.result import Decisions, Failure, Pass
-from mrmarket.trading.backtest.setting import BacktestSetting
-from mrmarket.trading.backtest.tally import BILLION, Counts, Tally, Trade, samples
-from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid
+from mrmarket.trading.backtest.tally import BILLION, Counts, Tally
 from mrmarket.trading.strategy.cross_port import CrossMaker, CrossStrategy
-from mrmarket.trading.strategy.multileg.amounts import decimal_of
 from mrmarket.trading.strategy.multileg.budget import LegBudget
 from mrmarket.trading.venue.simulated.book_arrays import QueueModel
 
@@ -51,90 +40,12 @@ class Played(NamedTuple):
     failure: Failure | None
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Both venues and everything about a run that does not depend on its strategy."""
-
-    recording: CrossRecording
-    held: tuple[Decimal, Decimal]
-    """Base and quote on both together."""
-    share: Fraction
-    """Of each level that is there for orders that take."""
-    grid: CommonGrid
-    common: Instrument
-    """Both venues' trades are counted on its grid."""
-    full: BacktestSetting
-    begin_ns: int
-    end_ns: int
-
-    def venues(self) -> tuple[LabVenue, LabVenue]:
-        """Half of everything on each."""
-        one, two = (
-            LabVenue(
-                instrument,
-                market,
-                Purse(int(self.held[0] / 2 // instrument.lot_size), Fraction(self.held[1]) / 2),
-                self.share,
-            )
-            for instrument, market in zip(self.recording.instruments, self.recording.markets, strict=True)
-        )
-        return one, two
-
-    def plan(self) -> PlayPlan:
-        """What a driver needs of the setting."""
-        full = self.full
-        return PlayPlan(
-            self.begin_ns, self.end_ns, full.latency.feed_ns, full.decide_every_ns, full.decision_limit_s
-        )
-
-    def counted(
-        self,
-        label: str,
-        mids: Mids,
-        trades: list[Trade],
-        venues: list[str],
-        counts: Counts,
-        decisions: Decisions,
-    ) -> Pass:
-        """Trades as a pass of the report."""
-        tally = Tally(self.common, mids, self.begin_ns, self.end_ns)
-        points = tally.points(trades, samples(self.begin_ns, self.end_ns, self.full.sample_ns))
-        return Pass(
-            queue=label,
-            totals=tally.totals(trades, points, counts),
-            decisions=decisions,
-            markouts=tally.markouts(trades),
-            curve=tally.curve(points),
-            fills=msgspec.structs.replace(tally.fills(trades), venue=venues),
-        )
-
-    def held_at_end(self, venues: tuple[LabVenue, LabVenue]) -> dict[str, dict[str, str]]:
-        """What lies on each venue."""
-        return {
-            venue.market: {
-                venue.instrument.base: format_decimal(venue.instrument.size(venue.purse.base_lots)),
-                venue.instrument.quote: format_decimal(round(decimal_of(venue.purse.quote), 8)),
-            }
-            for venue in venues
-        }
-
-
 def play_pairs(
     scene: Scene, strategy: CrossStrategy, budget: LegBudget, tell: Callable[[float, str], None]
 ) -> Played:
     """Pairs of orders, in one pass: orders that take know no queue."""
-    venues, full = scene.venues(), scene.full
-    driver = CrossDriver(
-        scene.recording,
-        venues,
-        strategy,
-        budget,
-        scene.grid,
-        scene.common,
-        delays(full.latency, full.seed),
-        scene.plan(),
-        lambda done: tell(done, "playing both venues"),
-    )
+    venues = scene.venues()
+    driver = CrossDriver(scene, venues, strategy, budget, lambda done: tell(done, "playing both venues"))
     outcome = driver.run()
     decisions = Decisions(
         decisions=outcome.decided,
@@ -169,7 +80,7 @@ def play_making(
 
         venues = scene.venues()
         driver = MakingDriver(
-            scene.recording,
+            scene,
             venues,
             RestingQuotes(
                 scene.recording.instruments[0],
@@ -179,10 +90,6 @@ def play_making(
             ),
             maker,
             budget,
-            scene.grid,
-            scene.common,
-            delays(full.latency, full.seed),
-            scene.plan(),
             told,
         )
         outcome = driver.run()

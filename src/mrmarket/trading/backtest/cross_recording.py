@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from mrmarket.core.instrument import Instrument
-from mrmarket.trading.backtest.errors import BacktestError, TapeChangedError
-from mrmarket.trading.backtest.setting import TapeRef, sha256_of
+from mrmarket.trading.backtest.errors import BacktestError
+from mrmarket.trading.backtest.setting import TapeRef
+from mrmarket.trading.backtest.tape_file import checked_ref
 from mrmarket.trading.market.book_snapshots import find_recording, guess_symbol, read_recording
 from mrmarket.trading.market.errors import TapeNotFoundError
 from mrmarket.trading.market.event import EventKind, MarketEvent
@@ -88,7 +89,7 @@ def _from_books(ref: TapeRef, symbol: str) -> CrossRecording:
     file = find_recording(path)
     if file is None:
         raise TwoVenuesError(f"{path} holds no recording of books")
-    checked = _checked(ref, file)
+    checked = checked_ref(ref, file)
     found = read_recording(file)
     if len(found.exchanges) != TWO:
         raise TwoVenuesError(f"{file} holds {len(found.exchanges)} exchanges")
@@ -117,7 +118,7 @@ def _from_tapes(refs: tuple[TapeRef, TapeRef]) -> CrossRecording:
     lines = [[(venue, event) for event in tape.events()] for venue, tape in enumerate(tapes)]
     events = tuple(merge(*lines, key=lambda each: each[1].exchange_ns))
     named = (replace(one, venue=names[0]), replace(two, venue=names[1]))
-    return _whole(named, names, events, 0, (_checked(refs[0], paths[0]), _checked(refs[1], paths[1])))
+    return _whole(named, names, events, 0, (checked_ref(refs[0], paths[0]), checked_ref(refs[1], paths[1])))
 
 
 def _whole(
@@ -138,13 +139,3 @@ def _whole(
     return CrossRecording(
         instruments, markets, events, max(seen.values()), events[-1][1].exchange_ns, polled_ns, refs
     )
-
-
-def _checked(ref: TapeRef, file: Path) -> TapeRef:
-    try:
-        found = sha256_of(file)
-    except OSError as error:
-        raise TapeNotFoundError(file, error.strerror or str(error)) from error
-    if ref.sha256 and ref.sha256 != found:
-        raise TapeChangedError(file, ref.sha256, found)
-    return TapeRef(path=ref.path, sha256=found)

@@ -16,9 +16,11 @@ from mrmarket.core.decimals import format_decimal
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.backtest.completion import balances, completed, parameters_of, with_fees
-from mrmarket.trading.backtest.cross_passes import Scene, play_making, play_pairs
+from mrmarket.trading.backtest.cross_passes import play_making, play_pairs
 from mrmarket.trading.backtest.cross_recording import CrossRecording, load_cross, turned
+from mrmarket.trading.backtest.cross_scene import Scene
 from mrmarket.trading.backtest.errors import EmptyWindowError
+from mrmarket.trading.backtest.leg_assumptions import leg_assumptions
 from mrmarket.trading.backtest.result import Assumption, BacktestResult
 from mrmarket.trading.backtest.setting import BacktestSetting
 from mrmarket.trading.strategy.arbitrage.common_grid import CommonGrid, common_grid
@@ -207,24 +209,5 @@ def _assumptions(
             value="the book at the order's arrival",
             meaning="An order meets its venue's book as it stands when its latency is over.",
         )
-    yield Assumption(
-        name="depth",
-        value=f"{float(share):.0%} of each level",
-        meaning="The rest is taken to be gone when we come. What we took is gone until the level is updated.",
-    )
-    yield Assumption(
-        name="latency",
-        value=f"{type(full.latency).__name__}, feed {full.latency.feed_ns / 1e6:g} ms",
-        meaning="Each request and each answer takes its time; nothing is lost on the way.",
-    )
-    yield Assumption(
-        name="market impact",
-        value="none on others",
-        meaning="History goes on as it was recorded: nobody reacts to our orders.",
-    )
-    yield Assumption(
-        name="halts",
-        value="re-armed at once",
-        meaning="A pair or a hedge that could be neither completed nor undone is counted; live, the owner"
-        " looks first.",
-    )
+    what = "A pair or a hedge that could be neither completed nor undone"
+    yield from leg_assumptions(full, share, what)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from mrmarket.core.instrument import Instrument
-from mrmarket.trading.backtest.errors import BacktestError, TapeChangedError
-from mrmarket.trading.backtest.setting import TapeRef, sha256_of
-from mrmarket.trading.market.errors import TapeNotFoundError
+from mrmarket.trading.backtest.errors import BacktestError
+from mrmarket.trading.backtest.setting import TapeRef
+from mrmarket.trading.backtest.tape_file import checked_ref
 from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.market.tape import open_tape
 
@@ -92,20 +92,3 @@ def _require_one_venue(instruments: Sequence[Instrument]) -> None:
         raise TriangleTapesError(f"the tapes hold {', '.join(symbols)}: one pair twice")
     if len(venues) > 1:
         raise TriangleTapesError(f"the tapes are of {' and '.join(venues)}")
-
-
-def checked_ref(ref: TapeRef) -> TapeRef:
-    """The reference with the hash of the file as it lies.
-
-    Raises:
-        TapeNotFoundError: it cannot be read.
-        TapeChangedError: the reference names another hash.
-    """
-    file = Path(ref.path)
-    try:
-        found = sha256_of(file)
-    except OSError as error:
-        raise TapeNotFoundError(file, error.strerror or str(error)) from error
-    if ref.sha256 and ref.sha256 != found:
-        raise TapeChangedError(file, ref.sha256, found)
-    return TapeRef(path=ref.path, sha256=found)

@@ -17,6 +17,7 @@ from mrmarket.core.errors import InvalidInputError
 from mrmarket.trading.backtest.completion import balances, completed, parameters_of, with_fees
 from mrmarket.trading.backtest.errors import EmptyWindowError
 from mrmarket.trading.backtest.latency import delays
+from mrmarket.trading.backtest.leg_assumptions import leg_assumptions
 from mrmarket.trading.backtest.leg_player import PlayPlan
 from mrmarket.trading.backtest.result import Assumption, BacktestResult, Decisions, Pass
 from mrmarket.trading.backtest.setting import BacktestSetting
@@ -176,23 +177,6 @@ def _assumptions(
         meaning="Each order meets its pair's book as it stands when its latency is over; the next one is sent"
         " when its answer is there, and spends what it brought.",
     )
-    yield Assumption(
-        name="depth",
-        value=f"{float(parameters.depth_share):.0%} of each level",
-        meaning="The rest is taken to be gone when we come. What we took is gone until the level is updated.",
-    )
-    yield Assumption(
-        name="latency",
-        value=f"{type(full.latency).__name__}, feed {full.latency.feed_ns / 1e6:g} ms",
-        meaning="Each request and each answer takes its time; nothing is lost on the way.",
-    )
-    yield Assumption(
-        name="market impact",
-        value="none on others",
-        meaning="History goes on as it was recorded: nobody reacts to our orders.",
-    )
-    yield Assumption(
-        name="halts",
-        value="re-armed at once",
-        meaning="A round that could not be brought home is counted; live, the owner looks first.",
+    yield from leg_assumptions(
+        full, Fraction(parameters.depth_share), "A round that could not be brought home"
     )
