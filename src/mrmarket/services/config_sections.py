@@ -12,7 +12,7 @@ from mrmarket.angel.settings import AngelSection
 from mrmarket.money.pool.plan import FIRST_POOL
 from mrmarket.money.pool.terms import Terms
 from mrmarket.partners.chains.settings import ChainSettings
-from mrmarket.services.engine.section import AccountSection, EngineSection, RunSection
+from mrmarket.services.engine.section import MAIN_ACCOUNT, AccountSection, EngineSection, RunSection
 from mrmarket.services.keys.section import KeysSection
 from mrmarket.services.notify.section import NotifySection
 from mrmarket.services.partners.section import (
@@ -224,7 +224,8 @@ class Config(_Section, frozen=True):
             raise ValueError("runs: each run needs an id of its own")
         if self.simulation.world == "sandbox" and self.venue.exchange != "simulated":
             raise ValueError("simulation.world: the sandbox world has its own exchange; leave [venue] out")
-        for objection in objections(self.partners, names):
+        accounts = [MAIN_ACCOUNT, *(each.name for each in self.accounts), *(run.account for run in self.runs)]
+        for objection in objections(self.partners, names, accounts):
             raise ValueError(objection)
 
     @property

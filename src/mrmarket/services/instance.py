@@ -30,6 +30,7 @@ from mrmarket.services.instance_parts import Assembly, Parts
 from mrmarket.services.money.face import MoneyOffice
 from mrmarket.services.notify.watchman import Watchman, keep_watch
 from mrmarket.services.partners.core import PartnerCore
+from mrmarket.services.partners.figures import campaign_source, partner_source
 from mrmarket.services.partners.office import PartnersOffice
 from mrmarket.services.partners.section import MIXIN
 from mrmarket.services.partners.world_report import WorldReport
@@ -364,13 +365,17 @@ class Instance:
         report_runs(voice.telemetry, runs)
         if self.selection is not None:
             voice.telemetry.watch("selection", selection_source(self.selection))
+        if parts.partners.setting.partners.is_used:
+            reader = parts.core.offices.treasury.reader
+            voice.telemetry.watch("partners", partner_source(parts.partners))
+            voice.telemetry.watch("campaigns", campaign_source(reader), threaded=True)
         report_trading_store(voice.telemetry, parts.store, wall)
         report_operations(voice.telemetry, parts.operations, wall)
         report_money(
             voice.telemetry,
             parts.core.offices,
             parts.core.watch,
-            wall,
+            parts.core.offices.clock,
             check=lambda: books.check,
             figures=lambda: books.figures,
         )

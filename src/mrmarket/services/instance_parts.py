@@ -40,7 +40,7 @@ from mrmarket.services.partners.setting import (
     WORLD,
     PartnerSetting,
     partner_setting,
-    require_no_world,
+    require_same_world,
     sandbox_setting,
 )
 from mrmarket.services.remote_trading import remote_trading
@@ -157,8 +157,9 @@ class Assembly:
     async def _enter_world(self) -> PartnerSetting:
         """What partners are opened from: the configuration, or a sandbox world that starts now."""
         config, folder = self._loaded.config, self._directory.root
-        if config.simulation.world != "sandbox":
-            require_no_world(folder)
+        is_sandbox = config.simulation.world == "sandbox"
+        require_same_world(folder, is_sandbox=is_sandbox)
+        if not is_sandbox:
             return partner_setting(config, folder, os.environ)
         state = folder / WORLD
         plan = SandboxConfig(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from mrmarket.campaigns.pipeline import PayoutTerms
+from mrmarket.campaigns.pipeline import PayoutTerms, retry_parked
 from mrmarket.campaigns.ports import PayoutFeed, RewardVault
 from mrmarket.campaigns.service import CampaignRounds, Doors, Houserules, Round
 from mrmarket.campaigns.sweeps import plan_sweep, ready_days, sweep_job
@@ -109,11 +109,12 @@ class CampaignRoom:
             feeds=feeds,
             vault=vault,
         )
+        self._terms = PayoutTerms(section.pool or rooms.pool, section.fee_bps, partners.asset_of)
         rules = Houserules(
             wallet=wallet,
             account_of={exchange.name: exchange.account for exchange in section.exchanges},
             limits=section.limits.limits(),
-            payouts=PayoutTerms(section.pool or rooms.pool, section.fee_bps, partners.asset_of),
+            payouts=self._terms,
             rail=MIXIN,
         )
         self._rounds = CampaignRounds(self._writer, self._reader, setting.world, doors, rules)
@@ -131,6 +132,7 @@ class CampaignRoom:
     async def keep(self) -> None:
         """One round after the other until cancelled."""
         every_s = self._setting.partners.campaigns.every_s
+        await through_outages("parked payouts", self.reconsider)
         while True:
             await through_outages("a round of campaigns", self.step)
             self._nudge.clear()
@@ -157,6 +159,13 @@ class CampaignRoom:
             if part.startswith(_ROUND) and part not in said:
                 self._troubles.over(part)
         return done
+
+    async def reconsider(self) -> int:
+        """Enter what was parked and fits by now, such as after its token was configured; how many."""
+        entered = await perform(self._writer, partial(retry_parked, terms=self._terms))
+        if entered:
+            _log.info("partner.parked_entered", count=entered)
+        return entered
 
     async def sweep_now(self, by: str) -> None:
         """Plan and begin the transfer of everything that waits in the vaults."""

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from mrmarket.campaigns.errors import CampaignError
 from mrmarket.core.errors import MrMarketError
 from mrmarket.partners.chains.hints import listen_for_blocks
 from mrmarket.partners.chains.observations import Observations
+from mrmarket.partners.chains.port import ChainReader, ChainWriter, Signer
 from mrmarket.partners.chains.watcher import Watcher
 from mrmarket.services.partners.destinations import Destinations
-from mrmarket.services.partners.opening import open_node, open_vault
+from mrmarket.services.partners.opening import open_vault
 from mrmarket.services.partners.setting import PartnerSetting
 from mrmarket.services.partners.troubles import Troubles
 
 if TYPE_CHECKING:
     from mrmarket.partners.chains.book import ChainBook
-    from mrmarket.partners.chains.node import EvmNode
     from mrmarket.partners.chains.settings import ChainSettings
-    from mrmarket.partners.chains.signer import LocalSigner
     from mrmarket.partners.chains.vault import Vault
 
 _LONGEST_S: Final = 30.0
+_LEAST_PAUSE_S: Final = 0.5
+"""Each look at the vault's payments is a write that waits for the disk."""
 _MS_PER_S: Final = 1_000
+
+
+class ChainNode(ChainReader, ChainWriter, Protocol):
+    """A chain's nodes; `EvmNode` is one."""
+
+    async def logs(
+        self, block_hash: str, topics: Sequence[str | list[str] | None], address: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Log entries of exactly one block. Raises a retryable `ChainError`."""
+        ...
+
+    async def close(self) -> None:
+        """Hang up."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +62,20 @@ class ChainRoom:
         self,
         setting: PartnerSetting,
         chain: ChainSettings,
+        node: ChainNode,
         book: ChainBook,
-        signer: LocalSigner,
+        signer: Signer,
         destinations: Destinations,
         troubles: Troubles,
         owner: str,
     ) -> None:
-        """Nothing is asked yet. `owner` names this instance; its next life takes the vault at once."""
+        """Nothing is asked yet; the node is closed with the room.
+
+        `owner` names this instance; its next life takes the vault at once.
+        """
         self.chain = chain
         self.book = book
-        self.node: EvmNode = open_node(chain)
+        self.node = node
         self.observations = Observations(book)
         self.vault: Vault | None = None
         """Once it could be taken."""
@@ -116,18 +134,18 @@ class ChainRoom:
 
     async def pay(self) -> None:
         """Take the vault and look after its payments; what stands in the way is noted and tried again."""
-        wait_s = self._poll_s
+        pause_s = wait_s = max(self._poll_s, _LEAST_PAUSE_S)
         while True:
             try:
                 vault = await self._open_vault()
                 await vault.step()
-            except (MrMarketError, CampaignError) as error:
+            except MrMarketError as error:
                 self._troubles.note(self.vault_part, error)
                 self.vault = None if _is_lost(error) else self.vault
-                wait_s = min(wait_s * 2, max(_LONGEST_S, self._poll_s))
+                wait_s = min(wait_s * 2, max(_LONGEST_S, pause_s))
             else:
                 self._troubles.over(self.vault_part)
-                wait_s = self._poll_s
+                wait_s = pause_s
             await asyncio.sleep(wait_s)
 
     async def accept(self, by_whom: str) -> int:

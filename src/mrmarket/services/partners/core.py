@@ -19,7 +19,14 @@ from mrmarket.services.partners.destinations import Destinations
 from mrmarket.services.partners.hufi_room import HUFI
 from mrmarket.services.partners.mixin_room import MixinRoom
 from mrmarket.services.partners.office import PartnersDesk
-from mrmarket.services.partners.opening import HufiDoors, open_chains, open_hufi, open_prices, open_signer
+from mrmarket.services.partners.opening import (
+    HufiDoors,
+    open_chains,
+    open_hufi,
+    open_node,
+    open_prices,
+    open_signer,
+)
 from mrmarket.services.partners.price_room import PriceRoom
 from mrmarket.services.partners.section import MIXIN
 from mrmarket.services.partners.setting import PartnerSetting
@@ -156,7 +163,14 @@ class PartnerCore:
 
         for chain in self.setting.partners.chains:
             room = ChainRoom(
-                self.setting, chain, book, signer, self._destinations, self.troubles, self._rooms.owner
+                self.setting,
+                chain,
+                open_node(chain),
+                book,
+                signer,
+                self._destinations,
+                self.troubles,
+                self._rooms.owner,
             )
             self._undo.push_async_callback(room.close)
             self.chains[chain.chain_id] = room

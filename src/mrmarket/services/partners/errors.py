@@ -50,6 +50,17 @@ class SandboxFolderError(PartnerSetupError):
         )
 
 
+class OtherWorldError(PartnerSetupError):
+    """The data folder lived outside of a sandbox world, and was to be started in one."""
+
+    code = "not_a_sandbox_folder"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            folder, "its money is at an exchange without a world; leave --world out, or choose another --data"
+        )
+
+
 class StrangeDestinationError(PartnerSetupError):
     """Mixin tells another deposit address than the one that was told before."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mrmarket.partners.chains.book import ChainBook
     from mrmarket.partners.chains.node import EvmNode
+    from mrmarket.partners.chains.port import ChainWriter, Signer
     from mrmarket.partners.chains.settings import ChainSettings
     from mrmarket.partners.chains.signer import LocalSigner
     from mrmarket.partners.chains.vault import Vault
@@ -104,8 +105,8 @@ def open_signer(setting: PartnerSetting) -> LocalSigner:
 def open_vault(
     setting: PartnerSetting,
     chain: ChainSettings,
-    node: EvmNode,
-    signer: LocalSigner,
+    node: ChainWriter,
+    signer: Signer,
     book: ChainBook,
     owner: str,
     addresses: Sequence[str],

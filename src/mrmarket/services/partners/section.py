@@ -237,8 +237,14 @@ class Partners(msgspec.Struct, frozen=True):
         )
 
 
-def objections(partners: Partners, pools: list[str]) -> list[str]:
-    """What in these sections cannot work, each in one line that names the key."""
+def objections(partners: Partners, pools: list[str], accounts: list[str]) -> list[str]:
+    """What in these sections cannot work, each in one line that names the key.
+
+    Args:
+        partners: the sections.
+        pools: names of the instance's.
+        accounts: labels of the accounts that it trades on.
+    """
     found: list[str] = []
     names = [chain.name for chain in partners.chains]
     ids = [chain.chain_id for chain in partners.chains]
@@ -259,6 +265,11 @@ def objections(partners: Partners, pools: list[str]) -> list[str]:
     ]
     found += [
         f"vault.limits: no chain has a token {code!r}" for code in partners.vault.limits if code not in codes
+    ]
+    found += [
+        f"campaigns.exchanges: there is no account {exchange.account!r}; name it in [[accounts]]"
+        for exchange in campaigns.exchanges
+        if exchange.account not in accounts
     ]
     if campaigns.pool and campaigns.pool not in pools:
         found.append(f"campaigns.pool: there is no pool {campaigns.pool!r}")

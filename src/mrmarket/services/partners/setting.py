@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from mrmarket.core.clock import NS_PER_MS, Clock, SystemClock
 from mrmarket.partners.chains.settings import ChainSettings, TokenSettings
 from mrmarket.services.config_sections import Config
-from mrmarket.services.partners.errors import PartnerSetupError, SandboxFolderError
+from mrmarket.services.partners.errors import OtherWorldError, PartnerSetupError, SandboxFolderError
 from mrmarket.services.partners.section import (
     CampaignExchange,
     CampaignsSection,
@@ -29,6 +29,8 @@ from mrmarket.services.sandbox.world_time import WorldClock
 
 WORLD: Final = "sandbox"
 """Folder of a sandbox world inside of a data folder."""
+_VENUE: Final = "venue"
+"""Folder of an embedded exchange without a world around it."""
 
 _MS_PER_S: Final = 1_000
 _POLL_MS: Final = 200
@@ -101,10 +103,17 @@ def find_world(folder: Path) -> SandboxEndpoints | None:
         raise PartnerSetupError(str(file), f"it cannot be read ({type(error).__name__})") from error
 
 
-def require_no_world(folder: Path) -> None:
-    """Raises `SandboxFolderError` where a folder's money is in a sandbox world."""
-    if (folder / WORLD / ENDPOINTS_FILE).exists():
+def require_same_world(folder: Path, *, is_sandbox: bool) -> None:
+    """Money stays where it began: a folder lives in a sandbox world from its first start on, or never.
+
+    Raises:
+        SandboxFolderError, OtherWorldError: if it lived elsewhere.
+    """
+    began_in_sandbox = (folder / WORLD / ENDPOINTS_FILE).exists()
+    if began_in_sandbox and not is_sandbox:
         raise SandboxFolderError(str(folder))
+    if is_sandbox and not began_in_sandbox and (folder / _VENUE).exists():
+        raise OtherWorldError(str(folder))
 
 
 def sandbox_setting(

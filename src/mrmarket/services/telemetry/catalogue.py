@@ -108,6 +108,14 @@ _METRICS: Final = (
     Metric("mm_outbox_depth", "gauge", "Payments out that have not ended."),
     Metric("mm_outbox_oldest_seconds", "gauge", "Age of the oldest payment out that has not ended."),
     Metric("mm_reward_unallocated", "gauge", "Rewards received that nobody has been given.", ("asset",)),
+    # Partners
+    Metric("mm_chain_lag_blocks", "gauge", "Blocks of a chain that are there and not read.", ("chain",)),
+    Metric("mm_partner_troubles", "gauge", "Parts of partners that do not work at the moment."),
+    Metric("mm_campaigns", "gauge", "Campaigns at each stage.", ("stage",)),
+    Metric("mm_sweeps_open", "gauge", "Transfers out of the vault whose end is not known."),
+    Metric(
+        "mm_reward_afar", "gauge", "Rewards in the books that have not reached the users' rail.", ("asset",)
+    ),
     # The Angel and the other processes
     Metric("mm_angel_heartbeat_timestamp_seconds", "gauge", "An Angel's last sign of life.", ("angel",)),
     Metric(
