@@ -189,7 +189,9 @@ class CampaignRounds:
                 done.unclear.append(unclear)
                 continue
             reach("campaigns.sweep_sent")
-            done.settled += await perform(self._writer, partial(settle_sweep, sweep=sweep))
+            done.settled += await perform(
+                self._writer, partial(settle_sweep, sweep=sweep, rail=self._rules.rail)
+            )
 
     async def _ask_vault(self, plan: PlannedSweep) -> Sweep:
         """The transfer as it stands; one that the vault never began is given up if its money is gone."""

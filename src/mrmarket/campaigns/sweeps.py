@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
+
 from mrmarket.campaigns.pipeline import generation_of, is_entered, ref_of, source_of
 from mrmarket.campaigns.ports import Sweep, SweepState
 from mrmarket.campaigns.repository import CampaignRepository
@@ -14,6 +16,8 @@ from mrmarket.campaigns.rows import PayoutStep, PayoutStepRow
 from mrmarket.core.crash import reach
 from mrmarket.money.ledger.draft import Draft
 from mrmarket.money.ledger.writer import LedgerWriter
+from mrmarket.money.payouts.payment import Standing
+from mrmarket.money.payouts.repository import PaymentRepository
 from mrmarket.money.rewards.afar import network_of
 from mrmarket.money.rewards.campaign import Span
 from mrmarket.money.rewards.division import divide, salted_tie
@@ -80,7 +84,7 @@ def gone_from(sql: Sql, plan: PlannedSweep) -> list[str]:
     return [payout for payout in plan.payouts if not is_entered(repository.payout_steps(payout))]
 
 
-def settle_sweep(draft: Draft, sweep: Sweep) -> bool:
+def settle_sweep(draft: Draft, sweep: Sweep, rail: str) -> bool:
     """Write down how a transfer ended; whether that was news. What it cost is taken out of its rewards.
 
     A transfer that failed leaves its payouts to the next window.
@@ -97,6 +101,8 @@ def settle_sweep(draft: Draft, sweep: Sweep) -> bool:
         repository.add_step(PayoutStepRow(one.payout, step, sweep.key, one.units, why, draft.at_ms))
     if sweep.cost_units and step is PayoutStep.ARRIVED:
         _charge(draft, sweep, steps)
+    if sweep.arrival:
+        _look_soon(draft, rail, sweep.arrival)
     reach("campaigns.sweep_settled")
     return True
 
@@ -148,6 +154,14 @@ def _charge(draft: Draft, sweep: Sweep, steps: Sequence[PayoutStepRow]) -> None:
         ref = ref_of(payout, generation_of(history))
         charge_network(draft, source_of(payout), ref, sweep.key, units, network_of(payout.chain_id))
         repository.add_step(PayoutStepRow(name, PayoutStep.COST, sweep.key, units, sweep.tx, draft.at_ms))
+
+
+def _look_soon(draft: Draft, rail: str, arrival: str) -> None:
+    """The payment that waited to be known as this transfer's arrival need wait no longer."""
+    repository = PaymentRepository(draft.sql)
+    payment = repository.find(rail, arrival)
+    if payment is not None and payment.standing is Standing.RECEIVED and payment.due_ms > draft.at_ms:
+        repository.put(replace(payment, due_ms=draft.at_ms))
 
 
 def _in_ledger(units: int, swept: PayoutStepRow, history: Sequence[PayoutStepRow]) -> int:

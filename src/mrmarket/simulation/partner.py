@@ -50,7 +50,8 @@ DEEPEST: Final = 4
 
 _BEGIN_S: Final = (30.0, 400.0)
 _PAID_AFTER_S: Final = (15.0, 90.0)
-_PAID_LATE_S: Final = (200.0, 700.0)
+_PAID_LATE_S: Final = (200.0, 450.0)
+_PAID_AGAIN_S: Final = (10.0, 250.0)
 _RESULTS_LATE_S: Final = (30.0, 300.0)
 _UNITS: Final = (10**7, 10**12)
 _TIMEOUT_S: Final = 6.0
@@ -146,7 +147,7 @@ class Partner:
         span_s = _PAID_LATE_S if weather.strikes(FaultKind.PAYOUT_LATE) else _PAID_AFTER_S
         times = [ends_s + self.rng.uniform(*span_s)]
         if weather.strikes(FaultKind.PAYOUT_TWICE):
-            times.append(times[0] + self.rng.uniform(*_PAID_LATE_S))
+            times.append(times[0] + self.rng.uniform(*_PAID_AGAIN_S))
         for at_s in times:
             self.waiting += 1
             self.network.later(at_s, self._pay, offer, cycle)
