@@ -111,9 +111,13 @@ class TriangleStage:
         self.exchange = SimulatedExchange()
         self.exchange.add_account("us", {"BTC": 0, "ETH": 0, "USDT": 10_000 * UNITS})
         self.feed = TriangleFeed()
-        self.venue = FaultyVenue(self.feed, self.exchange)
+        self.venue = self.new_venue()
         self.runs: list[TriangularRun] = []
         self.opened: list[FaultyVenue] = []
+
+    def new_venue(self) -> FaultyVenue:
+        """The account, each time anew over the same exchange."""
+        return FaultyVenue(self.feed, self.exchange)
 
     @property
     def run(self) -> TriangularRun:
@@ -123,7 +127,7 @@ class TriangleStage:
     async def life(self, **more: Any) -> TriangularRun:
         """A new run over the same exchange and journal, not started yet; the books agree."""
         self.feed = TriangleFeed()
-        self.venue = FaultyVenue(self.feed, self.exchange)
+        self.venue = self.new_venue()
         self.opened.append(self.venue)
         await self.venue.open()
         self.agree()
