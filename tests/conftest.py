@@ -28,6 +28,7 @@ _LIGHT: Final = (
     "e2e/test_campaign_pages.py",
     "e2e/test_page_money_states.py",
     "e2e/test_page_states.py",
+    "e2e/test_strategies_page.py",
     "partners/chains/test_human.py",
     "partners/chains/test_local_node.py",
     "services/rail/test_rail_conformance.py",

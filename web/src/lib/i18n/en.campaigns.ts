@@ -87,6 +87,7 @@ export const enCampaigns = {
 	'way.allocation.not_needed': 'You had no part in it.',
 	'way.receipt.waiting': 'It is on your balance; you have not withdrawn it yet.',
 	'way.transaction.failed': 'Its source took it back.',
+	'way.left': '{amount} of it are still on your balance.',
 	'way.id.transaction': 'Transaction',
 	'way.id.payment': 'Payment',
 	'way.id.entry': 'Reward entry',

@@ -88,6 +88,7 @@ export const zhCampaigns: Record<keyof typeof enCampaigns, string> = {
 	'way.allocation.not_needed': '你没有参与这一份。',
 	'way.receipt.waiting': '在你的余额中，还没有提取。',
 	'way.transaction.failed': '来源已将其撤回。',
+	'way.left': '其中 {amount} 仍在你的余额中。',
 	'way.id.transaction': '交易',
 	'way.id.payment': '付款',
 	'way.id.entry': '奖励分录',

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { CampaignBoard, CampaignCard, TraceStep } from '../api/client';
 import { countedIn, grouped, made, timeOf } from './campaign';
-import { brief, explorerHref, names, sentenceKey } from './way';
+import { brief, explorerHref, names, sentenceKey, stillThere } from './way';
 
 const NOW_MS = 1_700_000_000_000;
 
@@ -113,5 +113,7 @@ describe('a reward’s way', () => {
 
 	it('has a text for each case that the page says in the reader’s language', () => {
 		expect(sentenceKey(step)).toBe('way.transfer.not_needed');
+		expect(stillThere('2.425 of it are still on the balance')).toBe('2.425');
+		expect(stillThere('paid over the rail mixin')).toBeNull();
 	});
 });

@@ -20,6 +20,11 @@ export function sentenceKey(step: TraceStep): string {
 	return `way.${step.name}.${step.state.replaceAll(' ', '_')}`;
 }
 
+/** How much of a reward the instance says to be on the balance still; null where it says something else. */
+export function stillThere(detail: string): string | null {
+	return /^(\d+(?:\.\d+)?) of it are still on the balance$/.exec(detail)?.[1] ?? null;
+}
+
 /** Names of a step that are worth showing: each once, as one transaction may have made several entries. */
 export function names(step: TraceStep): TraceId[] {
 	const seen = new Set<string>();
