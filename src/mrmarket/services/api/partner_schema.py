@@ -123,7 +123,7 @@ class CycleView(msgspec.Struct, kw_only=True):
     expected: str | None
     paid: str
     difference: str | None
-    """Paid beyond what was expected last; null without an estimate."""
+    """Paid beyond what was expected last; null without an estimate, and until the cycle was paid for."""
 
 
 class CampaignPayout(msgspec.Struct, kw_only=True):

@@ -128,7 +128,9 @@ def _cycles(sql: Sql, page: CampaignPage) -> list[schema.CycleView]:
     for number in sorted(goals.keys() | paid.keys()):
         span, goal, outcome = offer.cycle(number), goals.get(number), paid.get(number)
         expected = None if outcome is None else outcome.expected
-        difference = None if outcome is None else outcome.difference_units
+        # A cycle that was not paid for yet is behind its estimate by all of it, which tells nobody anything.
+        settled = outcome is not None and (bool(outcome.paid_units) or page.card.campaign.stage.is_final)
+        difference = outcome.difference_units if outcome is not None and settled else None
         found.append(
             schema.CycleView(
                 cycle=number,
