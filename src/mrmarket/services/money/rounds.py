@@ -25,6 +25,9 @@ _ALLOCATE_EVERY: Final = 4
 """Rounds between two looks for rewards that came in after their day."""
 _LOOK_EVERY: Final = 6
 """Rounds between two looks at what is held and what is owed."""
+_ANSWER_S: Final = 4.0
+_LEFT_ALONE: Final = 4 * _LOOK_EVERY
+"""Rounds before a rail that did not answer is asked again."""
 
 _log = structlog.get_logger("mrmarket.money")
 
@@ -46,7 +49,7 @@ class Rounds:
         self._watch = watch
         self._began_ms = self._beginning()
         self._round = 0
-        self._silent: set[str] = set()
+        self._silent: dict[str, int] = {}
         self._trouble = ""
 
     async def keep(self) -> None:
@@ -146,22 +149,29 @@ class Rounds:
         offices = self._offices
         seen: dict[str, dict[str, int]] = {}
         for name, rail in offices.world.rails.items():
-            try:
-                seen[name] = await rail.balances()
-            except MrMarketError as error:
-                self._tell_once(name, str(error))
+            if self._silent.get(name, 0) > self._round:
                 continue
-            self._silent.discard(name)
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    seen[name] = await rail.balances()
+            except TimeoutError:
+                self._is_silent(name, f"no answer within {_ANSWER_S:g} s")
+                continue
+            except MrMarketError as error:
+                self._is_silent(name, str(error))
+                continue
+            self._silent.pop(name, None)
             await asyncio.to_thread(offices.treasury.observe, name, seen[name], offices.clock.now_ns())
         if seen:
             # What arrived before the rail said what it holds must be known when the two are compared.
             await offices.incoming.step(self._now_ms())
         await asyncio.to_thread(self._watch.look, seen)
 
-    def _tell_once(self, rail: str, reason: str) -> None:
+    def _is_silent(self, rail: str, reason: str) -> None:
+        """Told once; the other rails are not kept waiting for it in every look."""
         if rail not in self._silent:
-            self._silent.add(rail)
             _log.warning("a payment rail does not say what it holds", rail=rail, reason=reason)
+        self._silent[rail] = self._round + _LEFT_ALONE
 
     def _beginning(self) -> int:
         """When the books began: windows are counted from there, whenever this process was started."""
