@@ -12,19 +12,14 @@ from mrmarket.trading.venue.simulated.book_arrays import (
     QueueModel,
     new_market,
 )
-from mrmarket.trading.venue.simulated.kernel import (
+from mrmarket.trading.venue.simulated.kernel import print_trade, submit, take
+from mrmarket.trading.venue.simulated.price_levels import forget, go_deeper, put_level, set_top
+from mrmarket.trading.venue.simulated.queue_position import (
     clear_levels,
     end_snapshot,
-    forget,
-    go_deeper,
-    print_trade,
-    put_level,
     rest,
     set_level,
-    set_top,
     stood_behind,
-    submit,
-    take,
     visible,
 )
 

@@ -9,7 +9,8 @@ import pytest
 from exchange_world import ASKS, BIDS, depth, snapshot, top, trade
 from mrmarket.trading.market.event import MarketEvent
 from mrmarket.trading.venue.simulated.book_arrays import Market, new_market
-from mrmarket.trading.venue.simulated.kernel import FOK, IOC, LIMIT, MARKET, POST_ONLY, visible
+from mrmarket.trading.venue.simulated.kernel import FOK, IOC, LIMIT, MARKET, POST_ONLY
+from mrmarket.trading.venue.simulated.queue_position import visible
 from mrmarket.trading.venue.simulated.session import (
     ACCEPTED,
     CANCEL,

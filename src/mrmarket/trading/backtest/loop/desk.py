@@ -16,7 +16,8 @@ from mrmarket.trading.venue.simulated.book_arrays import (
     list_column,
     new_market,
 )
-from mrmarket.trading.venue.simulated.kernel import LIMIT, drop_first
+from mrmarket.trading.venue.simulated.kernel import LIMIT
+from mrmarket.trading.venue.simulated.price_levels import drop_first
 from mrmarket.trading.venue.simulated.session import (
     ACCEPTED,
     CANCEL,

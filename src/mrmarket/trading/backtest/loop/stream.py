@@ -32,7 +32,8 @@ from mrmarket.trading.backtest.loop.desk import (
     place,
 )
 from mrmarket.trading.venue.simulated.book_arrays import BookSide, Ints, Levels
-from mrmarket.trading.venue.simulated.kernel import put_level, requeue, slot_of
+from mrmarket.trading.venue.simulated.price_levels import put_level, slot_of
+from mrmarket.trading.venue.simulated.queue_position import requeue
 from mrmarket.trading.venue.simulated.session import (
     ASK_BIT,
     END_BIT,

@@ -12,7 +12,13 @@ from types import CodeType, FunctionType, MappingProxyType, ModuleType
 from typing import Any, Final
 
 from mrmarket.core.errors import MrMarketError
-from mrmarket.trading.venue.simulated import book_arrays, kernel, session
+from mrmarket.trading.venue.simulated import (
+    book_arrays,
+    kernel,
+    price_levels,
+    queue_position,
+    session,
+)
 from mrmarket.trading.venue.simulated.book_arrays import (
     BookSide,
     Bundle,
@@ -23,6 +29,9 @@ from mrmarket.trading.venue.simulated.book_arrays import (
     list_column,
 )
 from mrmarket.trading.venue.simulated.session import Reports, Requests, Rows
+
+_MODULES: Final = (book_arrays, price_levels, queue_position, kernel, session)
+"""Where the kernel's functions are defined."""
 
 
 class CompilerMissingError(MrMarketError):
@@ -86,7 +95,13 @@ def load_kernel(*, compiled: bool = False) -> Kernel:
     Raises:
         CompilerMissingError: if `compiled` and numba is not installed.
     """
-    return _compile() if compiled else _collect(list_column, {**vars(kernel), **vars(session)})
+    return (
+        _compile()
+        if compiled
+        else _collect(
+            list_column, {name: value for module in _MODULES for name, value in vars(module).items()}
+        )
+    )
 
 
 def _collect(column: Columns, functions: dict[str, Any]) -> Kernel:
@@ -205,7 +220,7 @@ def compile_form(modules: tuple[ModuleType, ...], entries: AbstractSet[str]) -> 
     # Each function is made anew over one namespace in which the names of its callees are the
     # compiled ones; the originals stay what they are.
     namespace: dict[str, Any] = {}
-    modules = (book_arrays, kernel, session, *modules)
+    modules = (*_MODULES, *modules)
     functions: dict[str, FunctionType] = {}
     for module in modules:
         for name, value in vars(module).items():

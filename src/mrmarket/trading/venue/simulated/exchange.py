@@ -32,6 +32,7 @@ from mrmarket.trading.venue.simulated.compiled import load_kernel
 from mrmarket.trading.venue.simulated.listing import FillRow, Listing
 from mrmarket.trading.venue.simulated.order_records import OrderRecords, PairRecords
 from mrmarket.trading.venue.simulated.persistence import SavedListing, restore_exchange, save_exchange
+from mrmarket.trading.venue.simulated.price_levels import NO_LIMIT
 from mrmarket.trading.venue.simulated.records import (
     UNITS_PER_WHOLE,
     BalanceChanged,
@@ -382,7 +383,7 @@ class SimulatedExchange:
             asset, units = instrument.base, listing.base_units(order.size_lots)
         elif order.kind is OrderKind.MARKET:
             _, grains = self._kernel.fillable(
-                listing.market, True, steps.NO_LIMIT, order.size_lots, owner.number, int(self_trade)
+                listing.market, True, NO_LIMIT, order.size_lots, owner.number, int(self_trade)
             )
             asset, units = instrument.quote, listing.reserve_units(int(grains))
         else:

@@ -28,18 +28,18 @@ from mrmarket.trading.venue.simulated.kernel import (
     STP_MAKER,
     WOULD_TAKE,
     cross,
+    print_trade,
+    submit,
+)
+from mrmarket.trading.venue.simulated.price_levels import (
     drop_first,
-    end_snapshot,
     find,
     forget,
     open_gap,
-    print_trade,
     put_level,
-    requeue,
     set_top,
-    submit,
-    withdraw,
 )
+from mrmarket.trading.venue.simulated.queue_position import end_snapshot, requeue, withdraw
 
 # Row codes are bits because a row is one kernel step.
 LEVEL_ROW: Final = 0
