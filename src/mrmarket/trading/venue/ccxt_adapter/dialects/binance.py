@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from mrmarket.core.instrument import Instrument
 from mrmarket.trading.venue.ccxt_adapter.config import CcxtVenueConfig
+from mrmarket.trading.venue.ccxt_adapter.dialects.binance_orders import OrderTemplates, order_fields
 from mrmarket.trading.venue.ccxt_adapter.dialects.generic import Dialect, Raw
 from mrmarket.trading.venue.ccxt_adapter.feeds.binance import BinanceFrames
 from mrmarket.trading.venue.ccxt_adapter.feeds.reader import FrameReader
-from mrmarket.trading.venue.port import Capability, KeyPermissions, NewOrder, OrderKind
+from mrmarket.trading.venue.port import Capability, KeyPermissions, NewOrder
 from mrmarket.trading.venue.rate_budget import RateLimit
 
 _DAY_MS: Final = 86_400_000
@@ -26,15 +26,6 @@ _HEAD: Final = 120
 _SECONDS: Final = {"S": 1, "M": 60, "H": 3600, "D": 86_400}
 _INTERVALS: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
 _USED: Final = re.compile(r"x-mbx-(used-weight|order-count)-(\d+)([smhd])", re.ASCII)
-_TYPES: Final[Mapping[OrderKind, Mapping[str, str]]] = MappingProxyType(
-    {
-        OrderKind.LIMIT: {"type": "LIMIT", "timeInForce": "GTC"},
-        OrderKind.POST_ONLY: {"type": "LIMIT_MAKER"},
-        OrderKind.IOC: {"type": "LIMIT", "timeInForce": "IOC"},
-        OrderKind.FOK: {"type": "LIMIT", "timeInForce": "FOK"},
-        OrderKind.MARKET: {"type": "MARKET"},
-    }
-)
 _KINDS: Final = {"used-weight": "weight", "order-count": "orders"}
 
 
@@ -57,6 +48,9 @@ class BinanceDialect(Dialect):
 
     def __init__(self) -> None:
         self._dead_man_url = ""
+        self._signer: Any = None
+        """The client whose orders `_templates` signs."""
+        self._templates: OrderTemplates | None = None
 
     def options(self, config: CcxtVenueConfig) -> dict[str, Any]:
         """Spot alone, one stream connection."""
@@ -142,17 +136,15 @@ class BinanceDialect(Dialect):
     async def place(self, client: Any, order: NewOrder, instrument: Instrument) -> Raw:
         """`POST order` as the exchange documents it: the unified call takes twice as long to get there."""
         market = client.market(order.symbol)
-        request = {
-            "symbol": market["id"],
-            "side": order.side.name,
-            **_TYPES[order.kind],
-            "quantity": instrument.size_text(order.size_lots),
-            "newClientOrderId": order.client_order_id,
-            "newOrderRespType": "RESULT",
-        }
-        if order.kind is not OrderKind.MARKET:
-            request["price"] = instrument.price_text(order.price_ticks)
-        raw: Raw = client.parse_order(await client.private_post_order(request), market)
+        if self._signer is not client:
+            self._signer, self._templates = client, OrderTemplates.of(client)
+        signed = self._templates and self._templates.sign(market["id"], order, instrument)
+        answer = await (
+            client.fetch(signed.url, "POST", signed.headers, signed.body)
+            if signed
+            else client.private_post_order(order_fields(market["id"], order, instrument))
+        )
+        raw: Raw = client.parse_order(answer, market)
         return raw
 
     def capabilities(self, client: Any) -> frozenset[Capability]:
