@@ -68,3 +68,22 @@ def test_steps_survive_the_way_through_text(steps: int, decimals: int, zeros: in
     if "." in text:
         text += "0" * zeros
     assert StepReader(step)[text] == steps
+
+
+@given(
+    st.sampled_from(["0.01", "0.05", "0.1", "1", "25"]),
+    st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 9)), min_size=2, max_size=6),
+)
+def test_however_the_last_text_was_written_the_next_is_read_by_itself(
+    step: str, written: list[tuple[int, int]]
+) -> None:
+    """Texts of changing lengths, on the grid or not, mean what they mean alone."""
+    reader = StepReader(Decimal(step))
+    for number, decimals in written:
+        text = format(Decimal(number).scaleb(-decimals), "f")
+        steps, rest = divmod(Decimal(text), Decimal(step))
+        if rest:
+            with pytest.raises(OffGridTextError):
+                reader[text]
+        else:
+            assert reader[text] == steps

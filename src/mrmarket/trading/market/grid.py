@@ -24,7 +24,7 @@ class StepReader(dict[str, int]):
         OffGridTextError: if the text is not a plain decimal, or lies between two steps.
     """
 
-    __slots__ = ("_decimals", "_point", "_rounding", "_step", "_units", "rounded")
+    __slots__ = ("_decimals", "_divisor", "_point", "_rounding", "_step", "_units", "rounded")
 
     def __init__(self, step: Decimal, *, rounding: bool = False) -> None:
         super().__init__()
@@ -35,28 +35,37 @@ class StepReader(dict[str, int]):
         power = int(exponent)
         self._step = step
         self._decimals = max(-power, 0)
-        # Where the point is in text of exactly the grid's decimals; a slice, which no text is too short for.
-        self._point = slice(power - 1, power) if power < 0 else slice(0, 0)
         self._units: int = int("".join(map(str, digits))) * 10 ** max(power, 0)
+        self._point = slice(0, 0)
+        self._divisor: int = self._units
+        self._expect(self._decimals)
 
     def __missing__(self, text: str) -> int:
         if len(self) >= _MAX_KNOWN:
             self.clear()
-        # Nearly all text is written with exactly the grid's decimals.
+        # A venue writes all of its texts with as many decimals, be it the grid's or always eight.
         digits = text.replace(".", "", 1)
         if (
             text[self._point] == "."
             and text[0] != "."
-            and self._units == 1
             and digits.isdigit()
             and digits.isascii()
             and len(digits) <= _MAX_DIGITS
         ):
-            steps = int(digits)
+            steps, rest = divmod(int(digits), self._divisor)
+            if rest:
+                steps = self._read(text)
         else:
             steps = self._read(text)
         self[text] = steps
         return steps
+
+    def _expect(self, decimals: int) -> None:
+        """Texts with so many decimals are read the short way from now on."""
+        if decimals >= max(self._decimals, 1):
+            # Where the point is; a slice, which no text is too short for.
+            self._point = slice(-decimals - 1, -decimals)
+            self._divisor = self._units * 10 ** (decimals - self._decimals)
 
     def _read(self, text: str) -> int:
         whole, _, fraction = text.partition(".")
@@ -75,4 +84,5 @@ class StepReader(dict[str, int]):
                 raise OffGridTextError(text, str(self._step))
             steps = max(steps, 1)
             self.rounded += 1
+        self._expect(len(fraction))
         return steps
