@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mrmarket.cli.commands import backtest_show
+from mrmarket.cli.commands import backtest_calibrate, backtest_show
 from mrmarket.cli.exit_codes import ExitCode
 from mrmarket.cli.options import Json
 from mrmarket.cli.output import notes, print_error, print_json
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Try strategies on recorded markets.", no_args_is_help=True)
 app.command()(backtest_show.show)
 app.command()(backtest_show.compare)
+app.command()(backtest_calibrate.calibrate)
 
 
 @app.callback()
@@ -54,7 +55,10 @@ def run(
         ),
     ] = "5ms",
     queue: Annotated[
-        str, typer.Option(help="both, risk_averse, power:EXPONENT or log; several with commas between.")
+        str,
+        typer.Option(
+            help="both, risk_averse, power:EXPONENT, log or calibrated:FILE; several with commas between."
+        ),
     ] = "both",
     fees: Annotated[
         str | None,

@@ -155,8 +155,11 @@ def _queue(choice: QueueChoice) -> Assumption:
         meaning = (
             f"A cancellation stood behind us with probability f(behind) / (f(behind) + f(ahead)),"
             f" f(x) = {share}."
-            " The exponent is a setting; it is calibrated once own live fills have confirmed it."
         )
+        if choice.fitted:
+            meaning += f" The exponent is {choice.fitted}."
+        elif choice.model == "power":
+            meaning += " No own fills stand behind the exponent; `backtest calibrate` fits it to them."
     return _assume(f"queue model {choice.label}", choice.label, meaning)
 
 

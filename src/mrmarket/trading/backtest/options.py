@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from mrmarket.core.errors import InvalidInputError
+from mrmarket.trading.backtest.calibration.fit_file import read_fit
 from mrmarket.trading.backtest.latency import parse_latency
 from mrmarket.trading.backtest.setting import (
     BOTH,
@@ -101,19 +102,28 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 
 def parse_queue(text: str) -> tuple[QueueChoice, ...]:
-    """`both`, or models with commas between: `risk_averse`, `power:2`, `log`."""
+    """`both`, or models with commas between: `risk_averse`, `power:2`, `log`, `calibrated:FILE`.
+
+    Raises:
+        InvalidInputError: a word is none of these, or the file holds no fit.
+    """
     if text == "both":
         return BOTH
     found = []
     for word in text.split(","):
         name, sign, exponent = word.partition(":")
+        if name == "calibrated" and exponent:
+            found.append(read_fit(Path(exponent)).choice)
+            continue
         table: dict[str, Any] = {"model": name}
         if sign:
             table["exponent"] = exponent
         try:
             choice = msgspec.convert(table, QueueChoice, strict=False)
         except msgspec.ValidationError as error:
-            raise InvalidInputError("queue", word, "both, risk_averse, power:2 or log") from error
+            raise InvalidInputError(
+                "queue", word, "both, risk_averse, power:2, log or calibrated:FILE"
+            ) from error
         if sign and name != "power":
             raise InvalidInputError("queue", word, "an exponent for `power` alone")
         found.append(choice)

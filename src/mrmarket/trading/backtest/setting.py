@@ -71,6 +71,8 @@ class QueueChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     model: Literal["risk_averse", "power", "log"] = "risk_averse"
     exponent: Annotated[float, msgspec.Meta(gt=0, le=_MOST_EXPONENT)] = 2.0
     """Of `power` alone."""
+    fitted: str | msgspec.UnsetType = msgspec.UNSET
+    """What the exponent was fitted to, in words; unset where nobody did."""
 
     @property
     def label(self) -> str:
@@ -80,7 +82,7 @@ class QueueChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 RISK_AVERSE: Final = QueueChoice()
 CALIBRATED: Final = QueueChoice(model="power", exponent=2.0)
-"""Stands for the calibrated model until own fills have given another exponent."""
+"""Stands for the calibrated model where own fills have not given another exponent; see `calibration`."""
 BOTH: Final = (RISK_AVERSE, CALIBRATED)
 
 
