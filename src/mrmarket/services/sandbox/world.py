@@ -52,6 +52,7 @@ from mrmarket.services.sandbox.launcher import CampaignLauncher
 from mrmarket.services.sandbox.memory import Ports, WorldFolder, WorldMemory, usable
 from mrmarket.services.sandbox.prices import COIN, PriceDoor
 from mrmarket.services.sandbox.settlement import ChainSettlement
+from mrmarket.services.sandbox.trouble import read_trouble
 from mrmarket.services.sandbox.venue_feed import VenueFeed
 from mrmarket.services.sandbox.world_time import WorldClock, WorldTime
 from mrmarket.services.venue_process import Endpoints, VenueProcess
@@ -107,6 +108,7 @@ class SandboxWorld:
         folder = WorldFolder(self._place)
         self._opened.callback(folder.close)
         memory = self._remembered(folder)
+        trouble = read_trouble(folder.folder)
         self._world = WorldClock(memory.time, self._wall)
         venue_start = asyncio.create_task(self._start_venue(folder.folder))
         try:
@@ -149,6 +151,8 @@ class SandboxWorld:
         async def carry() -> None:
             await bridge.step()
 
+        mixin.break_things(*trouble.mixin, seed=trouble.seed)
+        hufi.faults.set(*(one.rule for one in trouble.hufi))
         self._tasks += [
             asyncio.create_task(self._chain.run()),
             asyncio.create_task(_again("oracles", oracles, _ROUND_S)),

@@ -95,7 +95,7 @@ class Faults:
 
     def _due(self, route: Route) -> FaultRule | None:
         for rule in self._rules:
-            if rule.route == route and self._struck[rule] < rule.times:
+            if str(rule.route) == str(route) and self._struck[rule] < rule.times:
                 return rule
         return None
 
