@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from math import ceil
 from random import Random
 from typing import Any, Final
 
@@ -17,24 +16,21 @@ from mrmarket.services.engine.board_sync import BoardSync
 from mrmarket.services.engine.census import Census
 from mrmarket.services.engine.commands import CommandDesk
 from mrmarket.services.engine.database_line import DatabaseLine
+from mrmarket.services.engine.engine_name import EngineName
 from mrmarket.services.engine.findings import FindingDesk
 from mrmarket.services.engine.keeper import Keeper, OnRun
 from mrmarket.services.engine.placement import Moves, plan_moves
 from mrmarket.services.engine.ports import Hosted, LeaseLine, LeaseStore, Workshop
+from mrmarket.services.engine.reports import RunReports
 from mrmarket.services.engine.seat import Ending, Phase, Seat
 from mrmarket.services.engine.specs import what_runs
 from mrmarket.services.engine.timing import EngineTiming
-from mrmarket.services.engine.twin import EngineNameTakenError, TwinWatch
 from mrmarket.store.errors import StaleFenceError, StoreError
-from mrmarket.store.operations import Beat, DesiredState, OperationsStore, RunReport, RunSpec
+from mrmarket.store.operations import Beat, DesiredState, OperationsStore, RunSpec
 from mrmarket.trading.execution.lease_guard import LeaseGuard
 from mrmarket.trading.execution.risk.board import RiskBoard
 from mrmarket.trading.execution.risk.restart import RestartPolicy
 
-_REPORT_S: Final = 0.02
-"""What a report of each run may cost: where there are many, each reports less often."""
-_VIEWS_AT_ONCE: Final = 5
-_NEVER: Final = ((0, ""), 0)
 _SHUT_S: Final = 30.0
 """Closing waits so long for runs to cancel and prove."""
 
@@ -117,7 +113,6 @@ class EngineHost:
         self.commands = CommandDesk(self, operations, workshop, clock)
         self._operations = operations
         self._leases = leases
-        self._workshop = workshop
         self._clock = clock
         self._random = random or Random(f"{node} {machine} {process}")  # noqa: S311 - spreads load, guards nothing
         self._adopt = adopt
@@ -127,9 +122,12 @@ class EngineHost:
         self._process = process
         self._started_ms = clock.now_ns() // NS_PER_MS
         self._started_ns = clock.monotonic_ns()
-        self._twin = TwinWatch((self._started_ms, machine, process))
-        self._has_ended = has_ended
-        self._name_is_ours = True
+        self._name = EngineName(
+            node, (self._started_ms, machine, process), operations, self.line, clock, self.timing, has_ended
+        )
+        self._reports = RunReports(
+            node, self.seats, operations, self.line, workshop, clock, self.timing.report_s
+        )
         self._census = Census(node, self.timing)
         self._specs: dict[str, RunSpec] = {}
         self._board = None if board is None else BoardSync(board, operations, self.line)
@@ -138,8 +136,6 @@ class EngineHost:
         self._closing = False
         self._claiming: tuple[str, ...] = ()
         """Leases that are being asked for; if nobody waits for the answer they must be given back."""
-        self._reported: dict[str, tuple[tuple[int, str], int]] = {}
-        """By run, what its last report said (fence and state), and when."""
 
     @property
     def specs(self) -> Mapping[str, RunSpec]:
@@ -168,7 +164,7 @@ class EngineHost:
 
         Cancelling leaves the runs where they are: `close` or `abandon` comes next.
         """
-        await self._be_alone()
+        await self._name.secure()
         await self._open_board()
         async with asyncio.TaskGroup() as group:
             # Out of step with a twin: whoever beats just before each look reads its own sign of life alone.
@@ -178,7 +174,7 @@ class EngineHost:
             group.create_task(
                 self._repeat(self.look, self.timing.look_s, self._look_now), name=f"{self.node} look"
             )
-            group.create_task(self._report(), name=f"{self.node} report")
+            group.create_task(self._reports.keep(), name=f"{self.node} report")
 
     async def close(self) -> None:
         """Set every run down as for a hand-over, and sign off; to be called once `keep` has ended.
@@ -205,7 +201,7 @@ class EngineHost:
             for run in self._claiming:
                 if run not in self.seats:
                     await self._give_back(run)
-            if self._name_is_ours:
+            if self._name.is_ours:
                 await self.line.call(self._operations.sign_off, self.node)
         except StoreError as error:
             _log.warning("could not sign off; others wait for the leases to run out", error=str(error))
@@ -296,7 +292,7 @@ class EngineHost:
         """One look at specifications, leases and engines: set down, claim, carry out commands."""
         known, beats, leases = await self.line.call(self._read)
         specs = {spec.id: spec for spec in known if self._serves(spec)}
-        self._yield_to_elder(beats)
+        self._name.look(beats)
         self._specs = specs
         for spec in specs.values():
             self.keeper.setbacks.forgive(spec.id, spec.revision)
@@ -388,36 +384,6 @@ class EngineHost:
 
     # Beside.
 
-    async def _be_alone(self) -> None:
-        """Nothing is claimed while another live process may go by our name."""
-        since_ns = self._clock.monotonic_ns()
-        while True:
-            try:
-                beat = _of(self.node, await self.line.call(self._operations.beats))
-            except StoreError as error:
-                _log.warning("waits for signs of life", error=str(error))
-                since_ns = self._clock.monotonic_ns()
-            else:
-                if beat is None or self._has_ended(beat):
-                    return
-                if (twin := self._twin.see(beat)) is not None:
-                    raise self._taken_by(twin)
-                if self._clock.monotonic_ns() - since_ns >= self.timing.dead_s * NS_PER_S:
-                    return
-            await asyncio.sleep(self.timing.look_s)
-
-    def _taken_by(self, twin: Beat) -> EngineNameTakenError:
-        self._name_is_ours = False
-        return EngineNameTakenError(self.node, twin.host, twin.pid)
-
-    def _yield_to_elder(self, beats: Sequence[Beat]) -> None:
-        twin = self._twin.see(_of(self.node, beats))
-        if twin is None:
-            return
-        if not self._twin.is_elder(twin):
-            raise self._taken_by(twin)
-        _log.error("another process goes by our name and has to leave", host=twin.host, pid=twin.pid)
-
     async def _open_board(self) -> None:
         """Nothing is claimed before it is known what is halted."""
         while self._board is not None:
@@ -428,53 +394,6 @@ class EngineHost:
                 await asyncio.sleep(self.timing.look_s)
             else:
                 return
-
-    async def _report(self) -> None:
-        while True:
-            await asyncio.sleep(self.timing.report_s)
-            try:
-                await self.report(max(self.timing.report_s, len(self.seats) * _REPORT_S))
-            except StoreError as error:
-                _log.warning("reports were not written", error=str(error))
-
-    async def report(self, every_s: float = 0.0) -> None:
-        """Write what the runs here have to say: first those whose state is new, then whose turn it is.
-
-        Args:
-            every_s: a run whose state is not new reports so often; 0 is each time.
-        """
-        self._reported = {run: last for run, last in self._reported.items() if run in self.seats}
-        last = self._reported
-        fresh = [seat for seat in self.seats.values() if last.get(seat.spec.id, _NEVER)[0] != seat.said]
-        await self._tell(fresh)
-        rounds = max(1.0, every_s / self.timing.report_s)
-        longest = sorted(self.seats.values(), key=lambda seat: last.get(seat.spec.id, _NEVER)[1])
-        await self._tell([seat for seat in longest if seat not in fresh][: ceil(len(longest) / rounds)])
-
-    async def _tell(self, seats: Sequence[Seat]) -> None:
-        reports = []
-        for place, seat in enumerate(seats):
-            said = seat.said
-            reports.append(
-                RunReport(
-                    run=seat.spec.id,
-                    node=self.node,
-                    fence=seat.fence,
-                    at_ms=self._clock.now_ns() // NS_PER_MS,
-                    state=said[1],
-                    view={} if seat.run is None else self._workshop.view(seat.spec, seat.run),
-                )
-            )
-            self._reported[seat.spec.id] = (said, self._clock.monotonic_ns())
-            if place % _VIEWS_AT_ONCE == _VIEWS_AT_ONCE - 1:
-                # A view takes a while to make: quotes come first.
-                await asyncio.sleep(0)
-        try:
-            if reports:
-                await self.line.call(self._operations.report_all, reports)
-        except StoreError:
-            self._reported.clear()
-            raise
 
     async def _repeat(
         self, work: Callable[[], Any], every_s: float, sooner: asyncio.Event | None = None, early: float = 0
@@ -494,7 +413,3 @@ class EngineHost:
             except TimeoutError:
                 continue
             sooner.clear()
-
-
-def _of(node: str, beats: Sequence[Beat]) -> Beat | None:
-    return next((beat for beat in beats if beat.node == node), None)

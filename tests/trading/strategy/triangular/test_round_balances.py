@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ class QuietVenue(FaultyVenue):
     old: list[BalanceReport] | None = None
     asked = 0
 
-    async def user_events(self) -> AsyncIterator[UserEvent]:
+    async def user_events(self) -> AsyncGenerator[UserEvent, None]:
         """Orders and trades, and balances unless it is quiet."""
         async for event in super().user_events():
             if not (self.quiet and isinstance(event, BalanceReport)):
