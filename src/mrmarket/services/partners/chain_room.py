@@ -112,7 +112,11 @@ class ChainRoom:
 
     async def listen(self) -> None:
         """Be told of new blocks, to look sooner; polling goes on without it."""
-        await listen_for_blocks(self.chain, self._nudge.set, self._stop)
+        await listen_for_blocks(self.chain, self.nudge, self._stop)
+
+    def nudge(self) -> None:
+        """Somebody says that there is a new block; look at once."""
+        self._nudge.set()
 
     async def watch(self) -> None:
         """Read block after block; whatever stands in the way is noted and tried again."""
