@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from eth_hash.auto import keccak
 
+from mrmarket.partners.chains.bloom import bits_of, bloom_of
 from mrmarket.partners.chains.errors import (
     ChainAnswerRefusedError,
     ChainCallError,
@@ -192,12 +194,125 @@ async def test_transfers_are_of_the_block_that_was_asked_for(server: Server, nod
     found = await node.transfers(block, [WALLET])
     assert [transfer.key.log_index for transfer in found] == [3, 12]
     assert (found[0].units, found[0].token, found[0].recipient) == (2**256 - 1, TOKEN, WALLET)
-    [filters] = server.asked[-1][1]
+    [[filters]] = [params for method, params in server.asked if method == "eth_getLogs"]
     assert filters == {"blockHash": "0xaa", "topics": [TRANSFER_TOPIC, None, [topic_of(WALLET)]]}
 
     server.answers["eth_getLogs"] = [entry(1, blockHash="0xcc")]
     with pytest.raises(ChainAnswerRefusedError):
         await node.transfers(block, [WALLET])
+
+
+def log_of(recipient: str, index: int) -> dict[str, Any]:
+    """A transfer to somebody in block 5."""
+    return {
+        "address": TOKEN,
+        "topics": [TRANSFER_TOPIC, topic_of(TOKEN), topic_of(recipient)],
+        "data": f"0x{7:064x}",
+        "transactionHash": f"0x{index:02x}",
+        "logIndex": hex(index),
+        "blockNumber": "0x5",
+        "blockHash": "0xaa",
+    }
+
+
+def header(*entries: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Block 5 as its header says, with these logs in it."""
+    return BLOCK | {"hash": "0xaa", "logsBloom": hex(bloom_of(entries)), "transactions": ["0x1"]} | changes
+
+
+FIVE = Block(5, "0xaa", "0xbb", 9)
+
+
+async def test_a_bloom_that_excludes_us_is_enough(server: Server, node: EvmNode) -> None:
+    """Most blocks: one question for the header, one for the logs, and none for a second opinion."""
+    stranger = log_of("0x" + "9" * 40, 1)
+    server.answers |= {"eth_getBlockByNumber": header(stranger), "eth_getLogs": []}
+    assert await node.block_at(5) is not None
+    assert await node.transfers(FIVE, [WALLET]) == []
+    assert [method for method, _ in server.asked][-2:] == ["eth_getBlockByNumber", "eth_getLogs"]
+
+
+async def test_logs_that_a_node_leaves_out_are_missed(server: Server, node: EvmNode) -> None:
+    """Its receipts, which are whole by the block's own bloom, have one more: the answer is refused."""
+    ours = log_of(WALLET, 1)
+    server.answers |= {
+        "eth_getBlockByHash": header(ours),
+        "eth_getLogs": [],
+        "eth_getBlockReceipts": [{"logs": [ours]}],
+    }
+    with pytest.raises(ChainAnswerRefusedError) as caught:
+        await node.transfers(FIVE, [WALLET])
+    assert "leaves logs of block 5 out" in str(caught.value)
+    assert caught.value.retryable
+    server.answers["eth_getLogs"] = [ours]
+    assert [one.units for one in await node.transfers(FIVE, [WALLET])] == [7]
+
+
+async def test_receipts_that_leave_logs_out_prove_nothing(server: Server, node: EvmNode) -> None:
+    """Their bloom is not the block's: asked again later."""
+    server.answers |= {
+        "eth_getBlockByHash": header(log_of(WALLET, 1)),
+        "eth_getLogs": [],
+        "eth_getBlockReceipts": [{"logs": []}],
+    }
+    with pytest.raises(ChainAnswerRefusedError, match="not those of block 5"):
+        await node.transfers(FIVE, [WALLET])
+
+
+async def test_a_second_node_is_asked_where_there_is_one(start: Callable[[], Any]) -> None:
+    """It contradicts the first, which is asked no more; where they agree, that is believed."""
+    first, second = await start(), await start()
+    ours = log_of(WALLET, 1)
+    for one in (first, second):
+        one.answers |= {"eth_getBlockByHash": header(ours), "eth_getLogs": [ours]}
+    first.answers["eth_getLogs"] = []
+    node = EvmNode(chain_settings(urls=[first.url, second.url]))
+    with pytest.raises(ChainAnswerRefusedError):
+        await node.transfers(FIVE, [WALLET])
+    first.answers["eth_getLogs"] = [ours]
+    assert len(await node.transfers(FIVE, [WALLET])) == 1
+    assert "eth_getBlockReceipts" not in [method for method, _ in (*first.asked, *second.asked)]
+    second.status = 503
+    first.answers["eth_getBlockReceipts"] = [{"logs": [ours]}]
+    assert len(await node.transfers(FIVE, [WALLET])) == 1
+    await node.close()
+
+
+async def test_a_node_that_has_no_receipts_of_blocks_is_believed(server: Server, node: EvmNode) -> None:
+    """There is nobody else to ask; the log says so. A chain without blooms is looked at in the same way."""
+    refusal = '{"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "unknown method"}}'
+    server.answers |= {
+        "eth_getBlockByHash": header(logsBloom="0x0"),
+        "eth_getLogs": [log_of(WALLET, 1)],
+        "eth_getBlockReceipts": lambda: refusal,
+    }
+    assert len(await node.transfers(FIVE, [WALLET])) == 1
+    server.answers["eth_getBlockReceipts"] = [{"logs": [log_of(WALLET, 1)]}]
+    assert len(await node.transfers(FIVE, [WALLET])) == 1
+
+
+@pytest.mark.parametrize("logs", [[{}], [{"topics": []}]])
+async def test_receipts_of_another_shape_are_refused(server: Server, node: EvmNode, logs: Any) -> None:
+    """As every other answer."""
+    server.answers |= {
+        "eth_getBlockByHash": header(log_of(WALLET, 1)),
+        "eth_getLogs": [],
+        "eth_getBlockReceipts": [{"logs": logs}],
+    }
+    with pytest.raises(ChainAnswerRefusedError):
+        await node.transfers(FIVE, [WALLET])
+    server.answers["eth_getBlockByNumber"] = header(logsBloom="x")
+    with pytest.raises(ChainAnswerRefusedError):
+        await node.block_at(5)
+
+
+def test_a_bloom_is_that_of_other_clients() -> None:
+    """A hundred texts; the hash of their bloom is what Go Ethereum's own tests have for the same texts."""
+    bloom = 0
+    for number in range(100):
+        bloom |= bits_of("0x" + f"xxxxxxxxxx data {number} yyyyyyyyyyyyyy".encode().hex())
+    digest = keccak(bloom.to_bytes(256, "big")).hex()
+    assert digest == "c8d3ca65cdb4874300a9e39475508f23ed6da09fdbc487f89a2dcf50b09eb263"
 
 
 def test_loading_web3_leaves_the_recursion_limit_alone() -> None:

@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import structlog
 from aiohttp import ClientError, ClientTimeout
 
 from mrmarket.core.errors import MrMarketError
+from mrmarket.partners.chains.bloom import bloom_of, may_hold
 from mrmarket.partners.chains.errors import (
     ChainAnswerRefusedError,
     ChainCallError,
+    ChainError,
     ChainUnreachableError,
     WrongChainError,
 )
@@ -20,11 +23,15 @@ from mrmarket.partners.chains.settings import ChainSettings
 from mrmarket.partners.chains.transfer import TRANSFER_TOPIC, Block, Transfer, topic_of, transfer_of
 from mrmarket.partners.chains.web3_door import AsyncHTTPProvider, AsyncWeb3, RPCEndpoint
 
+_log: Final[Any] = structlog.get_logger("mrmarket.chains")
 _BALANCE_OF: Final = "0x70a08231"
 """First four bytes of keccak256 of `balanceOf(address)`."""
 _MAX_CALLS: Final = 16
 """At once; public nodes refuse more."""
 _MAX_MESSAGE: Final = 300
+_EVERYTHING: Final = 2**2048 - 1
+"""A bloom of all bits: some chains keep none, and their headers say zero."""
+_MAX_BLOOMS: Final = 4_096
 _MALFORMED: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 
@@ -44,6 +51,7 @@ class EvmNode:
         ]
         self._current = 0
         self._known: set[int] = set()
+        self._blooms: dict[str, int] = {}
         self._calls = asyncio.Semaphore(_MAX_CALLS)
 
     async def open(self) -> None:
@@ -106,9 +114,27 @@ class EvmNode:
         return found
 
     async def transfers(self, block: Block, recipients: Sequence[str]) -> list[Transfer]:
-        """ERC-20 transfers of any token to the recipients in exactly this block, in its order."""
+        """ERC-20 transfers of any token to the recipients in exactly this block, in its order.
+
+        A node can leave logs out that it has not indexed yet. The block's bloom says for certain where there
+        is nothing for us; everywhere else a second source must say the same.
+
+        Raises:
+            ChainAnswerRefusedError: if a node contradicts another, or the block's own bloom; ask again.
+        """
         ours = [topic_of(recipient) for recipient in recipients]
-        entries = await self.logs(block.hash, [TRANSFER_TOPIC, None, ours])
+        wanted = [TRANSFER_TOPIC, None, ours]
+        found = self._read(block, await self.logs(block.hash, wanted))
+        bloom = await self._bloom(block.hash)
+        is_possible = any(may_hold(bloom, (TRANSFER_TOPIC, topic)) for topic in ours)
+        if is_possible and await self._second_opinion(block, wanted, recipients, bloom) not in (None, found):
+            self._current = (self._current + 1) % len(self._webs)
+            raise ChainAnswerRefusedError(
+                self._chain.name, "eth_getLogs", f"it leaves logs of block {block.number} out"
+            )
+        return found
+
+    def _read(self, block: Block, entries: Sequence[Mapping[str, Any]]) -> list[Transfer]:
         try:
             read = [transfer_of(self._chain.chain_id, entry) for entry in entries]
         except _MALFORMED as error:
@@ -117,6 +143,53 @@ class EvmNode:
         if any((one.block_hash, one.block_number) != (block.hash, block.number) for one in found):
             raise ChainAnswerRefusedError(self._chain.name, "eth_getLogs", "an entry is of another block")
         return sorted(found, key=lambda transfer: transfer.key.log_index)
+
+    async def _second_opinion(
+        self, block: Block, wanted: Sequence[object], recipients: Sequence[str], bloom: int
+    ) -> list[Transfer] | None:
+        """The same from the next node, or from receipts that are whole; None where nobody can say."""
+        if len(self._webs) > 1:
+            other = (self._current + 1) % len(self._webs)
+            question = {"blockHash": block.hash, "topics": list(wanted)}
+            try:
+                await self._require_chain(other)
+                return self._read(block, await self._ask(other, "eth_getLogs", (question,)))
+            except ChainError as silent:
+                _log.info("chain.second_node_silent", chain=self._chain.name, code=silent.code)
+        try:
+            receipts = await self.call("eth_getBlockReceipts", block.hash)
+        except ChainCallError as unknown:
+            _log.info("chain.logs_not_verified", chain=self._chain.name, message=unknown.message)
+            return None
+        try:
+            entries = [entry for receipt in receipts for entry in receipt["logs"]]
+            is_whole = bloom in {bloom_of(entries), _EVERYTHING}
+        except _MALFORMED as error:
+            raise self._refused("eth_getBlockReceipts", error) from error
+        if not is_whole:
+            raise ChainAnswerRefusedError(
+                self._chain.name, "eth_getBlockReceipts", f"its logs are not those of block {block.number}"
+            )
+        moved = [entry for entry in entries if entry["topics"] and entry["topics"][0] == TRANSFER_TOPIC]
+        return [one for one in self._read(block, moved) if one.recipient in recipients]
+
+    async def _bloom(self, block_hash: str) -> int:
+        """A block's bloom; 0 of one that is gone, of which whoever asks will hear."""
+        if block_hash not in self._blooms:
+            self._keep_bloom(await self.call("eth_getBlockByHash", block_hash, False))
+        return self._blooms.get(block_hash, 0)
+
+    def _keep_bloom(self, header: Any) -> None:
+        """Remember what a header says of its logs; a bloom of zero over transactions excludes nothing."""
+        try:
+            if header is not None and "logsBloom" in header:
+                bloom = int(header["logsBloom"], 16)
+                name = header["hash"].lower()
+                self._blooms[name] = bloom or (_EVERYTHING if header.get("transactions") else 0)
+        except _MALFORMED as error:
+            raise self._refused("eth_getBlock", error) from error
+        while len(self._blooms) > _MAX_BLOOMS:
+            del self._blooms[next(iter(self._blooms))]
 
     async def used_nonces(self, address: str, block: int | None = None) -> int:
         """How many transactions of an account are in blocks, as of one or of the newest."""
@@ -178,6 +251,7 @@ class EvmNode:
         found = await self.call(method, which, False)
         if found is None:
             return None
+        self._keep_bloom(found)
         try:
             return Block(
                 int(found["number"], 16),
