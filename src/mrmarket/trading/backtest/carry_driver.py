@@ -11,11 +11,9 @@ from math import log, sqrt
 from typing import Final, NamedTuple
 
 from mrmarket.core.clock import NS_PER_S
-from mrmarket.core.errors import MrMarketError
 from mrmarket.trading.backtest.carry_recording import PERP, SPOT, CarryRecording, Funding, Touch
 from mrmarket.trading.backtest.deadline import Deadline
-from mrmarket.trading.backtest.errors import StrategyFailedError, StrategyHungError
-from mrmarket.trading.backtest.result import Failure
+from mrmarket.trading.backtest.strategy_play import PlayOutcome, StrategyPlay
 from mrmarket.trading.strategy.carry.rules import Carry, CarryCosts, CarryDecision, CarryView
 from mrmarket.trading.strategy.carry.strategy import SpotPerpetualCarry
 
@@ -75,16 +73,14 @@ class CarryBooks:
         return self.basis(spot_mid, perp_mid) + self.funding - self.fees - self.borrow
 
 
-@dataclass(slots=True)
-class CarryOutcome:
-    """What a play came to."""
+@dataclass(slots=True, kw_only=True)
+class CarryOutcome(PlayOutcome):
+    """What a play of a carry came to."""
 
     books: CarryBooks = field(default_factory=CarryBooks)
     fills: list[CarryFill] = field(default_factory=list)
     points: list[tuple[int, Decimal, Decimal, Decimal, Decimal]] = field(default_factory=list)
     """(time, spot mid, PnL, spread, fees) at each decision."""
-    decided: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
     payments: int = 0
     """Of funding, while something was held."""
     exits: Counter[str] = field(default_factory=Counter)
@@ -92,15 +88,17 @@ class CarryOutcome:
     """At each decision."""
     held_ns: int = 0
     liquidated: int = 0
-    failure: Failure | None = None
 
 
-class CarryDriver:
+class CarryDriver(StrategyPlay):
     """One play of a window."""
+
+    outcome: CarryOutcome
 
     def __init__(
         self, recording: CarryRecording, strategy: SpotPerpetualCarry, costs: CarryCosts, plan: CarryPlan
     ) -> None:
+        super().__init__(strategy.name, plan.begin_ns, plan.decision_limit_s)
         self.outcome = CarryOutcome()
         self._recording = recording
         self._strategy = strategy
@@ -116,17 +114,10 @@ class CarryDriver:
         self._variance = 0.0
         """Of a second."""
         self._last: tuple[int, float] | None = None
-        self._now_ns = plan.begin_ns
 
     def run(self) -> CarryOutcome:
         """Play it; a strategy that raises or hangs ends it, and the outcome says so."""
-        with Deadline(self._plan.decision_limit_s) as deadline:
-            try:
-                self._play(deadline)
-            except StrategyHungError:
-                self._fail(StrategyHungError(self._strategy.name, self._plan.decision_limit_s))
-            except StrategyFailedError as error:
-                self._fail(error)
+        self._play_through()
         if self._position is not None:
             self.outcome.held_ns += self._now_ns - self._since_ns
         return self.outcome
@@ -137,7 +128,7 @@ class CarryDriver:
         spot, perp = self._touch[SPOT], self._touch[PERP]
         return (spot.bid + spot.ask) / 2, (perp.bid + perp.ask) / 2
 
-    def _play(self, deadline: Deadline) -> None:
+    def _go_through(self, deadline: Deadline) -> None:
         recording, plan = self._recording, self._plan
         events: Iterable[Touch | Funding] = merge(recording.touches, recording.funding, key=_when)
         for event in events:
@@ -192,16 +183,7 @@ class CarryDriver:
         view = CarryView(
             self._forecast, basis, sqrt(self._variance * _DAY_S), self._distance(), self._position
         )
-        outcome.decided += 1
-        deadline.enter()
-        try:
-            decision = self._strategy.decide(view, self._costs)
-        except StrategyHungError:
-            raise
-        except Exception as error:
-            raise StrategyFailedError(self._strategy.name, error) from error
-        finally:
-            deadline.leave()
+        decision = self._asked(deadline, lambda: self._strategy.decide(view, self._costs))
         outcome.reasons[decision.action] += 1
         if decision.action in ("enter", "exit"):
             self._due = (now_ns + self._plan.delay_ns, decision)
@@ -269,11 +251,6 @@ class CarryDriver:
         elif self._last is not None:
             return
         self._last = (now_ns, price)
-
-    def _fail(self, error: MrMarketError) -> None:
-        self.outcome.failure = Failure(
-            code=error.code, message=str(error), at_ns=self._now_ns, decision=self.outcome.decided - 1
-        )
 
 
 def _when(event: Touch | Funding) -> int:

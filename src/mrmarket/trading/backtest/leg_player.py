@@ -1,22 +1,19 @@
-"""Plays several markets to one strategy, event by event, until the window is over or the strategy fails."""
+"""Plays several markets to one strategy, event by event."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from mrmarket.core.errors import MrMarketError
 from mrmarket.trading.backtest.deadline import Deadline
-from mrmarket.trading.backtest.errors import StrategyFailedError, StrategyHungError
-from mrmarket.trading.backtest.result import Failure
+from mrmarket.trading.backtest.strategy_play import PlayOutcome, StrategyPlay
 from mrmarket.trading.market.event import MarketEvent
 
 _TELL_EVERY: Final = 2_000
 
-Answer = TypeVar("Answer")
 Market = TypeVar("Market")
 """How a recording names its markets."""
 
@@ -32,22 +29,19 @@ class PlayPlan(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class LegOutcome:
-    """What a play came to, whatever was played."""
+class LegOutcome(PlayOutcome):
+    """What a play of orders that belong together came to."""
 
     placed: int = 0
     """Orders."""
-    decided: int = 0
-    """How often the strategy was asked."""
-    reasons: Counter[str] = field(default_factory=Counter)
-    """What it found, by code."""
     ends: Counter[str] = field(default_factory=Counter)
-    """How orders that belong together ended."""
-    failure: Failure | None = None
+    """How those that belong together ended."""
 
 
-class LegPlayer(ABC, Generic[Market]):
-    """One play of a window. A strategy that raises or hangs ends it, and the outcome says so."""
+class LegPlayer(StrategyPlay, Generic[Market]):
+    """One play of a window."""
+
+    outcome: LegOutcome
 
     def __init__(
         self,
@@ -57,15 +51,11 @@ class LegPlayer(ABC, Generic[Market]):
         told: Callable[[float], None],
     ) -> None:
         """`strategy`: its name; `told`: how much of the events is through, from 0 to 1."""
+        super().__init__(strategy, plan.begin_ns, plan.decision_limit_s)
         self._events = events
-        self._name = strategy
         self._plan = plan
         self._told = told
         self._looked_ns = -(2**62)
-        self._now_ns = plan.begin_ns
-
-    outcome: LegOutcome
-    """What it has come to so far."""
 
     @abstractmethod
     def _until(self, now_ns: int, deadline: Deadline) -> None:
@@ -74,16 +64,6 @@ class LegPlayer(ABC, Generic[Market]):
     @abstractmethod
     def _happen(self, market: Market, event: MarketEvent, deadline: Deadline) -> None:
         """One event of a market, after whatever was due before."""
-
-    def _play_through(self) -> None:
-        """Play every event of the window."""
-        with Deadline(self._plan.decision_limit_s) as deadline:
-            try:
-                self._go_through(deadline)
-            except StrategyHungError:
-                self._fail(StrategyHungError(self._name, self._plan.decision_limit_s))
-            except StrategyFailedError as error:
-                self._fail(error)
 
     def _go_through(self, deadline: Deadline) -> None:
         for number, (market, event) in enumerate(self._events):
@@ -94,25 +74,3 @@ class LegPlayer(ABC, Generic[Market]):
                 self._told(number / len(self._events))
             self._until(now_ns, deadline)
             self._happen(market, event, deadline)
-
-    def _asked(self, deadline: Deadline, call: Callable[[], Answer]) -> Answer:
-        """What the strategy answers.
-
-        Raises:
-            StrategyFailedError, StrategyHungError: it raised, or took too long.
-        """
-        self.outcome.decided += 1
-        deadline.enter()
-        try:
-            return call()
-        except StrategyHungError:
-            raise
-        except Exception as error:
-            raise StrategyFailedError(self._name, error) from error
-        finally:
-            deadline.leave()
-
-    def _fail(self, error: MrMarketError) -> None:
-        self.outcome.failure = Failure(
-            code=error.code, message=str(error), at_ns=self._now_ns, decision=self.outcome.decided - 1
-        )
