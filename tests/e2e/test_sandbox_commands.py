@@ -116,3 +116,16 @@ def test_the_owners_word_and_a_sweep_reach_the_instance(shell: Shell) -> None:
     assert shell("campaign", "leave", campaign["id"])["owner"]["wish"] == "leave"
     assert shell("campaign", "automatic", campaign["id"])["owner"]["wish"] == "automatic"
     assert set(shell("vault", "sweep")) == {"plans", "under_way"}
+
+
+def test_a_world_that_cannot_start_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program that MRMARKET_ANVIL names is the one that is taken, also by the instance's child."""
+    monkeypatch.setenv("MRMARKET_ANVIL", str(tmp_path / "no-anvil"))
+    data = tmp_path / "data"
+    arguments = ["run", "--world", "sandbox", "--data", str(data), "--port", "0", "--json"]
+    assert run(arguments) == ExitCode.REFUSED
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert "no-anvil" in told["error"]["message"]
+    assert not data.exists()

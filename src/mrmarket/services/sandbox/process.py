@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 
+from mrmarket.partners.chains.local_node import VARIABLE
 from mrmarket.services.child_process import ChildProcess, ChildProcessFailedError
+from mrmarket.services.keys.hardening import child_environment
 from mrmarket.services.sandbox.config import SandboxConfig
 from mrmarket.services.sandbox.endpoints import SandboxEndpoints
 
@@ -30,6 +33,8 @@ class SandboxProcess(ChildProcess[SandboxEndpoints]):
             ["sandbox", "--plan", str(_write_plan(config)), "--json"],
             SandboxEndpoints,
             SandboxProcessError,
+            # Else somebody who has anvil elsewhere could start a world alone, and not an instance in one.
+            environment=child_environment(os.environ, VARIABLE),
         )
 
 
