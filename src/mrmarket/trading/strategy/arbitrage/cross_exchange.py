@@ -64,6 +64,8 @@ class CrossExchangeArbitrage:
         self.parameters = parameters
         self.leg_rules = leg_rules(parameters)
         self.depth_levels = _LEVELS
+        self.oldest_book_ns = round(parameters.max_book_age * NS_PER_S)
+        """Time says no more than that books are too old."""
         self._margin = Fraction(parameters.min_profit)
         self._depth_share = Fraction(parameters.depth_share)
         self._ways: list[_Way | None] = [None, None]

@@ -12,6 +12,7 @@ from mrmarket.trading.strategy.arbitrage.two_venue_run import TwoVenueRun
 from mrmarket.trading.strategy.cross_port import CrossDecision, CrossStrategy, CrossView
 from mrmarket.trading.strategy.multileg.budget import leg_budget
 from mrmarket.trading.strategy.multileg.host import facts_of
+from mrmarket.trading.strategy.multileg.patience import oldest_of
 from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
 from mrmarket.trading.strategy.past import History
 
@@ -54,6 +55,7 @@ class ArbitrageRun(TwoVenueRun):
         """
         super().__init__(places, strategy.symbol, strategy.leg_rules, journal, setting)
         self.strategy = strategy
+        self._oldest_ns = oldest_of(strategy)
         self._on_decision = on_decision
         terms = legs or legs_of(strategy)
         self.work: PairWork = PairWork(
@@ -75,7 +77,8 @@ class ArbitrageRun(TwoVenueRun):
         self.work.log.intents(self._journal.open_intents(self.stream), ticks)
 
     def _decide_now(self) -> None:
-        reason = self._reason_to_wait(self.work)
+        self._may_rest()
+        reason = self._reason_now()
         self._say_waits(reason)
         if reason:
             return
@@ -88,6 +91,9 @@ class ArbitrageRun(TwoVenueRun):
         self.decision = decision
         if decision.opportunity is not None:
             self.work.begin(decision.opportunity)
+
+    def _reason_now(self) -> str:
+        return self._reason_to_wait(self.work)
 
     def _on_pair_over(self, end: PairEnd) -> None:
         self.pairs.append(end.record(self._wall.now_ns(), self.mid))

@@ -114,6 +114,8 @@ class CrossExchangeMarketMaking:
             max_age_ns=round(parameters.max_order_age * NS_PER_S),
         )
         self.depth_levels = _LEVELS
+        self.oldest_book_ns = round(parameters.max_book_age * NS_PER_S)
+        """Time says no more than that books are too old."""
 
     @property
     def name(self) -> str:

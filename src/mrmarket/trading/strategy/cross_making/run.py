@@ -19,6 +19,7 @@ from mrmarket.trading.strategy.cross_making.hedge_work import HedgeEnd, HedgeWor
 from mrmarket.trading.strategy.cross_port import CrossMaker, CrossView
 from mrmarket.trading.strategy.multileg.budget import leg_budget
 from mrmarket.trading.strategy.multileg.host import facts_of
+from mrmarket.trading.strategy.multileg.patience import oldest_of
 from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
 from mrmarket.trading.strategy.multileg.side import MarketSide
 from mrmarket.trading.strategy.observer import FillRecord, RunState
@@ -56,6 +57,7 @@ class MakingRun(TwoVenueRun):
         """
         super().__init__(places, strategy.symbol, strategy.leg_rules, journal, setting, rules=strategy.rules)
         self.strategy = strategy
+        self._oldest_ns = oldest_of(strategy)
         self._priced = asyncio.Event()
         self._first_book_s = setting.timing.first_book_ns / NS_PER_S
         self.targets: TargetQuotes = NO_QUOTES
@@ -128,13 +130,15 @@ class MakingRun(TwoVenueRun):
     def _decide_now(self) -> None:
         if self._may_hedge:
             self.work.begin()
-        reason = self._reason_to_pull()
+        reason = self._reason_now()
         self._say_waits(reason)
         maker = self.sides[MAKER]
         maker.watch.refresh(maker.execution.table.open())
         before, self.targets = self.targets, TargetQuotes(reason=reason) if reason else self._wanted()
         top = None if reason else maker.watch.top
-        maker.quote(self.targets, top, self._wall.monotonic_ns())
+        todo = maker.quote(self.targets, top, self._wall.monotonic_ns())
+        if todo.rests_ns:
+            self._may_rest(todo.rests_ns)
         if self.targets != before:
             self.observer.on_quotes(self.targets)
 
@@ -153,7 +157,7 @@ class MakingRun(TwoVenueRun):
         alive = (RunState.RUNNING, RunState.PAUSED, RunState.STOPPING)
         return self._deciding and self.state in alive and self.risk_state <= RiskState.REDUCE
 
-    def _reason_to_pull(self) -> str:
+    def _reason_now(self) -> str:
         if self.state is not RunState.RUNNING:
             return self.state_reason or self.state.value
         if self.risk_state >= RiskState.CANCEL_ONLY:

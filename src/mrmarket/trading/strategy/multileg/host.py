@@ -30,6 +30,8 @@ from mrmarket.trading.strategy.past import History
 
 _LOOK_S: Final = 0.05
 _ASK_AGAIN_S: Final = 1
+_AGAIN_NS: Final = NS_PER_S
+"""A strategy that time says nothing to is asked so often all the same, for what it says to people."""
 
 
 class MultiLegRun(ABC):
@@ -98,6 +100,14 @@ class MultiLegRun(ABC):
         self._refreshing: asyncio.Task[None] | None = None
         self._waking = False
         self._deciding = False
+        self._due_ns = 0
+        """When time alone asks for a decision, by the strategy's clock; 0 at every tick."""
+        self._outlook: tuple[object, ...] = ()
+        """What the last decision went by."""
+        self._oldest_ns: int | None = None
+        """Age of a book beyond which the strategy does nothing; None where it has not said that time alone
+        changes nothing else."""
+        self._budget = self.board.budgets.of(self.stream)
         self._ended = asyncio.Event()
         self._forget: Callable[[], None] | None = None
 
@@ -110,6 +120,10 @@ class MultiLegRun(ABC):
     @abstractmethod
     def _decide_now(self) -> None:
         """Look at every market and act."""
+
+    @abstractmethod
+    def _reason_now(self) -> str:
+        """Why nothing is looked for, or quoted; empty while something is."""
 
     @abstractmethod
     def _valued(self) -> tuple[Decimal | None, Decimal | None]:
@@ -324,10 +338,28 @@ class MultiLegRun(ABC):
         self._waking = False
         if not self._deciding or self.failure is not None:
             return
+        self._due_ns = 0
         try:
             self._decide_now()
+            self._outlook = self._look_out()
         except Exception as error:  # noqa: BLE001 - a fault in a strategy must end its run, not the loop
             self.on_fault(error)
+
+    def _may_rest(self, for_ns: int = _AGAIN_NS) -> None:
+        """So long only what changes asks for another decision; where orders are under way every tick does."""
+        if self._oldest_ns is not None and not self.is_at_work:
+            self._due_ns = self._world.monotonic_ns() + for_ns
+
+    def _look_out(self) -> tuple[object, ...]:
+        """What a decision depends on: while it stays the same no tick needs another."""
+        oldest_ns = self._oldest_ns
+        if oldest_ns is None:
+            return ()
+        return (
+            *(self.state, self.risk_state, self._balances_due, self.is_at_work, self._reason_now()),
+            self._budget.quote,
+            *((*side.outlook, side.age_ns > oldest_ns) for side in self.sides),
+        )
 
     def _reason_to_wait(self, work: RecoveringWork[Any, Any]) -> str:
         """Why nothing is looked for now; empty while something is."""
@@ -391,7 +423,8 @@ class MultiLegRun(ABC):
         now_ns, wall_ns = self._world.monotonic_ns(), self._wall.monotonic_ns()
         self.governor.tick(Glance(now_ns, wall_ns, equity=equity, capital=self.capital))
         self.work.tick()
-        self._wake()
+        if self._world.monotonic_ns() >= self._due_ns or self._look_out() != self._outlook:
+            self._wake()
 
     def _heard(self, change: RiskChange) -> None:
         """A restriction of the run itself came or went."""

@@ -14,7 +14,7 @@ from mrmarket.core.events import Fact, Filled, OrderAccepted, OrderCancelled, Or
 from mrmarket.core.side import Side
 from mrmarket.trading.execution.assembly import assemble
 from mrmarket.trading.execution.desk import OwnFill
-from mrmarket.trading.execution.differ import RefreshRules
+from mrmarket.trading.execution.differ import Plan, RefreshRules
 from mrmarket.trading.execution.journal import OrderJournal
 from mrmarket.trading.execution.legs import Send
 from mrmarket.trading.execution.order import Order, OrderStage
@@ -260,6 +260,12 @@ class MarketSide:
         return self.sweep.reason or unsettled or restricted or self.observations.wanting(execution.account)
 
     @property
+    def outlook(self) -> tuple[str, bool, int, int]:
+        """What a decision looks at here, in short."""
+        book = self.watch.tracker.book
+        return self.unfit(), self.is_settled, self.execution.account.revision, book.last_id
+
+    @property
     def is_settled(self) -> bool:
         """Whether no order is open and no fill is awaited."""
         table = self.execution.table
@@ -288,11 +294,11 @@ class MarketSide:
 
     # Orders.
 
-    def quote(self, targets: TargetQuotes, top: MarketTop | None, cause_ns: int) -> None:
+    def quote(self, targets: TargetQuotes, top: MarketTop | None, cause_ns: int) -> Plan:
         """Bring what stands here closer to the targets; without a top nothing is placed."""
         self.journal.quotes = True
         try:
-            self.execution.executor.apply(targets, top, cause_ns)
+            return self.execution.executor.apply(targets, top, cause_ns)
         finally:
             self.journal.quotes = False
 

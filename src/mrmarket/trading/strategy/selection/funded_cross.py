@@ -55,6 +55,11 @@ class FundedCross:
         """The other one's, where it has any."""
         return getattr(self._inner, "parameters", None)
 
+    @property
+    def oldest_book_ns(self) -> int | None:
+        """The other one's word, where it has given any."""
+        return getattr(self._inner, "oldest_book_ns", None)
+
     def decide(self, view: CrossView) -> CrossDecision:
         """What the other one decides of the money that may be in play."""
         if self._budget.quote is None:
@@ -103,6 +108,11 @@ class FundedMaker:
     def parameters(self) -> object:
         """The other one's, where it has any."""
         return getattr(self._inner, "parameters", None)
+
+    @property
+    def oldest_book_ns(self) -> int | None:
+        """The other one's word, where it has given any."""
+        return getattr(self._inner, "oldest_book_ns", None)
 
     def quotes(self, view: CrossView) -> TargetQuotes:
         """What the other one quotes with the money that may be in play."""

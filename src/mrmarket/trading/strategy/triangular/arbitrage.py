@@ -43,7 +43,8 @@ class TriangularArbitrage:
         self._margin = Fraction(parameters.min_profit)
         self._share = Fraction(parameters.depth_share)
         self._most = None if parameters.max_notional is None else Fraction(parameters.max_notional)
-        self._age_ns = round(parameters.max_book_age * NS_PER_S)
+        self.oldest_book_ns = round(parameters.max_book_age * NS_PER_S)
+        """Time says no more than that books are too old."""
         self._instruments: dict[str, Instrument] = {}
         self._index = CycleIndex(())
         self._tops: dict[str, Top] = {}
@@ -116,7 +117,7 @@ class TriangularArbitrage:
         for symbol, book in books.items():
             if book.unfit:
                 return "unfit", f"{symbol}: {book.unfit}"
-            if book.age_ns > self._age_ns:
+            if book.age_ns > self.oldest_book_ns:
                 return (
                     "book_old",
                     f"book too old: {symbol} was last heard of {book.age_ns / NS_PER_S:.1f} s ago",

@@ -13,6 +13,7 @@ from mrmarket.trading.execution.journal import OrderJournal
 from mrmarket.trading.strategy.multileg.amounts import Amounts, added
 from mrmarket.trading.strategy.multileg.budget import leg_budget
 from mrmarket.trading.strategy.multileg.host import MultiLegRun, facts_of
+from mrmarket.trading.strategy.multileg.patience import oldest_of
 from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
 from mrmarket.trading.strategy.multileg.side import MarketSide
 from mrmarket.trading.strategy.observer import FillRecord
@@ -81,6 +82,7 @@ class TriangularRun(MultiLegRun):
             leg_rules=strategy.leg_rules,
             shares_account=True,
         )
+        self._oldest_ns = oldest_of(strategy)
         self.work: RoundWork = RoundWork(
             self.sides,
             self._orders(leg_budget("round", strategy.parameters, strategy.parameters.pause)),
@@ -136,7 +138,8 @@ class TriangularRun(MultiLegRun):
 
     def _decide_now(self) -> None:
         self.work.retry()
-        reason = self._reason_to_wait(self.work)
+        self._may_rest()
+        reason = self._reason_now()
         self._say_waits(reason)
         if reason:
             return
@@ -154,6 +157,9 @@ class TriangularRun(MultiLegRun):
         self.decision = decision
         if decision.triangle is not None:
             self.work.begin(decision, free)
+
+    def _reason_now(self) -> str:
+        return self._reason_to_wait(self.work)
 
     def _on_round_over(self, end: RoundEnd) -> None:
         self.rounds.append(end.record(self._wall.now_ns()))
