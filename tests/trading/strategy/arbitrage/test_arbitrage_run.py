@@ -13,27 +13,21 @@ from arbitrage_stage import CrossStage, FaultyVenue, NamedFeed
 from mrmarket.core.clock import NS_PER_S, ManualClock, SystemClock
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.events import Filled, OrderCreated, RiskChanged, RunStateChanged
-from mrmarket.core.side import Side
 from mrmarket.store.errors import DuplicateIntentError
 from mrmarket.store.trading_store import TradingStore
 from mrmarket.trading.execution.lease_guard import LeaseGuard
-from mrmarket.trading.execution.leg_pair import Leg, PairPlan, PairState
-from mrmarket.trading.execution.legs import LegRules, LegStage
+from mrmarket.trading.execution.legs import LegStage
 from mrmarket.trading.execution.risk.state import Cause, RiskState, run_scope
 from mrmarket.trading.market.event import EventKind, MarketEvent
 from mrmarket.trading.strategy.arbitrage.cross_exchange import CrossExchangeArbitrage
-from mrmarket.trading.strategy.arbitrage.parameters import LegSchema
 from mrmarket.trading.strategy.arbitrage.run import ArbitrageRun
 from mrmarket.trading.strategy.cross_port import CrossDecision, CrossView, WashTradeRefusedError
 from mrmarket.trading.strategy.errors import ControlRefusedError, RunNotReadyError
-from mrmarket.trading.strategy.multileg.budget import leg_budget
 from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.past import read_history
 from mrmarket.trading.venue.port import AuthenticationRefusedError, FillReport
 from mrmarket.trading.venue.simulated.exchange import SimulatedExchange
-
-LEG = Leg(0, Side.BUY, 1, 1)
 
 
 @pytest.fixture
@@ -378,17 +372,3 @@ async def test_a_venue_that_ends_fails_the_run(stage: CrossStage) -> None:
     stage.feeds[0].finish()
     await run.wait()
     assert run.state is RunState.FAILED
-
-
-def test_budgets_say_what_they_wait_for() -> None:
-    """Repeated attempts within a minute and fees within an hour bar new pairs until their time is over."""
-    terms = LegSchema(max_retries_per_minute=3)
-    budget = leg_budget("pair", terms, 1.0, max_fees_per_hour=Decimal(5))
-    pair = PairState(plan=PairPlan(LEG, LEG), rules=LegRules(), stage=LegStage.DONE, sent=(1, 4, 0))
-    after = budget.after(pair, 0, Decimal(2))
-    assert after.refusal(0) == "resting between pairs"
-    assert after.refusal(NS_PER_S) == "budget: 3 repeated attempts within a minute"
-    assert after.refusal(60 * NS_PER_S) == ""
-    dear = after.after(pair, 61 * NS_PER_S, Decimal(3))
-    assert dear.refusal(122 * NS_PER_S) == "budget: 5 of fees within an hour"
-    assert dear.refusal(3_600 * NS_PER_S) == ""

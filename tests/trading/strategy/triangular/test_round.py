@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -28,7 +27,7 @@ from mrmarket.trading.execution.legs import (
     Tick,
     decide,
 )
-from mrmarket.trading.strategy.multileg.amounts import added, changes_of, in_words
+from mrmarket.trading.strategy.multileg.amounts import in_words
 from mrmarket.trading.strategy.multileg.budget import leg_budget
 from mrmarket.trading.strategy.triangular.parameters import TriangularParameters
 from mrmarket.trading.strategy.triangular.round import RoundState, begin, resume
@@ -241,18 +240,6 @@ def test_slots_read_back() -> None:
         assert parse_round_slot(round_slot(part, 37)) == (part, 37)
     for other in ("a100", "t4", "t900", "b1", ""):
         assert parse_round_slot(other) is None
-
-
-def test_amounts_are_what_a_venue_credits() -> None:
-    """A seller gets whole units of quote, and the fee leaves the asset it is taken in, a third one too."""
-    grid = pair("B", "A")
-    sold = changes_of(grid, Side.SELL, Decimal("1.234567899"), Decimal(1), Decimal("0.1"), "A")
-    assert sold == {"B": Fraction(-1), "A": Fraction("1.13456789")}
-    bought = changes_of(grid, Side.BUY, Decimal(2), Decimal(1), Decimal("0.1"), "X")
-    assert bought == {"B": Fraction(1), "A": Fraction(-2), "X": Fraction(-1, 10)}
-    total: Mapping[str, Fraction] = added(sold, bought)
-    assert total["B"] == 0
-    assert in_words(bought) == "-2 A and 1 B and -0.1 X"
 
 
 def test_a_budget_rests_after_a_round_and_longer_after_a_bad_one() -> None:
