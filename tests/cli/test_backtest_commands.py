@@ -60,7 +60,13 @@ def test_a_person_gets_a_table_and_a_folder_that_repeats_itself(
     for word in ("PnL, USDT", "inventory", "risk_averse", "power:2", "markout 1 s, bp"):
         assert word in told.out
     assert "assumptions: fees" in told.err
-    assert (tmp_path / "out" / "report.json").is_file()
+    report = tmp_path / "out" / "report.json"
+    kept = report.read_bytes()
+    assert run(arguments) == ExitCode.REFUSED
+    assert "--force" in capsys.readouterr().err
+    assert report.read_bytes() == kept
+    assert run([*arguments, "--force"]) == ExitCode.OK
+    capsys.readouterr()
     assert run(["backtest", "run", "--from", out]) == ExitCode.OK
     assert "exactly what the report says" in capsys.readouterr().err
     moved = Path(tape).rename(tmp_path / "elsewhere")

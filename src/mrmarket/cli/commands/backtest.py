@@ -12,9 +12,23 @@ from mrmarket.cli.exit_codes import ExitCode
 from mrmarket.cli.options import Json
 from mrmarket.cli.output import notes, print_error, print_json
 from mrmarket.cli.progress import progress_line
+from mrmarket.core.errors import MrMarketError
 
 if TYPE_CHECKING:
     from mrmarket.trading.backtest.result import BacktestResult
+
+
+class ReportThereError(MrMarketError):
+    """A report would be written over another one."""
+
+    code = "report_there"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(
+            f"{folder} holds a report; give another folder with --out, or --force to write over it"
+        )
+
 
 app = typer.Typer(help="Try strategies on recorded markets.", no_args_is_help=True)
 app.command()(backtest_show.show)
@@ -85,11 +99,12 @@ def run(
         Path | None,
         typer.Option("--out", help="Folder for report.json, Parquet files and a page.", metavar="DIR"),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a report that is there.")] = False,
     json: Json = False,
 ) -> int:
     """Run a strategy on a recording. Exit status 1 if the strategy failed, or a repeat came out different."""
     from mrmarket.cli.backtest_view import print_result
-    from mrmarket.trading.backtest.files import read_report, write_report
+    from mrmarket.trading.backtest.files import REPORT, read_report, write_report
     from mrmarket.trading.backtest.options import Options, setting_of
     from mrmarket.trading.backtest.report.tearsheet import write_tearsheet
     from mrmarket.trading.backtest.result import outcome_key, summary
@@ -110,6 +125,8 @@ def run(
         decision_limit_s=decision_limit,
         seed=seed,
     )
+    if out is not None and not force and (out / REPORT).exists():
+        raise ReportThereError(out)
     before = read_report(from_) if from_ is not None else None
     setting = setting_of(given, None if before is None else before.setting)
     with progress_line() as tell:
