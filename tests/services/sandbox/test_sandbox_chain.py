@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mrmarket.core.clock import NS_PER_S, ManualClock
+from mrmarket.partners.chains.errors import ChainUnreachableError
 from mrmarket.partners.chains.human.bulk_transfer import payout_id_of
 from mrmarket.partners.hufi.sandbox.feed import Payment
 from mrmarket.services.sandbox.chain import SandboxChain
-from mrmarket.services.sandbox.errors import SandboxStateError
+from mrmarket.services.sandbox.errors import ChainEndedError, SandboxStateError
 from mrmarket.services.sandbox.settlement import ChainSettlement
 from partners.chains.local_chain import needs_anvil
 from services.sandbox.sandbox_stage import chain_stage
@@ -96,3 +98,16 @@ async def test_oracles_store_and_pay_once(tmp_path: Path) -> None:
         await settlement.pay(Payment(1338, escrow, 2, "", {}, is_last=True))
         blocks.cancel()
         await asyncio.gather(blocks, return_exceptions=True)
+
+
+async def test_a_node_that_is_killed_is_told_apart(tmp_path: Path) -> None:
+    """Who waits for its end hears of it, and contracts that cannot be asked say so, to be asked again."""
+    async with chain_stage(tmp_path) as stage:
+        psutil.Process(stage.chain.pid).kill()
+        with pytest.raises(ChainEndedError, match="ended with -9; start the world again"):
+            await stage.chain.over()
+        human = stage.human
+        with pytest.raises(ChainUnreachableError):
+            await human.units(human.token, human.launcher)
+        with pytest.raises(ChainUnreachableError):
+            await human.set_fee(human.recording)

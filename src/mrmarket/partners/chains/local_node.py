@@ -65,10 +65,9 @@ class LocalNode:
         """Its process id."""
         return self._process.pid
 
-    @property
-    def ended(self) -> bool:
-        """Whether its process is gone."""
-        return self._process.returncode is not None
+    async def wait(self) -> int:
+        """Wait until its process is gone; its exit status."""
+        return await self._process.wait()
 
     @classmethod
     async def start(

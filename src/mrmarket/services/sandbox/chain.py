@@ -22,7 +22,7 @@ from mrmarket.partners.chains.errors import ChainAnswerRefusedError, ChainError,
 from mrmarket.partners.chains.local_node import HUMAN_CHAIN_ID, LocalNode, find_anvil
 from mrmarket.partners.chains.node import EvmNode
 from mrmarket.partners.chains.settings import ChainSettings, TokenSettings
-from mrmarket.services.sandbox.errors import SandboxStateError
+from mrmarket.services.sandbox.errors import ChainEndedError, SandboxStateError
 
 NAME: Final = "sandbox"
 _FILE: Final = "chain.json"
@@ -89,6 +89,11 @@ class SandboxChain:
         return self._local.websocket_url
 
     @property
+    def pid(self) -> int:
+        """The node's process id."""
+        return self._local.pid
+
+    @property
     def port(self) -> int:
         """Of both."""
         return self._local.port
@@ -139,18 +144,22 @@ class SandboxChain:
         await self.keep()
         return True
 
+    async def over(self) -> None:
+        """Wait until the node ends by itself, and raise `ChainEndedError`."""
+        raise ChainEndedError(await self._local.wait())
+
     async def run(self) -> None:
-        """Make blocks until cancelled.
+        """Make blocks until cancelled; a node that does not answer is asked again.
 
         Raises:
-            ChainError: the node is gone.
+            ChainError: the node refuses.
             OSError: the disk refuses.
         """
         while True:
             try:
                 await self.tick()
             except ChainError as error:
-                if not error.retryable or self._local.ended:
+                if not error.retryable:
                     raise
                 _LOG.warning("sandbox.chain_trouble", code=error.code, message=str(error))
             await asyncio.sleep(self._block_s)

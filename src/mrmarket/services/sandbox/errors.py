@@ -18,6 +18,17 @@ class SandboxStateError(MrMarketError):
         super().__init__(f"{folder}: {problem}; {advice}")
 
 
+class ChainEndedError(MrMarketError):
+    """The chain's node ended by itself."""
+
+    code = "sandbox_chain_ended"
+    retryable = True
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(f"the chain's node ended with {status}; start the world again, its blocks are kept")
+
+
 class SandboxExchangeError(MrMarketError):
     """The simulated exchange did not answer an oracle's question."""
 

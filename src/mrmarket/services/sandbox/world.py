@@ -155,6 +155,7 @@ class SandboxWorld:
         hufi.faults.set(*(one.rule for one in trouble.hufi))
         self._tasks += [
             asyncio.create_task(self._chain.run()),
+            asyncio.create_task(self._chain.over()),
             asyncio.create_task(_again("oracles", oracles, _ROUND_S)),
             asyncio.create_task(_again("bridge", carry, config.block_ms / 1_000)),
             asyncio.create_task(self._venue_over()),

@@ -6,15 +6,16 @@ of it is kept here. The node's own accounts sign, so no key is needed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Self
 
 import msgspec
+from aiohttp import ClientError
 
 from mrmarket.core.errors import MrMarketError
-from mrmarket.partners.chains.errors import ChainError
+from mrmarket.partners.chains.errors import ChainError, ChainUnreachableError
 from mrmarket.partners.chains.human.bulk_transfer import BULK_TRANSFER_TOPIC, payout_id_of
 from mrmarket.partners.chains.web3_door import DISCARD, AsyncHTTPProvider, AsyncWeb3, Web3Exception
 
@@ -26,6 +27,7 @@ _SUPPLY: Final = 10**9
 _STAKE: Final = 1_000
 _LOCK_BLOCKS: Final = 1_000
 _FEE_PERCENT: Final = "1"
+_NO_ANSWER: Final = (ClientError, TimeoutError)
 
 
 class ContractsMissingError(MrMarketError):
@@ -245,28 +247,30 @@ class HumanDeployment:
 
     async def status(self, escrow: str) -> int:
         """The escrow's own number of its status: 0 launched, 1 pending, 2 partial, 3 paid, 4 complete."""
-        return int(await self._escrow(escrow, "status()")().call())
+        return int(await self._look(self._escrow(escrow, "status()")().call()))
 
     async def results(self, escrow: str) -> tuple[str, str]:
         """Address and hash of the results that were stored last; empty where there are none."""
-        url = await self._escrow(escrow, "intermediateResultsUrl()")().call()
-        return str(url), str(await self._escrow(escrow, "intermediateResultsHash()")().call())
+        url = await self._look(self._escrow(escrow, "intermediateResultsUrl()")().call())
+        return str(url), str(await self._look(self._escrow(escrow, "intermediateResultsHash()")().call()))
 
     async def has_paid(self, escrow: str, payout_id: str) -> bool:
         """Whether a batch was paid, by the text that the reputation oracle gave it."""
-        found = await self._web.eth.get_logs(
-            {
-                "address": _sum(escrow),
-                "topics": [BULK_TRANSFER_TOPIC, payout_id_of(payout_id)],
-                "fromBlock": "earliest",
-            }
+        found = await self._look(
+            self._web.eth.get_logs(
+                {
+                    "address": _sum(escrow),
+                    "topics": [BULK_TRANSFER_TOPIC, payout_id_of(payout_id)],
+                    "fromBlock": "earliest",
+                }
+            )
         )
         return bool(found)
 
     async def units(self, token: str, holder: str) -> int:
         """Base units of a token that somebody holds."""
         contract = self._tokens(_sum(token))
-        return int(await contract.functions.balanceOf(_sum(holder)).call())
+        return int(await self._look(contract.functions.balanceOf(_sum(holder)).call()))
 
     async def _deploy_all(self) -> None:
         self._token = await self._create(read_artifact(_HM_COIN), _SUPPLY * 10**18, "HUMAN", 18, "HMT")
@@ -294,6 +298,13 @@ class HumanDeployment:
         receipt = await self._web.eth.get_transaction_receipt(bytes.fromhex(tx_hash[2:]))  # type: ignore[arg-type]
         return self._web.eth.contract(receipt["contractAddress"], abi=artifact.abi)
 
+    async def _look(self, question: Awaitable[Any]) -> Any:
+        """What a node answers. Raises `ChainUnreachableError`."""
+        try:
+            return await question
+        except _NO_ANSWER as error:
+            raise ChainUnreachableError("human", type(error).__name__) from error
+
     async def _send(self, call: Any, sender: str) -> str:
         what = getattr(call, "fn_name", "a deployment")
         try:
@@ -301,6 +312,8 @@ class HumanDeployment:
             receipt = await self._web.eth.wait_for_transaction_receipt(tx_hash, poll_latency=self.poll_s)
         except Web3Exception as error:
             raise ContractRevertedError(what, str(error)) from error
+        except _NO_ANSWER as error:
+            raise ChainUnreachableError("human", f"{what}: {type(error).__name__}") from error
         if receipt["status"] != 1:
             raise ContractRevertedError(what, "no reason given")
         return "0x" + bytes(tx_hash).hex()
