@@ -20,7 +20,7 @@ _PROCESSES: Final = (
     "partners/mixin/test_mixin_sdk",
     "services/angel/test_angel_beside.py",
     "services/angel/test_angel_live.py",
-    "services/sandbox/test_sandbox_world.py",
+    "services/sandbox/test_world_killed.py",
 )
 """Folders and files whose tests start several processes or a browser, or live on the wall clock."""
 _LIGHT: Final = (
