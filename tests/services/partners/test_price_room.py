@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -45,7 +46,7 @@ class Teller:
 
 def room(folder: Path, teller: Teller, troubles: Troubles, chains: Sequence[ChainSettings] = ()) -> PriceRoom:
     """Over a teller."""
-    changes = {"chains": list(chains)} if chains else {}
+    changes: dict[str, Any] = {"chains": list(chains)} if chains else {}
     desk = PriceDesk(Consensus([teller], teller.clock), None)
     return PriceRoom(setting(folder, clock=teller.clock, **changes), desk, "USDT", troubles)
 
