@@ -88,7 +88,7 @@ def run(
 
     With --tape and without --for it ends with the tape; on the built-in market it runs until stopped.
     """
-    from mrmarket.services.config import load_config
+    from mrmarket.services.config import ConfigError, load_config
     from mrmarket.services.loop import fast_loop
     from mrmarket.services.supervisor import Supervisor
 
@@ -109,11 +109,13 @@ def run(
     if loaded.config.simulation.world == World.SANDBOX.value and "simulation.speed" not in loaded.sources:
         overrides["simulation.speed"] = _SANDBOX_SPEED
         loaded = load_config(config, {key: value for key, value in overrides.items() if value is not None})
+    if role is not Role.ALL and loaded.config.simulation.world == World.SANDBOX.value:
+        raise ConfigError("command line", "the sandbox world lives in one process; leave --role out")
     if role is Role.ENGINE:
         return _run_engine(loaded, Path(data), as_json=json)
     supervisor = Supervisor(loaded, Path(data), for_s=for_s, role="api" if role is Role.API else "all")
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
-        summary = runner.run(_with_progress(supervisor, for_s))
+        summary = runner.run(_with_progress(supervisor, for_s, _hint(loaded, Path(data))))
     if json:
         print_json(summary)
     else:
@@ -135,6 +137,13 @@ def run(
         return ExitCode.OK
     print_error("ledger_broken", "the ledger does not verify; see mrmarket ledger verify", as_json=False)
     return ExitCode.CHECK_FAILED
+
+
+def _hint(loaded: Any, data: Path) -> str:
+    """Where to look first in a world that has more to it than an exchange; empty elsewhere."""
+    if loaded.config.simulation.world != World.SANDBOX.value:
+        return ""
+    return f"All money of this world is play money. In another shell: mrmarket campaign list --data {data}"
 
 
 def _run_engine(loaded: Any, data: Path, *, as_json: bool) -> int:
@@ -159,7 +168,7 @@ def _run_engine(loaded: Any, data: Path, *, as_json: bool) -> int:
     return ExitCode.OK
 
 
-async def _with_progress(supervisor: Any, for_s: float | None) -> Any:
+async def _with_progress(supervisor: Any, for_s: float | None, hint: str = "") -> Any:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     ready = asyncio.Event()
@@ -171,6 +180,8 @@ async def _with_progress(supervisor: Any, for_s: float | None) -> Any:
                 f"No password is set. The owner sets one here, once, within an hour: {setup_url}",
                 soft_wrap=True,
             )
+        if hint:
+            notes.print(escape(hint), soft_wrap=True)
         ready.set()
 
     if for_s is None or not notes.is_terminal:
