@@ -54,6 +54,7 @@ export const enOperations = {
 	'ops.holder.none': 'nobody',
 	'ops.fence': 'Fence',
 	'ops.desired': 'Wanted',
+	'ops.asked': 'Campaigns',
 	'ops.reason': 'Reason',
 	'ops.error': 'Last error',
 	'ops.reported': 'Reported',

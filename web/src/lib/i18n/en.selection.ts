@@ -30,6 +30,8 @@ export const enSelection = {
 	'sel.slice.idle': 'Left idle: {share}',
 	'sel.paper.worth': 'A gain on paper counts {share}',
 	'sel.paper.off': 'Not on paper any more: {reason}',
+	'sel.account.own':
+		'Trades the money of its own account “{account}”, which is in no pool: what it earns is not the depositors’.',
 	'sel.interrupted': 'interrupted, goes on when it has the turn',
 	'sel.rests': 'rests after a failure',
 	'sel.waits': 'waits in the queue',

@@ -54,6 +54,7 @@ export const zhOperations: Record<OperationsKey, string> = {
 	'ops.holder.none': '无',
 	'ops.fence': '栅栏号',
 	'ops.desired': '期望',
+	'ops.asked': '活动',
 	'ops.reason': '原因',
 	'ops.error': '最近的错误',
 	'ops.reported': '报告于',

@@ -30,6 +30,7 @@ export const zhSelection: Record<keyof typeof enSelection, string> = {
 	'sel.slice.idle': '闲置：{share}',
 	'sel.paper.worth': '模拟收益按 {share} 计入',
 	'sel.paper.off': '已不再模拟：{reason}',
+	'sel.account.own': '使用自己账户“{account}”的资金，不属于任何资金池：其收益不归存款人。',
 	'sel.interrupted': '被中断，轮到时继续',
 	'sel.rests': '失败后休息',
 	'sel.waits': '排队等待',
