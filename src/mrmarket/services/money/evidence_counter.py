@@ -18,6 +18,8 @@ from mrmarket.money.ledger import history
 from mrmarket.money.ledger.chain import GENESIS
 from mrmarket.money.ledger.proof import ProofBook, ProofError
 from mrmarket.money.pool.repository import PoolRepository
+from mrmarket.money.pool.request_repository import RequestRepository
+from mrmarket.money.pool.rows import WithdrawalState
 from mrmarket.money.pool.share_repository import ShareRepository
 from mrmarket.money.rewards.errors import UnknownRunError
 from mrmarket.money.rewards.rows import split_allocation_id
@@ -59,13 +61,15 @@ class EvidenceCounter(Counter):
             def text(asset: str, units: int) -> str:
                 return format_units(units, decimals(asset))
 
+            # What was withdrawn from a balance is said to be what was credited to it first.
+            taken = _withdrawn(sql, account)
             return money.RewardsView(
                 totals=[
                     money.RewardTotals(
                         asset=each.asset,
                         pending=text(each.asset, each.pending),
                         credited=text(each.asset, each.credited),
-                        paid=text(each.asset, each.paid),
+                        paid=text(each.asset, min(each.credited, each.paid + taken.get(each.asset, 0))),
                     )
                     for each in reward_totals(sql, account)
                 ],
@@ -216,6 +220,15 @@ class _Part:
             return None
         supply = self._supply[max(second, 0)]
         return self._held[place] / supply if supply and self._held[place] else None
+
+
+def _withdrawn(sql: Sql, account: str) -> dict[str, int]:
+    """Units by asset that were paid out of an account's balances."""
+    found: dict[str, int] = {}
+    for row in RequestRepository(sql).withdrawals_of(account, _MOST_LINES):
+        if not row.pool and row.state is WithdrawalState.CONFIRMED:
+            found[row.asset] = found.get(row.asset, 0) + row.units
+    return found
 
 
 def previous_hash(sql: Sql, seq: int) -> bytes:

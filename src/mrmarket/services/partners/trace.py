@@ -238,7 +238,6 @@ def _transfer(
                 amount=token_amount(sql, trace.payout.campaign, payment.units)[0],
                 asset=token,
                 state="done" if payment.state is PaymentState.FINAL else "now",
-                at_ms=payment.changed_ms,
                 chain_id=payment.chain_id,
             )
         )

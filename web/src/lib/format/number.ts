@@ -93,14 +93,16 @@ export class Numbers {
 		}).format(fraction);
 	}
 
-	/** So many days, hours or minutes, spelled out. */
+	/** So many days, hours, minutes or seconds, spelled out. */
 	span(seconds: number): string {
 		const [value, unit] =
 			seconds >= 86_400
 				? [seconds / 86_400, 'day']
 				: seconds >= 3600
 					? [seconds / 3600, 'hour']
-					: [seconds / 60, 'minute'];
+					: seconds >= 120
+						? [seconds / 60, 'minute']
+						: [Math.round(seconds), 'second'];
 		return this.#format({ style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 }).format(value);
 	}
 

@@ -18,6 +18,8 @@ export const enCampaigns = {
 	'campaign.ended': 'ended {day}',
 	'campaign.cycle': 'Cycle {number} of {count}',
 	'campaign.cycle.left': 'ends in {span}',
+	'campaign.cycle.expected': 'Expected',
+	'campaign.cycle.paid': 'Paid',
 	'campaign.volume': 'Volume made in this cycle',
 	'campaign.volume.of': '{volume} of {goal}',
 	'campaign.volume.unknown': 'Nobody has counted it yet.',

@@ -19,6 +19,8 @@ export const zhCampaigns: Record<keyof typeof enCampaigns, string> = {
 	'campaign.ended': '于 {day} 结束',
 	'campaign.cycle': '第 {number} 个周期，共 {count} 个',
 	'campaign.cycle.left': '{span}后结束',
+	'campaign.cycle.expected': '预计',
+	'campaign.cycle.paid': '已付',
 	'campaign.volume': '本周期已完成的成交量',
 	'campaign.volume.of': '{volume} / {goal}',
 	'campaign.volume.unknown': '还没有统计。',
