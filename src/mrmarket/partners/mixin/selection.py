@@ -62,6 +62,22 @@ def choose(coins: Sequence[Coin], units: int, *, gather: int = GATHER, most: int
     return Choice(tuple(taken), sum(coin.units for coin in taken) - units)
 
 
+def extend(kept: Sequence[Coin], free: Sequence[Coin], units: int, *, most: int = MAX_INPUTS) -> Choice:
+    """The same coins as before for more units, and as many others as that takes.
+
+    Two transactions that share a coin exclude each other: one of them at most is ever made.
+
+    Raises:
+        ShortOfFundsError, FragmentedError: as `choose`.
+    """
+    lacking = units - sum(coin.units for coin in kept)
+    more: tuple[Coin, ...] = ()
+    if lacking > 0:
+        more = choose(free, lacking, gather=0, most=most - len(kept)).coins
+    coins = (*kept, *more)
+    return Choice(coins, sum(coin.units for coin in coins) - units)
+
+
 def gather_all(coins: Sequence[Coin], *, most: int = MAX_INPUTS) -> Choice | None:
     """The smallest coins, as many as one transaction takes, to be made one; None where there is no need."""
     small = sorted(coins, key=lambda coin: (coin.units, coin.sequence, coin.id))[:most]

@@ -2,13 +2,14 @@
 
 The order of effects is what makes it safe. Bytes are kept before they are signed, signed bytes before they
 are sent; a request id follows from the key; a lost answer leads to a question by that id, and then to the
-same bytes. New bytes are built only where the old ones were never signed, or spend coins that another
-transaction has spent.
+same bytes. New bytes are built only where the old ones were never signed, spend coins that another
+transaction has spent, or were refused for a fee that has risen: those spend every coin of the old ones.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -34,7 +35,7 @@ from mrmarket.partners.mixin.errors import (
 from mrmarket.partners.mixin.ids import CASHIER, kernel_asset, request_id
 from mrmarket.partners.mixin.messages import RequestView
 from mrmarket.partners.mixin.order import Leg, TransferOrder, Withdrawal, read_destination
-from mrmarket.partners.mixin.selection import Coin, choose, gather_all
+from mrmarket.partners.mixin.selection import Coin, choose, extend, gather_all
 from mrmarket.partners.mixin.signing import sign_transaction
 from mrmarket.partners.mixin.transaction import (
     WITHDRAWAL,
@@ -61,6 +62,8 @@ _NEVER: Final = frozenset(
     }
 )
 """Refusals that no waiting cures."""
+_DEARER: Final = frozenset({"insufficient_fee", "withdrawal_fee_too_small"})
+"""Refusals of a fee that was enough when the bytes were signed."""
 
 
 class Transfers:
@@ -231,19 +234,69 @@ class Transfers:
             # Nothing of it was ever signed: its coins are free, and other bytes may be built.
             return self._give_up(row, refused)
         reach("mixin.checked")
+        row = self._keep(row, stage=Stage.SIGNED, legs=self._signed(row.legs, views))
+        reach("mixin.signed")
+        return row
+
+    def _signed(self, legs: Sequence[Leg], views: Sequence[RequestView]) -> tuple[Leg, ...]:
         seed = self._client.keystore.spend_seed
         signed = []
-        for leg, view in zip(row.legs, views, strict=True):
+        for leg, view in zip(legs, views, strict=True):
             try:
                 whole = sign_transaction(decode(bytes.fromhex(leg.unsigned)), view.views or (), seed)
             except TransactionFormError as strange:
                 raise MixinDriftError("POST /safe/transaction/requests", strange.detail) from strange
             signed.append(replace(leg, signed=encode(whole).hex()))
-        row = self._keep(row, stage=Stage.SIGNED, legs=tuple(signed))
+        return tuple(signed)
+
+    async def _pay_more(self, row: TransferRow) -> TransferRow:
+        """The same payment with today's fee, in place of signed bytes that Mixin has just refused for theirs.
+
+        The ids stay, and every coin of the old bytes is in the new ones, so that only one of both can ever
+        be made. They are checked and signed before anything is written: until then the old bytes stand.
+
+        Raises:
+            TransferWaitsError: if there is too little for it, or the fee is what it was.
+        """
+        async with self._drafting:
+            try:
+                legs, fee_units, fee_asset = await self._dearer_legs(row)
+                views = await self._client.check([RawRequest(leg.request_id, leg.unsigned) for leg in legs])
+            except (ShortOfFundsError, FragmentedError, MixinRefusedError) as short:
+                raise TransferWaitsError(f"its fee has risen ({short})") from short
+            held = {coin.id for leg in row.legs for coin in leg.coins}
+            more = [coin.id for leg in legs for coin in leg.coins if coin.id not in held]
+            dearer = replace(row, fee_units=fee_units, fee_asset=fee_asset, reference=legs[0].hash)
+            try:
+                row = self._keep(dearer, stage=Stage.SIGNED, legs=self._signed(legs, views), bind=more)
+            except CoinTakenError as taken:
+                raise TransferWaitsError("another process took one of the coins") from taken
         reach("mixin.signed")
         return row
 
-    async def _deliver(self, row: TransferRow, *, fresh: bool) -> TransferRow:
+    async def _dearer_legs(self, row: TransferRow) -> tuple[tuple[Leg, ...], int, str]:
+        order, paid = row.order, row.legs[0]
+        where = read_destination(order.destination)
+        if not isinstance(where, Withdrawal):
+            raise TransferWaitsError("Mixin asks a fee for what has none")
+        fee = choose_fee(await self._client.fees(order.asset_id, where.address), order.asset_id)
+        fee_units = parse_amount(fee.amount)
+        if fee.asset_id != row.fee_asset or fee_units <= row.fee_units:
+            raise TransferWaitsError(f"Mixin wants another fee than the {fee.amount} that it names")
+        cashier: Recipient = (MixAddress((CASHIER,)), fee_units)
+        free = await self._free_coins(fee.asset_id)
+        if fee.asset_id == order.asset_id:
+            choice = extend(paid.coins, free, order.units + fee_units)
+            recipients: list[Recipient] = [(where, order.units), cashier]
+            leg = await draft_leg(self._client, order, "tx", order.asset_id, choice, recipients)
+            return (leg,), fee_units, fee.asset_id
+        choice = extend(row.legs[1].coins, free, fee_units)
+        leg = await draft_leg(
+            self._client, order, "fee", fee.asset_id, choice, [cashier], references=(paid.hash,)
+        )
+        return (paid, leg), fee_units, fee.asset_id
+
+    async def _deliver(self, row: TransferRow, *, fresh: bool, is_raised: bool = False) -> TransferRow:
         """Send the kept bytes; unless they were signed just now, ask first whether they are there."""
         if not fresh:
             known = await self._look(row)
@@ -261,6 +314,8 @@ class Transfers:
             if await self._is_dead(row):
                 self._keep(row, stage=Stage.OPEN, legs=(), reason=f"{refused.reason}: {refused.detail}")
                 raise TransferWaitsError("its coins were spent by another transaction") from refused
+            if refused.reason in _DEARER and not is_raised:
+                return await self._deliver(await self._pay_more(row), fresh=True, is_raised=True)
             raise TransferWaitsError(f"Mixin does not take it now ({refused.reason})") from refused
         reach("mixin.sent")
         known = await self._look(row)

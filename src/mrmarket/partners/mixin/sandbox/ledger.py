@@ -67,6 +67,11 @@ class SafeLedger:
             raise Refusal(404, "there is no such asset")
         return found
 
+    def set_fee(self, asset_id: str, units: int) -> None:
+        """Withdrawals of an asset cost something else from now on."""
+        asset = msgspec.structs.replace(self.asset(asset_id), fee_units=units)
+        self._assets[asset.asset_id] = self._kernel[kernel_asset(asset.asset_id)] = asset
+
     def keys(self, requests: Sequence[KeyRequest]) -> list[tuple[str, list[str]]]:
         """Mask and one-time keys for each; the same hint gives the same."""
         with self._journal.step():
