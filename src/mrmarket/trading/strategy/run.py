@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from mrmarket.core.clock import NS_PER_S, Clock
-from mrmarket.core.events import Fact, RunStateChanged
+from mrmarket.core.events import Fact
 from mrmarket.trading.execution.assembly import assemble
 from mrmarket.trading.execution.desk import OwnFill
 from mrmarket.trading.execution.journal import OrderJournal
@@ -36,6 +36,7 @@ from mrmarket.trading.strategy.past import History
 from mrmarket.trading.strategy.port import Strategy
 from mrmarket.trading.strategy.readings import RunReadings
 from mrmarket.trading.strategy.recall import recall
+from mrmarket.trading.strategy.run_facts import RunFacts
 from mrmarket.trading.strategy.run_risk import Index, RunRisk
 from mrmarket.trading.strategy.sweep import Sweep
 from mrmarket.trading.strategy.totals import RunTotals
@@ -476,15 +477,7 @@ class StrategyRun(RunReadings):
             return
         self.state, self.state_reason = state, reason
         word = "pulled" if state is RunState.RUNNING and reason else state.value
-        self.facts.write(
-            RunStateChanged(
-                venue=self.venue.name,
-                at_ns=self._wall.now_ns(),
-                symbol=self.instrument.symbol,
-                state=word,
-                reason=reason,
-            )
-        )
+        RunFacts(self.facts, self.venue.name, self.instrument.symbol, self._wall).state(word, reason)
         self.observer.on_state(state, reason)
 
     def _on_task_ended(self, name: str, error: Exception | None) -> None:

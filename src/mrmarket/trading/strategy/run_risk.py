@@ -24,6 +24,7 @@ from mrmarket.trading.execution.risk.pretrade import MarketTop
 from mrmarket.trading.execution.risk.state import INSTANCE, REARMED, RiskState, run_scope, venue_scope
 from mrmarket.trading.execution.targets import TargetQuotes
 from mrmarket.trading.strategy.market_watch import MarketWatch
+from mrmarket.trading.strategy.run_facts import RunFacts
 from mrmarket.trading.strategy.totals import RunTotals
 from mrmarket.trading.venue.book_tracker import StaleReason
 from mrmarket.trading.venue.port import Venue
@@ -179,38 +180,18 @@ class RunRisk:
 
     def begin(self, facts: FactWriter, on_change: Callable[[RiskChange], None]) -> None:
         """Hear of changes from now on; each that concerns the run becomes a fact."""
+        written = RunFacts(facts, self._venue.name, self._instrument.symbol, self._wall)
 
         def heard(change: RiskChange) -> None:
             if change.scope not in self._scopes:
                 return
             self.governor.on_change(change)
             self.gate.context.state = self.state
-            held = change.restriction
-            facts.write(
-                RiskChanged(
-                    venue=self._venue.name,
-                    at_ns=self._wall.now_ns(),
-                    symbol=self._instrument.symbol,
-                    scope=change.scope,
-                    state=self.state.word,
-                    cause=change.cause,
-                    detail=held.detail if held is not None else REARMED if change.by_owner else "lifted",
-                )
-            )
+            written.risk(change, self.state)
             on_change(change)
 
         def told(cause: str, detail: str) -> None:
-            facts.write(
-                RiskChanged(
-                    venue=self._venue.name,
-                    at_ns=self._wall.now_ns(),
-                    symbol=self._instrument.symbol,
-                    scope=self._scopes[0],
-                    state=self.state.word,
-                    cause=cause,
-                    detail=detail,
-                )
-            )
+            written.allowance(self._scopes[0], self.state, cause, detail)
             on_change(RiskChange(self._scopes[0], cause, None, self.board.scope_state(self._scopes[0])))
 
         def funded() -> None:

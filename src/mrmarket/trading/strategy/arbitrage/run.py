@@ -98,7 +98,7 @@ class ArbitrageRun(TwoVenueRun):
     def _on_pair_over(self, end: PairEnd) -> None:
         self.pairs.append(end.record(self._wall.now_ns(), self.mid))
         if end.sent:
-            self._await_balances()
+            self._accounts.require()
         self._wake()
 
 

@@ -147,7 +147,7 @@ class MakingRun(TwoVenueRun):
         one, two = (side.book(levels, "") for side in self.sides)
         sigma = self.sides[HEDGE].watch.volatility.sigma
         targets = self.strategy.quotes(CrossView(self._world.monotonic_ns(), (one, two), sigma))
-        if self._balances_due or self.is_at_work or not self.sides[HEDGE].is_settled:
+        if self._accounts.is_due or self.is_at_work or not self.sides[HEDGE].is_settled:
             return TargetQuotes(targets.quotes, targets.reason, hold=True)
         return targets
 
@@ -173,7 +173,7 @@ class MakingRun(TwoVenueRun):
 
     def _on_hedge_over(self, end: HedgeEnd) -> None:
         self.pairs.append(end.record(self._wall.now_ns(), self.mid))
-        self._await_balances()
+        self._accounts.require()
         self._wake()
 
     async def _rest(self, reason: str) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from mrmarket.core.clock import NS_PER_S
-from mrmarket.core.events import Fact, RiskChanged, RunStateChanged
+from mrmarket.core.events import Fact
 from mrmarket.core.instrument import Instrument
 from mrmarket.store.order_journal import OrderRecord
 from mrmarket.trading.execution.differ import RefreshRules
@@ -19,17 +19,18 @@ from mrmarket.trading.execution.order import Order
 from mrmarket.trading.execution.reconciler import StopReport
 from mrmarket.trading.execution.risk.board import RiskBoard, RiskChange
 from mrmarket.trading.execution.risk.governor import Glance, RiskGovernor
-from mrmarket.trading.execution.risk.state import REARMED, Cause, RiskState, run_scope
+from mrmarket.trading.execution.risk.state import Cause, RiskState, run_scope
 from mrmarket.trading.strategy.errors import ControlRefusedError, StreamEndedError
+from mrmarket.trading.strategy.multileg.account_look import AccountLook
 from mrmarket.trading.strategy.multileg.budget import LegBudget
 from mrmarket.trading.strategy.multileg.leg_work import LegOrders, LegWork, RecoveringWork
 from mrmarket.trading.strategy.multileg.setting import Place, RunSetting
 from mrmarket.trading.strategy.multileg.side import MarketSide
 from mrmarket.trading.strategy.observer import FillRecord, RunObserver, RunState, Unobserved
 from mrmarket.trading.strategy.past import History
+from mrmarket.trading.strategy.run_facts import RunFacts
 
 _LOOK_S: Final = 0.05
-_ASK_AGAIN_S: Final = 1
 _AGAIN_NS: Final = NS_PER_S
 """A strategy that time says nothing to is asked so often all the same, for what it says to people."""
 
@@ -96,8 +97,8 @@ class MultiLegRun(ABC):
             self.stream, first.venue.name, first.instrument, self.board, setting.breakers
         )
         """Watches the gains and losses of all markets together."""
-        self._balances_due = False
-        self._refreshing: asyncio.Task[None] | None = None
+        self._facts = RunFacts(first.facts, first.venue.name, first.instrument.symbol, setting.wall)
+        self._accounts = AccountLook(self.sides, lambda: self._deciding, self._wake)
         self._waking = False
         self._deciding = False
         self._due_ns = 0
@@ -356,7 +357,7 @@ class MultiLegRun(ABC):
         if oldest_ns is None:
             return ()
         return (
-            *(self.state, self.risk_state, self._balances_due, self.is_at_work, self._reason_now()),
+            *(self.state, self.risk_state, self._accounts.is_due, self.is_at_work, self._reason_now()),
             self._budget.quote,
             *((*side.outlook, side.age_ns > oldest_ns) for side in self.sides),
         )
@@ -369,7 +370,7 @@ class MultiLegRun(ABC):
             return self.risk_reason
         if work.reason:
             return work.reason
-        if self._balances_due:
+        if self._accounts.is_due:
             return f"balances are being asked for after the last {work.WHAT}"
         return work.budget.refusal(self._world.monotonic_ns())
 
@@ -389,25 +390,6 @@ class MultiLegRun(ABC):
     def _halt_self(self, detail: str) -> None:
         """Something is held that could not be brought back."""
         self.board.halt(run_scope(self.stream), Cause.PARTIAL_LEG, self.stream, detail)
-
-    def _await_balances(self) -> None:
-        """Ask what every account holds, before the next decision counts on it."""
-        self._balances_due = True
-        self._ask_balances()
-
-    def _ask_balances(self) -> None:
-        if self._refreshing is None or self._refreshing.done():
-            self._refreshing = asyncio.get_running_loop().create_task(self._refresh())
-
-    async def _refresh(self) -> None:
-        """Until every venue has answered."""
-        while self._deciding:
-            answers = await asyncio.gather(*(side.refresh_balances() for side in self.sides))
-            if all(answers):
-                self._balances_due = False
-                self._wake()
-                return
-            await asyncio.sleep(_ASK_AGAIN_S)
 
     # Beside.
 
@@ -431,18 +413,7 @@ class MultiLegRun(ABC):
         if change.scope != run_scope(self.stream):
             return
         self.governor.on_change(change)
-        held, side = change.restriction, self.sides[0]
-        side.facts.write(
-            RiskChanged(
-                venue=side.venue.name,
-                at_ns=self._wall.now_ns(),
-                symbol=side.instrument.symbol,
-                scope=change.scope,
-                state=self.risk_state.word,
-                cause=change.cause,
-                detail=held.detail if held is not None else REARMED if change.by_owner else "lifted",
-            )
-        )
+        self._facts.risk(change, self.risk_state)
         if self.risk_state is RiskState.HALT:
             self._sweep_all(self.risk_reason)
         self.observer.on_state(self.state, self.state_reason or change.cause)
@@ -463,16 +434,7 @@ class MultiLegRun(ABC):
         if (state, reason) == (self.state, self.state_reason):
             return
         self.state, self.state_reason = state, reason
-        side = self.sides[0]
-        side.facts.write(
-            RunStateChanged(
-                venue=side.venue.name,
-                at_ns=self._wall.now_ns(),
-                symbol=side.instrument.symbol,
-                state=state.value,
-                reason=reason,
-            )
-        )
+        self._facts.state(state.value, reason)
         self.observer.on_state(state, reason)
 
     async def _end_tasks(self) -> None:
@@ -480,9 +442,7 @@ class MultiLegRun(ABC):
             self._forget()
             self._forget = None
         self.governor.close()
-        if self._refreshing is not None:
-            self._refreshing.cancel()
-            await asyncio.gather(self._refreshing, return_exceptions=True)
+        await self._accounts.end()
         for side in self.sides:
             await side.end()
 

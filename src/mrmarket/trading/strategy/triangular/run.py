@@ -86,7 +86,7 @@ class TriangularRun(MultiLegRun):
         self.work: RoundWork = RoundWork(
             self.sides,
             self._orders(leg_budget("round", strategy.parameters, strategy.parameters.pause)),
-            ask_balances=self._ask_balances,
+            ask_balances=self._accounts.ask,
             on_halt=self._halt_self,
             on_over=self._on_round_over,
         )
@@ -164,7 +164,7 @@ class TriangularRun(MultiLegRun):
     def _on_round_over(self, end: RoundEnd) -> None:
         self.rounds.append(end.record(self._wall.now_ns()))
         if end.sent:
-            self._await_balances()
+            self._accounts.require()
         self._wake()
 
     def _valued(self) -> tuple[Decimal | None, Decimal | None]:
