@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from mrmarket.services.api import partner_schema as schema
 from mrmarket.services.api.refusals import NotFoundError
@@ -56,6 +56,7 @@ WAITING: Final = {
     "volume": None,
     "pause": "",
 }
+STATES: Final[tuple[Literal["arrived", "sweeping", "entered"], ...]] = ("arrived", "sweeping", "entered")
 PAID: Final = {**WAITING, "paid": "880"}
 
 
@@ -201,13 +202,13 @@ class FakePartners:
                 at_ms=start_ms + (number + 1) * DAY_MS + 60_000,
                 entry=ENTRY,
             )
-            for number, state in enumerate(("arrived", "sweeping", "entered"))
+            for number, state in enumerate(STATES)
         ]
         return schema.CampaignPageView(
             at_ms=NOW_MS,
             card=card("active"),
             cycles=cycles,
-            payouts=payouts,  # type: ignore[arg-type] # the states are words of the schema
+            payouts=payouts,
             explorers={"1338": EXPLORER},
         )
 
