@@ -184,6 +184,33 @@ def test_a_sweep_is_the_running_instances(house: VaultHouse, capsys: pytest.Capt
     assert len(partners.asked) == 2
 
 
+def test_a_shell_without_the_key_asks_the_running_instance(
+    house: VaultHouse, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it knows of the vault is shown."""
+    monkeypatch.delenv("MRMARKET_VAULT_KEY")
+    with served(Door(partners=FakePartners()).app) as url:
+        DataDirectory(house.folder).announce(url)
+        (house.folder / FILE).write_text("the-owners-token")
+        assert house.call("vault", "status", "--json") == ExitCode.OK
+    told = printed(capsys)
+    assert (told["chains"][0]["head"], told["vaults"][0]["next_nonce"]) == (20_412, 7)
+
+
+def test_a_dry_run_goes_where_mixin_said(house: VaultHouse, capsys: pytest.CaptureFixture[str]) -> None:
+    """The address that was told first; where the allow-list does not have it, it is refused."""
+    told = "0x" + "77" * 20
+    known = house.folder / "destinations.json"
+    known.write_text(json.dumps({f"{CHAIN}:{TOKEN}": told}))
+    known.chmod(0o600)
+    assert house.call("vault", "sweep", "--dry-run", "--json") == ExitCode.CHECK_FAILED
+    (trial,) = printed(capsys)["sweeps"]
+    assert (trial["destination"], "not on the allow-list" in trial["problem"]) == (told, True)
+    house.write(destinations=False)
+    assert house.call("vault", "sweep", "--dry-run", "--json") == ExitCode.OK
+    assert printed(capsys)["sweeps"][0]["destination"] == told
+
+
 def test_doctor_looks_at_keys_nodes_and_gas(house: VaultHouse, capsys: pytest.CaptureFixture[str]) -> None:
     """What is well, what is short, and what is missing, each with a next step."""
 

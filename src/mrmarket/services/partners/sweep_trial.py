@@ -71,16 +71,18 @@ async def _try(setting: PartnerSetting, plan: SweepPlan, book: ChainBook, signer
         return _trial(
             plan, chain, problem="no destination is known yet; a running instance asks Mixin for its own"
         )
+    # What Mixin told is where it would go; an allow-list without it refuses it here as it would then.
+    destination = next((one for one in known if one in allowed), known[0] if known else allowed[0])
     node = open_node(chain)
     try:
         vault = open_vault(setting, chain, node, signer, book, _WHO, known)
         units = parse_units(plan.amount, token.decimals)
-        quote = await vault.quote(PaymentRequest("trial", token.address, allowed[0], units))
+        quote = await vault.quote(PaymentRequest("trial", token.address, destination, units))
     except MrMarketError as error:
-        return _trial(plan, chain, allowed[0], problem=str(error))
+        return _trial(plan, chain, destination, problem=str(error))
     finally:
         await node.close()
-    return _trial(plan, chain, allowed[0], quote)
+    return _trial(plan, chain, destination, quote)
 
 
 def _trial(
