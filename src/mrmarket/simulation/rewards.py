@@ -172,13 +172,13 @@ class RewardCore:
         try:
             while not (await self._watcher.step()).is_caught_up:
                 pass
-        except DeepReorganisationError as error:
-            await self._look_at(error)
+        except DeepReorganisationError:
+            await self._look_at_it()
         except ChainError as error:
             if not error.retryable:
                 raise
 
-    async def _look_at(self, error: DeepReorganisationError) -> None:
+    async def _look_at_it(self) -> None:
         """A person looks for a while, makes good what is gone, and lets it go on."""
         now_s = self._network.loop.time()
         if self._halted_s is None:
@@ -186,7 +186,6 @@ class RewardCore:
         if now_s - self._halted_s < _ACCEPT_S:
             return
         try:
-            await self._vault.reopen(error.agreed)
             gone = await self._watcher.accept("owner")
         except ChainError:
             return  # looked at again in the next round

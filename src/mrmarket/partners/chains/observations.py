@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mrmarket.core.crash import reach
+from mrmarket.partners.chains import payments
 from mrmarket.partners.chains.book import ChainBook
 from mrmarket.partners.chains.errors import CursorMovedError
 from mrmarket.partners.chains.settings import ChainSettings
@@ -112,8 +113,12 @@ class Observations:
         records: Sequence[Record],
         at_ms: int,
         halted: str = "",
+        conceded: int | None = None,
     ) -> Cursor:
         """Write the cursor and what it found, all or nothing.
+
+        `conceded` is the height above which final blocks were replaced, on a person's word: what the vault
+        paid in them is looked at again.
 
         Raises:
             CursorMovedError: if the stored cursor is not the one before.
@@ -125,6 +130,8 @@ class Observations:
             _put_blocks(sql, chain.chain_id, None if before is None else before.watch, after)
             for record in records:
                 _put_record(sql, record, at_ms)
+            if conceded is not None:
+                payments.reopen_above(sql, chain.chain_id, conceded, at_ms)
             reach("chain-before-commit")
         reach("chain-after-commit")
         return Cursor(after, revision, halted)

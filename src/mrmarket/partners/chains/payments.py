@@ -35,10 +35,13 @@ def latest_payments(sql: Sql, chain_id: int, limit: int) -> list[Payment]:
     return _payments(sql, "WHERE chain_id = ? ORDER BY created_ms DESC, nonce DESC LIMIT ?", chain_id, limit)
 
 
-def payments_above(sql: Sql, chain_id: int, account: str, height: int) -> list[Payment]:
-    """Payments of an account that were over by a block above a height."""
-    tail = "WHERE chain_id = ? AND account = ? AND block_number > ? AND state IN ('final', 'failed')"
-    return _payments(sql, tail, chain_id, account, height)
+def reopen_above(sql: Sql, chain_id: int, height: int, at_ms: int) -> int:
+    """Payments that were over by a block above a height are looked at again; how many."""
+    return sql.run(
+        "UPDATE vault_payments SET state = 'mined', changed_ms = ?, reason = ?"
+        " WHERE chain_id = ? AND block_number > ? AND state IN ('final', 'failed')",
+        *(at_ms, "the block it was final in is gone", chain_id, height),
+    )
 
 
 def next_nonce(sql: Sql, chain_id: int, account: str) -> int:

@@ -188,26 +188,6 @@ class Vault:
                     changed.append(now)
             return changed
 
-    async def reopen(self, agreed: int) -> list[Payment]:
-        """After a deep reorganisation that was accepted: look again at what was over above that height."""
-        return await asyncio.to_thread(self._reopen, agreed)
-
-    def _reopen(self, agreed: int) -> list[Payment]:
-        with self._book.transaction() as sql:
-            self._fence.check(sql)
-            again = [
-                replace(
-                    payment,
-                    state=PaymentState.MINED,
-                    changed_ms=self._now_ms(),
-                    reason="the block it was final in is gone",
-                )
-                for payment in payments.payments_above(sql, self._chain.chain_id, self.account, agreed)
-            ]
-            for payment in again:
-                payments.put_payment(sql, payment)
-        return again
-
     def _reserve(self, quote: Quote, items: Sequence[TransferKey]) -> Payment:
         request = quote.request
         at_ms = self._now_ms()

@@ -106,6 +106,8 @@ class Watcher:
     async def accept(self, by_whom: str) -> list[Record]:
         """Go on after a deep reorganisation, on a person's word; gives the transfers that are gone.
 
+        In the same transaction what the vault paid in the blocks that are gone is opened again.
+
         Raises:
             DeepReorganisationError: if the chain agrees with nothing that is remembered.
         """
@@ -126,7 +128,7 @@ class Watcher:
             agreed=agreed,
             gone=len(records),
         )
-        await self._store(cursor, watch, records)
+        await self._store(cursor, watch, records, conceded=watch.tip.number)
         return records
 
     async def _step(self) -> StepReport:
@@ -208,11 +210,16 @@ class Watcher:
         return watch, records
 
     async def _store(
-        self, before: Cursor | None, after: Watch, records: Sequence[Record], halted: str = ""
+        self,
+        before: Cursor | None,
+        after: Watch,
+        records: Sequence[Record],
+        halted: str = "",
+        conceded: int | None = None,
     ) -> None:
         at_ms = self._clock.now_ns() // NS_PER_MS
         self._cursor = await asyncio.to_thread(
-            self._observations.store, self._chain, before, after, records, at_ms, halted
+            self._observations.store, self._chain, before, after, records, at_ms, halted, conceded
         )
 
     async def _rest(self, stop: asyncio.Event, wait_ms: int) -> None:

@@ -160,11 +160,7 @@ class ChainRoom:
             ChainError: if the node does not answer.
         """
         async with self._watching:
-            gone = await self._watcher.accept(by_whom)
-            cursor = await asyncio.to_thread(self.observations.cursor, self.chain)
-        if self.vault is not None and cursor is not None:
-            await self.vault.reopen(cursor.watch.tip.number)
-        return len(gone)
+            return len(await self._watcher.accept(by_whom))
 
     async def close(self) -> None:
         """Let others in, and hang up."""
