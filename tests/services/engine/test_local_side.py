@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from fake_exchange import SYMBOL, FakeExchange, FakeVenue, snapshot
-from mrmarket.core.clock import NS_PER_S, SystemClock
+from mrmarket.core.clock import NS_PER_MS, NS_PER_S, SystemClock
 from mrmarket.core.notice import Notice
 from mrmarket.services.config_sections import Config
 from mrmarket.services.engine.composition import Engine, EngineSetting
@@ -23,9 +23,10 @@ from mrmarket.services.engine.section import EngineSection
 from mrmarket.services.engine.specs import main_spec, put_specs
 from mrmarket.services.engine.venue_room import LoneRoom
 from mrmarket.services.engine.workshop import RunWorkshop, SpecificationRefusedError
+from mrmarket.services.partners.section import CampaignsSection
 from mrmarket.services.run_desk import report_view
 from mrmarket.store.errors import DatabaseDisconnectedError
-from mrmarket.store.operations import Command, CommandState, DesiredState, RunSpec
+from mrmarket.store.operations import Command, CommandState, DesiredState, RunGoal, RunSpec
 from mrmarket.store.sqlite_operations import SqliteOperations
 from mrmarket.store.trading_store import TradingStore
 from mrmarket.trading.execution.risk.state import RiskState
@@ -67,6 +68,7 @@ class House:
         self.exchange = FakeExchange(self.wall)
         self.venue = Streams(self.exchange)
         self.asked = 0
+        self.only_for_campaigns = False
         self.notices: list[Notice] = []
 
     def notify(self, notice: Notice) -> None:
@@ -91,7 +93,10 @@ class House:
             world=self.wall,
             notices=self,
         )
-        config = Config(engine=EngineSection(lease_s=2, renew_s=0.2, beat_s=0.1))
+        config = Config(
+            engine=EngineSection(lease_s=2, renew_s=0.2, beat_s=0.1),
+            campaigns=CampaignsSection(only_for_campaigns=self.only_for_campaigns),
+        )
         return Engine(config, setting, on_run=on_run, view=lambda _, run: report_view(run, self.wall))
 
     def side(self, *, alone: bool = True) -> LocalSide:
@@ -258,6 +263,44 @@ async def test_the_failure_of_a_run_that_is_alone_is_the_instances(house: House,
     passing, told = (notice.title for notice in house.notices if notice.kind == "run")
     assert "is tried again in" in passing
     assert ("ends this process" if alone else "is tried again in") in told
+
+
+async def test_a_run_quotes_only_while_a_campaign_asks_for_it(house: House) -> None:
+    """Where the owner wants that: it begins without quotes, says why, and follows each word that is told."""
+    house.only_for_campaigns = True
+    side = house.side()
+    await side.begin()
+    assert side.desk is not None
+    desk = side.desk
+    await house.until(lambda: "no campaign asks for volume here" in desk.look().reason)
+    assert house.exchange.open() == []
+    now_ms = house.wall.now_ns() // NS_PER_MS
+    goal = RunGoal(
+        campaign="a",
+        cycle=0,
+        venue="fake",
+        account="default",
+        pair=SYMBOL,
+        starts_ms=now_ms,
+        ends_ms=now_ms + 600_000,
+        volume="1000",
+        min_spread_bps=20,
+        max_spread_bps=50,
+        max_inventory="1000000",
+        cost_ceiling="1",
+        pause="none",
+        reason="",
+        changed_ms=now_ms,
+    )
+    house.operations.put_goal(goal)
+    await house.until(lambda: len(house.exchange.open()) == 2)
+    bid = min(resting.order.price_ticks for resting in house.exchange.open())
+    assert bid == 5_988_000, "20 basis points from the mid, and not the strategy's 10"
+    assert "campaign a asks for volume in cycle 0" in desk.look().asked
+    house.operations.put_goal(msgspec.structs.replace(goal, pause="target_met", reason="it is made"))
+    await house.until(lambda: house.exchange.open() == [])
+    assert "campaign a asks for nothing (target met)" in desk.look().reason
+    await side.close(abandon=False)
 
 
 async def test_an_engine_that_ends_by_itself_is_told(house: House) -> None:

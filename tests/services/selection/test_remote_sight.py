@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from mrmarket.core.clock import NS_PER_S, ManualClock
+from fake_exchange import FakeExchange, MemoryJournal
+from mrmarket.core.clock import NS_PER_S, ManualClock, SystemClock
 from mrmarket.services.engine.database_line import DatabaseLine
 from mrmarket.services.engine.setbacks import RESTING
-from mrmarket.services.selection.remote_sight import RemoteSight
+from mrmarket.services.selection.remote_sight import RemoteSight, told_of
 from mrmarket.services.selection.turn_lease import NAME, TurnLease, TurnsElsewhereError
 from mrmarket.services.store_address import StoreAddress
 from mrmarket.store.errors import StoreError
@@ -24,8 +25,10 @@ from mrmarket.store.selection_log import SelectionLog
 from mrmarket.store.trading_store import TradingStore
 from mrmarket.trading.strategy.observer import RunState
 from mrmarket.trading.strategy.selection.state import EngineState
-from mrmarket.trading.strategy.shadow.reading import Reading
+from mrmarket.trading.strategy.shadow.reading import Reading, reading_of
 from services.selection_stage import Stage as ChoiceStage
+from strategy_stage import BOOK
+from strategy_stage import Stage as RunStage
 
 SPEC = RunSpec(id="run", venue="v", pair="BTC/USDT", kind="pure_market_making")
 READING = Reading(
@@ -75,6 +78,20 @@ async def test_what_an_engine_reports_is_seen_until_it_grows_old(stage: Stage) -
     stage.report(at_ms=6)
     await stage.sight.look()
     assert stage.sight.state("run") == (4, RunState.RUNNING)
+
+
+async def test_an_engine_reports_what_a_run_has_earned(stage: Stage) -> None:
+    """Nothing before the first price; then what the same run would be read as in one process."""
+    run_stage = RunStage(FakeExchange(SystemClock()), MemoryJournal())
+    run = run_stage.run
+    assert told_of(run, 4, 9) == {"revision": 4, "reading": None}
+    await run.start()
+    run_stage.venue.market.put_nowait(BOOK)
+    await run_stage.until(lambda: len(run_stage.resting()) == 2)
+    stage.report(**told_of(run, 4, 9))
+    await stage.sight.look()
+    assert stage.sight.live("run", "") == reading_of(run, "/3", 9)
+    await run.abandon()
 
 
 @pytest.mark.parametrize(
