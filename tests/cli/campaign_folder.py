@@ -51,12 +51,13 @@ def live(folder: Path) -> Lived:
     folder.mkdir()
     stage = CampaignStage.on_file(folder)
     try:
-        return asyncio.run(_live(folder, stage))
+        return asyncio.run(take_part(folder, stage))
     finally:
         stage.close()
 
 
-async def _live(folder: Path, stage: CampaignStage) -> Lived:
+async def take_part(folder: Path, stage: CampaignStage) -> Lived:
+    """The same in books that are open, wherever they are."""
     token = RewardToken(CHAIN, TOKEN, "HMT", 18)
     joined, unwanted = offer(ESCROW, token=token), offer(OTHER, market="BTC/USDT", token=token)
     stage.assets[CHAIN, TOKEN] = HMT
