@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mrmarket.cli.books import open_books
+from mrmarket.cli.commands import vault_accept
 from mrmarket.cli.exit_codes import ExitCode
 from mrmarket.cli.options import DEFAULT_DATA, IN_FOLDER, ConfigFile, Data, Json, Store
 from mrmarket.cli.output import notes, print_json, print_pairs, print_table
@@ -33,6 +34,7 @@ _SHOWN = 5
 _VARIABLE = "MRMARKET_VAULT_PASSWORD"
 
 app = typer.Typer(help="The account that campaigns pay, and moving rewards on from it.", no_args_is_help=True)
+app.command("accept", epilog="Example: mrmarket vault accept polygon --data data")(vault_accept.accept)
 
 
 @app.command(epilog="Example: mrmarket vault status --config market.toml --json")

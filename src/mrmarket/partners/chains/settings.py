@@ -77,6 +77,8 @@ class ChainSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Ceiling of a single transaction."""
     websocket_url: str = ""
     """Where new blocks are announced; a hint only, polling goes on without it."""
+    explorer: str = ""
+    """Where people look transactions up: an address that ends where the hash begins. Shown, never asked."""
 
     def __post_init__(self) -> None:
         where = f"chain {self.name}"
@@ -84,6 +86,8 @@ class ChainSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ChainSettingsError("chain", f"{self.name!r} is no name of small letters, digits, - or _")
         if not self.urls or not all(url.startswith(("http://", "https://")) for url in self.urls):
             raise ChainSettingsError(where, "give at least one http or https address of a node")
+        if self.explorer and not self.explorer.startswith("https://"):
+            raise ChainSettingsError(where, "the explorer's address begins with https://")
         if not 0 < self.chain_id < 2**63:
             raise ChainSettingsError(where, "the chain id must be positive")
         if min(self.poll_ms, self.timeout_ms, self.batch_blocks, self.max_gas, self.max_fee_per_gas_wei) < 1:
