@@ -137,7 +137,7 @@ async def ask_price(setting: PartnerSetting, offer: Offer) -> Price:
     if token is None:
         name = f"{offer.token.chain_id}:{offer.token.address}"
         raise InvalidInputError("token", name, "a token of [[chains]], or --price")
-    quote = offer.market.partition("/")[2] or token.code
+    quote = offer.market.partition("/")[2] or offer.market  # a balance is valued in what is held
     desk = open_prices(setting)
     try:
         told = await desk.prices.price(token.code, quote)

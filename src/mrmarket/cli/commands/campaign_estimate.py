@@ -191,15 +191,19 @@ def _print(campaign: Campaign, result: CampaignEstimate, trades: int) -> None:
     fields = _fields(campaign, result, trades)
     others, model = fields["others"], fields["cost_model"]
     price = fields["price"]
-    how = (
-        f"measured on {model['trades']} of our trades"
-        if model["measured"]
-        else "assumed: too few trades of ours to measure it"
-    )
+    is_traded = campaign.offer.measure.is_traded
+    if not is_traded:
+        how = "none is traded"
+    elif model["measured"]:
+        how = f"measured on {model['trades']} of our trades"
+    else:
+        how = "assumed: too few trades of ours to measure it"
     print_pairs(
         f"[bold]{campaign.id}[/], one cycle",
         [
-            ("our volume", f"{fields['volume']}, of it made: {fields['made']}"),
+            ("our volume", f"{fields['volume']}, of it made: {fields['made']}")
+            if is_traded
+            else ("our balance", fields["volume"]),
             ("others", f"{others['participants']} with {others['volume']}"),
             ("pool of the cycle", f"{fields['pool']} {fields['token']}"),
             ("our part", f"{fields['reward']} {fields['token']}"),

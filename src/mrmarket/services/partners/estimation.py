@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -29,7 +29,7 @@ class CampaignEstimate:
 
     offer: Offer
     volume: Decimal
-    """Of ours in the cycle that it is for, what is made already included."""
+    """Of ours in the cycle that it is for, what is made already included; or our balance, if that counts."""
     made: Decimal
     """Of that, made already: as the partner counts it, or as we do where its count is behind."""
     others: int
@@ -44,7 +44,7 @@ class CampaignEstimate:
         """In one sentence whether it pays."""
         net = self.expectation.net
         if not self.offer.measure.is_traded:
-            return "it counts balances: there is no volume to make, and what holding costs is not estimated"
+            return "it counts balances: nothing is traded for it, and what holding costs is not estimated"
         if net is None:
             return "nobody knows what the reward is worth: name a price, or configure [prices]"
         if self.expectation.units == 0:
@@ -85,6 +85,9 @@ def estimate(
         progress = Progress(made, made + beside, _NOTHING, None, _NOTHING)
         volume = wanted_volume(offer, limits, progress) if offer.measure.is_traded else made
     more = max(_NOTHING, max(volume, made) - counted)
+    expectation = expect(offer, mine, others, more, cost, price)
+    if not offer.measure.is_traded:
+        expectation = replace(expectation, cost=_NOTHING)  # a balance is held, not made
     return CampaignEstimate(
         offer=offer,
         volume=max(volume, made),
@@ -93,5 +96,5 @@ def estimate(
         others_volume=beside,
         cost=cost,
         price=price,
-        expectation=expect(offer, mine, others, more, cost, price),
+        expectation=expectation,
     )
