@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,7 +41,8 @@ def accept(
             raise InvalidInputError("--yes", "left out", "--yes where nobody can be asked")
         notes.print(halted, soft_wrap=True)
         typer.confirm(f"Accept that, and go on with {chain}?", abort=True, err=True)
-    gone = asyncio.run(_accept(setting, chain))
+    with redirect_stdout(sys.stderr):  # where logs of this process belong: stdout is for the answer
+        gone = asyncio.run(_accept(setting, chain))
     if json:
         print_json({"chain": chain, "gone": [record.transfer.key.tx_hash for record in gone]})
     else:
