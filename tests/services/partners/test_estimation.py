@@ -54,15 +54,23 @@ def test_others_leave_less_to_be_made_and_take_their_part() -> None:
 def test_what_we_have_made_is_counted_by_whoever_counts_more() -> None:
     """The leaderboard is minutes behind: our own count fills the gap, and never takes away."""
     behind = worked_out(row("0xwe", "100"), own_volume="250")
-    assert (behind.made, behind.volume, behind.expectation.units) == (250, 1_000, 300 * ONE)
+    assert (behind.made, behind.volume, behind.expectation.units) == (
+        Decimal(250),
+        Decimal(1_000),
+        300 * ONE,
+    )
     ahead = worked_out(row("0xwe", "300"), own_volume="250", volume="200")
-    assert (ahead.made, ahead.volume) == (300, 300)
+    assert (ahead.made, ahead.volume) == (Decimal(300), Decimal(300))
 
 
 def test_a_balance_is_held_and_not_made() -> None:
     """It costs no volume; what it brings goes by the balances."""
     found = worked_out(row("0xwe", "50"), row("0xother", "150"), measure=Measure.BALANCE)
-    assert (found.volume, found.expectation.cost, found.expectation.units) == (50, 0, 15 * ONE)
+    assert (found.volume, found.expectation.cost, found.expectation.units) == (
+        Decimal(50),
+        Decimal(0),
+        15 * ONE,
+    )
     assert "counts balances" in found.verdict
 
 
