@@ -116,6 +116,10 @@ class TickDriver:
         # The kernel stops once half of the buffer is full. Counting from there it stops at the first answer,
         # before anything happens that what the strategy makes of it could still change.
         self._first_report = len(self._reports.kind) // 2
+        sole = kernel.column.sole
+        self._played_on = sole(self._market), sole(self._requests), sole(self._reports)
+        markets, requests, reports = self._played_on
+        self._play = kernel.direct("play_stretch", markets, recording.rows, 0, 0, requests, reports, 0)
         # Looked up once: behind these names are records, which take microseconds to find a column.
         self._reported = self._reports.rows
         self._reported[0] = self._first_report
@@ -192,29 +196,28 @@ class TickDriver:
         """Play history up to and including a moment, or to the first answer; say whether there was one."""
         if not self._is_out:
             return False
-        rows = self._recording.rows
         stop = bisect_right(self._row_times, until_ns, self._row)
-        kernel, requests, reports = self._kernel, self._requests, self._reports
         if stop > self._row:
-            self._row = kernel.play(self._market, rows, self._row, stop, requests, reports, 0)
+            self._play_to(stop)
         reported = self._reported
         if reported[0] == self._first_report and self._row == stop:
             span = self._span
             if span[0] < span[1] and self._dues[span[0]] <= until_ns:
-                kernel.arrive(self._market, requests, reports, until_ns, 0)
+                self._kernel.arrive(self._market, self._requests, self._reports, until_ns, 0)
         if reported[0] == self._first_report:
             return False
         self._collect()
         return True
 
+    def _play_to(self, stop: int) -> None:
+        markets, requests, reports = self._played_on
+        self._row = self._play(markets, self._recording.rows, self._row, stop, requests, reports, 0)
+
     def _catch_up(self, now_ns: int) -> None:
         """Play what was left out while nothing of ours was at the exchange; nobody can be filled by it."""
-        rows = self._recording.rows
         stop = bisect_right(self._row_times, now_ns, self._row)
         if stop > self._row:
-            self._row = self._kernel.play(
-                self._market, rows, self._row, stop, self._requests, self._reports, 0
-            )
+            self._play_to(stop)
 
     def _collect(self) -> None:
         reports = self._reports

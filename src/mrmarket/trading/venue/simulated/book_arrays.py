@@ -140,6 +140,10 @@ class Columns(Protocol):
         """The same as the only element of a sequence, which costs compiled code less to take."""
         ...
 
+    def sole(self, bundle: Bundle) -> list[Bundle]:
+        """A bundle that was made before, seen as the only element of such a sequence."""
+        ...
+
     def window(self, column: Ints) -> Ints:
         """A column that stays in its bundle, for plain Python that reads and writes single ints."""
         ...
@@ -161,6 +165,10 @@ class ListColumns:
     def block(self, parts: Bundle) -> list[Bundle]:
         """What was given, in a list."""
         return [parts]
+
+    def sole(self, bundle: Bundle) -> list[Bundle]:
+        """What was given, in a list."""
+        return [bundle]
 
     def window(self, column: Ints) -> Ints:
         """What was given."""

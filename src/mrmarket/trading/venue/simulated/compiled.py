@@ -48,6 +48,11 @@ class Kernel:
     """The kernel's entry points in one of both forms, and the columns that fit it."""
 
     column: Columns
+    direct: Callable[..., Callable[..., Any]]
+    """`direct(name, *samples)`: the function of that name for arguments of the samples' types alone.
+
+    Compiled, a call of it takes a tenth of the time, because nobody looks what it was given.
+    """
     set_level: Callable[[BookSide, int, int, Ints], None]
     set_top: Callable[[Levels, int, int], None]
     visible: Callable[[BookSide, int], int]
@@ -63,6 +68,11 @@ class Kernel:
     schedule: Callable[[Requests, int, int, int, bool, int, int, int], bool]
     play: Callable[[Market, Rows, int, int, Requests, Reports, int], int]
     arrive: Callable[[Market, Requests, Reports, int, int], bool]
+    play_stretch: Callable[[list[Market], Rows, int, int, list[Requests], list[Reports], int], int]
+
+
+_ENTRIES: Final = tuple(field.name for field in fields(Kernel) if field.name not in {"column", "direct"})
+"""The kernel's functions that others call."""
 
 
 def open_gap(column: Ints, at: int, count: int) -> None:
@@ -95,18 +105,20 @@ def load_kernel(*, compiled: bool = False) -> Kernel:
     Raises:
         CompilerMissingError: if `compiled` and numba is not installed.
     """
-    return (
-        _compile()
-        if compiled
-        else _collect(
-            list_column, {name: value for module in _MODULES for name, value in vars(module).items()}
-        )
-    )
+    if compiled:
+        form = compile_form((), frozenset(_ENTRIES))
+        return _collect(form.column, form.direct, form.functions)
+    plain = {name: value for module in _MODULES for name, value in vars(module).items()}
+
+    def direct(name: str, *_samples: object) -> Callable[..., Any]:
+        function: Callable[..., Any] = plain[name]
+        return function
+
+    return _collect(list_column, direct, plain)
 
 
-def _collect(column: Columns, functions: dict[str, Any]) -> Kernel:
-    names = [field.name for field in fields(Kernel) if field.name != "column"]
-    return Kernel(column=column, **{name: functions[name] for name in names})
+def _collect(column: Columns, direct: Callable[..., Callable[..., Any]], functions: dict[str, Any]) -> Kernel:
+    return Kernel(column=column, direct=direct, **{name: functions[name] for name in _ENTRIES})
 
 
 class _ArrayColumns:
@@ -139,6 +151,11 @@ class _ArrayColumns:
         self._fill(block[0], parts)
         return block
 
+    def sole(self, bundle: Bundle) -> list[Bundle]:
+        """The array that a record lies in: a record alone takes microseconds to be handed over."""
+        array: list[Bundle] = bundle.base  # type: ignore[attr-defined]  # a record, made by `bundle`
+        return array
+
     def window(self, column: Ints) -> Ints:
         """The column itself, read and written by plain Python as fast as a list."""
         window: Ints = memoryview(column)  # type: ignore[arg-type, assignment]  # an array, see Ints
@@ -169,11 +186,6 @@ def _names(part: Any) -> tuple[str, ...]:
 
 def _named(parts: Any) -> list[tuple[str, Any]]:
     return [(name, getattr(parts, name)) for name in _names(parts)]
-
-
-def _compile() -> Kernel:
-    form = compile_form((), {field.name for field in fields(Kernel)})
-    return _collect(form.column, form.functions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -397,3 +397,16 @@ def play(  # noqa: C901, PLR0912 - the common row is worked off in line, see bel
             if fill_rows[0] > 0:
                 report_fills(reports, market.fills, times[at], response_ns)
     return stop
+
+
+def play_stretch(
+    markets: list[Market],
+    rows: Rows,
+    start: int,
+    stop: int,
+    requests: list[Requests],
+    reports: list[Reports],
+    response_ns: int,
+) -> int:
+    """`play` with everything but the rows as the only element of a sequence; see `Columns.sole`."""
+    return play(markets[0], rows, start, stop, requests[0], reports[0], response_ns)
