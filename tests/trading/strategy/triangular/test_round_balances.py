@@ -59,7 +59,7 @@ async def begun(stage: QuietStage, speed: float) -> Any:
 
 async def test_an_order_waits_for_the_balance_and_asks_for_it(stage: QuietStage) -> None:
     """Nobody tells of what the first order brought: half a second later it is asked for, and on it goes."""
-    run = await begun(stage, 20)
+    run = await begun(stage, 2)
     stage.quiet.quiet = True
     asked = stage.quiet.asked
     stage.stray()
