@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
+from mrmarket.campaigns.ports import OfferList, OfferRefused
 from mrmarket.core.clock import ManualClock
 from mrmarket.partners.hufi.errors import HufiUnclearError
+from mrmarket.services.partners.hufi_room import NotedOffers
 from mrmarket.services.partners.troubles import Troubles
 
 
@@ -32,3 +34,27 @@ def test_another_kind_of_trouble_is_told_again() -> None:
         troubles.note("mixin", HufiUnclearError("GET /me", "no answer"))
         troubles.note("mixin", ZeroDivisionError("a fault of ours"))
     assert [line["code"] for line in lines] == ["hufi_unclear", "ZeroDivisionError"]
+
+
+class Told:
+    """`Offers` out of a list."""
+
+    def __init__(self) -> None:
+        self.refused = [OfferRefused("1-0xaa", "status", "its status 'dreaming' is none that we know")]
+
+    async def list(self) -> OfferList:
+        """Nothing but what cannot be taken."""
+        return OfferList([], self.refused)
+
+
+async def test_an_offer_that_is_none_is_shown_until_it_is_gone() -> None:
+    """It is left alone, and nothing else is kept waiting."""
+    troubles, told = Troubles(ManualClock()), Told()
+    offers = NotedOffers(told, troubles)
+    assert (await offers.list()).refused == told.refused
+    [trouble] = troubles.standing().values()
+    assert (trouble.code, trouble.part) == ("partner_offer_strange", "hufi offer 1-0xaa")
+    assert "dreaming" in trouble.reason
+    told.refused = []
+    await offers.list()
+    assert troubles.standing() == {}

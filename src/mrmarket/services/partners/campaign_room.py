@@ -24,7 +24,13 @@ from mrmarket.services.money.offices import Offices
 from mrmarket.services.outage import through_outages
 from mrmarket.services.partners.goals import EngineGoals
 from mrmarket.services.partners.heard import HeardProgress
-from mrmarket.services.partners.hufi_room import AskRights, KeyKeeper, assumed_cost, rule_book
+from mrmarket.services.partners.hufi_room import (
+    AskRights,
+    KeyKeeper,
+    NotedOffers,
+    assumed_cost,
+    rule_book,
+)
 from mrmarket.services.partners.opening import HufiDoors
 from mrmarket.services.partners.own_trades import OwnTradeReader
 from mrmarket.services.partners.price_room import PriceRoom
@@ -101,7 +107,7 @@ class CampaignRoom:
         goals = EngineGoals(rooms.operations, line, setting.world, venues)
         chains = [chain.chain_id for chain in partners.campaign_chains()]
         doors = Doors(
-            offers=HufiOffers(hufi.launcher, chains, setting.cycle_ms),
+            offers=NotedOffers(HufiOffers(hufi.launcher, chains, setting.cycle_ms), troubles),
             participation=HufiParticipation(hufi.oracle),
             policy=WishedPolicy(rule_book(partners, wallet, prices), self.wishes.standing),
             progress=self.heard,

@@ -39,6 +39,18 @@ class SecretMissingError(PartnerSetupError):
     code = "partner_secret_missing"
 
 
+class StrangeOfferError(PartnerSetupError):
+    """A partner offers something that is no campaign as we know them."""
+
+    code = "partner_offer_strange"
+
+    def __init__(self, ref: str, kind: str, reason: str) -> None:
+        self.ref = ref
+        self.kind = kind
+        """Stable code of what is strange about it."""
+        super().__init__(f"campaign {ref}", f"{reason}; it is left alone")
+
+
 class SandboxFolderError(PartnerSetupError):
     """The data folder lived in a sandbox world, and was to be started outside of it."""
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from mrmarket.campaigns.offer import Offer
+from mrmarket.campaigns.ports import OfferList, Offers
 from mrmarket.core.errors import MrMarketError
 from mrmarket.partners.hufi.estimate import CostModel
 from mrmarket.partners.hufi.joining import JoinRuleBook, JoinRules
 from mrmarket.partners.hufi.manifest import DEXES
 from mrmarket.partners.hufi.registration import ExchangeKey, KeyRegistration
+from mrmarket.services.partners.errors import StrangeOfferError
 from mrmarket.services.partners.estimation import estimate
 from mrmarket.services.partners.opening import HufiDoors
 from mrmarket.services.partners.price_room import PriceRoom
@@ -23,8 +26,9 @@ from mrmarket.trading.venue.port import KeyPermissions
 AskRights = Callable[[ExchangeKey], Awaitable[KeyPermissions]]
 """What an exchange itself says that a key may do. Raises a VenueError."""
 
-HUFI = "hufi"
+HUFI: Final = "hufi"
 """Its name among troubles."""
+_OFFER: Final = f"{HUFI} offer "
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,25 @@ class KeyKeeper:
             return
         told = await self._rights(key)
         await self._registration.register(key, ToldReach(told.withdraw, told.trade))
+
+
+class NotedOffers:
+    """`Offers` of which those that cannot be taken are shown."""
+
+    def __init__(self, offers: Offers, troubles: Troubles) -> None:
+        self._offers = offers
+        self._troubles = troubles
+
+    async def list(self) -> OfferList:
+        """What the partner offers. Raises `PartnerUnclearError`."""
+        found = await self._offers.list()
+        strange = {f"{_OFFER}{one.ref}": one for one in found.refused}
+        for part, one in strange.items():
+            self._troubles.note(part, StrangeOfferError(one.ref, one.code, one.reason))
+        for part in self._troubles.standing():
+            if part.startswith(_OFFER) and part not in strange:
+                self._troubles.over(part)
+        return found
 
 
 def assumed_cost(section: CampaignsSection) -> CostModel:
