@@ -249,7 +249,7 @@ class PartnerCore:
 
     def _hufi_problem(self) -> str:
         standing = self.troubles.standing()
-        found = (one for part, one in standing.items() if part.startswith((HUFI, "campaigns")))
+        found = (one for part, one in standing.items() if part.startswith((f"{HUFI} key", "campaigns")))
         return next((one.reason for one in found), "")
 
 
