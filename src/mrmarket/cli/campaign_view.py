@@ -89,13 +89,13 @@ def short_names(cards: Sequence[BoardCard]) -> dict[str, str]:
 def card_row(card: BoardCard, name: str) -> list[str]:
     """One campaign in a list, under `LIST_HEADINGS`; `name` is how it is called there."""
     campaign, offer = card.campaign, card.campaign.offer
-    number = "" if card.cycle is None else f"{card.cycle + 1} "
+    cycle = f"{offer.cycles} in all" if card.cycle is None else f"{card.cycle + 1} of {offer.cycles}"
     goal = card.goal
     return [
         name,
         campaign.stage.value.replace("_", " "),
         f"{offer.market} {offer.exchange}",
-        f"{number}of {offer.cycles}",
+        cycle,
         f"{_tokens(offer, card.paid_units)} {offer.token.symbol}",
         campaign.reason or ("" if goal is None or card.cycle is None else goal.reason),
     ]
