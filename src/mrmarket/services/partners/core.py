@@ -103,7 +103,11 @@ class PartnerCore:
         """All of it, for the pages."""
         book, campaigns = self.book, self.campaigns
         chains = (
-            [] if book is None else [ChainPart(room.chain, room.node, book) for room in self.chains.values()]
+            []
+            if book is None
+            else [
+                ChainPart(room.chain, room.node, book, room.chain.explorer) for room in self.chains.values()
+            ]
         )
         return PartnersDesk(
             chains=tuple(chains),
