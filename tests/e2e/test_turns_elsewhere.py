@@ -57,7 +57,7 @@ def test_the_turn_changes_in_an_engine_elsewhere_and_the_decision_says_why(floor
     api = floor.start_api(strategy="")
     floor.start("one")
     turn = partial(_has_turn, api, "buyer")
-    floor.until(turn, 60)
+    floor.until(turn)
     floor.until(lambda: _spread(floor) == "0.00004" and floor.quoting_run(RUN))
     lease = floor.store.lease(NAME)
     assert lease is not None
