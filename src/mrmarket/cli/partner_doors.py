@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -89,11 +90,17 @@ class MixinDoorway:
 
     @contextmanager
     def open_book(self) -> Iterator[TransferBook]:
-        """The book itself; an instance may have it open, too. Raises StoreError."""
+        """The book itself; an instance may have it open, too, another shell waits. Raises StoreError."""
         if not self.book.parent.is_dir():
             raise InvalidInputError("--data", str(self.book.parent), "the data folder of an instance")
-        with _opened(self.book) as book:
-            yield book
+        lock = os.open(self.book.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            # Of two shells that name one payment, the second finds what the first has done.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with _opened(self.book) as book:
+                yield book
+        finally:
+            os.close(lock)
 
 
 def mixin_doorway(data: Path, config: Path | None) -> MixinDoorway:
