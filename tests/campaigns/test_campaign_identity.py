@@ -19,8 +19,10 @@ from mrmarket.campaigns.shares import share_faults
 from mrmarket.core.money import Asset
 from mrmarket.money.payouts.intake import Intake
 from mrmarket.money.payouts.outbox import Outbox
-from mrmarket.money.payouts.payment import Payment, Standing
+from mrmarket.money.payouts.payment import Payment
+from mrmarket.money.payouts.payment import Standing as PaymentStanding
 from mrmarket.money.payouts.port import IncomingPayment, PaymentRail, PaymentState
+from mrmarket.money.solvency.comparison import Place, Seen, Standing, compare
 from mrmarket.money.solvency.transit import spans_of
 from mrmarket.store.sqlite import connect
 
@@ -97,7 +99,7 @@ async def test_each_step_keeps_the_identity(either: CampaignStage) -> None:
     (line,) = report.chains
     assert (line.final, line.entered, line.untaken) == (13 * 10**18 + 123, 13 * 10**18 + 123, 0)
     taken = arrive(stage, f"deposit of {SWEEP}", 13 * ONE - 7)
-    assert (taken.standing, taken.claim, taken.ref) == (Standing.CLAIMED, ARRIVAL, SWEEP)
+    assert (taken.standing, taken.claim, taken.ref) == (PaymentStanding.CLAIMED, ARRIVAL, SWEEP)
     assert worked_out(stage, chain).assets[0].afar == 0
     allocate(stage)
     report = worked_out(stage, chain)
@@ -111,20 +113,24 @@ async def test_a_payment_from_a_chain_waits_for_the_sweep_that_it_may_be(stage: 
     """While the vault has not heard of the end it is neither parked nor sent back; then it is taken."""
     stage.world.sweep_state = SweepState.SENT
     await paid(stage, ("0x01", 10**18))
-    assert arrive(stage, f"deposit of {SWEEP}", ONE).standing is Standing.RECEIVED
+    assert arrive(stage, f"deposit of {SWEEP}", ONE).standing is PaymentStanding.RECEIVED
     stage.world.sweep_state = SweepState.SETTLED
     await stage.round()
-    assert arrive(stage, f"deposit of {SWEEP}", ONE).standing is Standing.CLAIMED
+    assert arrive(stage, f"deposit of {SWEEP}", ONE).standing is PaymentStanding.CLAIMED
     assert worked_out(stage).ok
-    assert arrive(stage, "a stranger's", 5).standing is Standing.PARKED
-    assert arrive(stage, "a person's", 5, sender="ann").standing is Standing.REFUNDING
+    assert arrive(stage, "a stranger's", 5).standing is PaymentStanding.PARKED
+    assert arrive(stage, "a person's", 5, sender="ann").standing is PaymentStanding.REFUNDING
 
 
 async def test_what_has_not_arrived_is_on_its_way_for_solvency(stage: CampaignStage) -> None:
     """The rail need not hold what still lies in the vault; once it has arrived, it must."""
     await paid(stage, ("0x01", 10**18))
     (span,) = stage.read(lambda sql: list(spans_of(sql)))
-    assert (span.asset, span.low, span.high) == (HMT.id, -ONE, 0)
+    assert (span.asset, span.low, span.high) == (HMT.id, -ONE, -ONE)
+    places = {"mixin": Place("mixin", 60_000)}
+    for seen, standing in ((0, Standing.MATCHES), (1, Standing.DIFFERS), (-1, Standing.DIFFERS)):
+        (line,) = compare({HMT.id: ONE}, {HMT.id: Seen(seen, START_MS)}, [span], places, START_MS)
+        assert line.standing is standing
     arrive(stage, f"deposit of {SWEEP}", ONE)
     assert stage.read(lambda sql: list(spans_of(sql))) == []
 
@@ -142,7 +148,7 @@ async def test_what_the_chain_takes_back_is_gone_until_it_is_told(stage: Campaig
     await stage.round()
     report = worked_out(stage, chain)
     assert (report.faults, report.chains[0].gone, report.assets[0].retracted) == ([], 0, ONE)
-    assert arrive(stage, f"deposit of {SWEEP}", 2 * ONE).standing is Standing.CLAIMED
+    assert arrive(stage, f"deposit of {SWEEP}", 2 * ONE).standing is PaymentStanding.CLAIMED
     report = worked_out(stage, chain)
     assert (report.faults, report.assets[0].afar) == ([], -ONE)
 

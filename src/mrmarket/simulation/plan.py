@@ -44,6 +44,8 @@ _CAMPAIGN_RATES: Final[Mapping[FaultKind, tuple[float, float]]] = {
 }
 _CAMPAIGN_SHARE: Final = 1 / 13
 """Of seeds; the others are what they were before there were campaigns."""
+_CAMPAIGN_ROUND_S: Final = 125.0
+"""Somebody always waits for a payout: two looks at what is held, six rounds apart, must fit into the rest."""
 _MOST_REORGANISATIONS: Final = 5
 
 _LEAST_ACTIONS: Final = 300
@@ -206,6 +208,7 @@ def with_campaigns(plan: Plan, rng: random.Random) -> Plan:
         rates={**plan.rates, **rates},
         happenings=tuple(sorted(happenings, key=lambda happening: happening.at_s)),
         move_every_s=plan.move_every_s / plan.topology.runs,
+        round_s=min(plan.round_s, _CAMPAIGN_ROUND_S),
         campaigns=drawn,
     )
 

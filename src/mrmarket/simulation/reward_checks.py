@@ -18,7 +18,7 @@ from mrmarket.partners.chains.word import ObservedWord
 from mrmarket.simulation.chain import CHAIN_ID, TOKEN, VAULT
 from mrmarket.simulation.partner import REWARD
 from mrmarket.simulation.rail import TREASURY
-from mrmarket.simulation.rewards import RewardWorld, chain_settings
+from mrmarket.simulation.rewards import RewardWorld
 from mrmarket.store.sql import Sql
 
 Report = Callable[[str, str], None]
@@ -38,7 +38,8 @@ def is_settled(sql: Sql, world: RewardWorld) -> bool:
     if (
         world.partner.in_flight()
         or world.partner.rail.in_flight
-        or _tip(world) < world.partner.chain.height - 1
+        or _paid(world, 0) != _paid(world, world.plan.confirmations)
+        or _paid(world, 0).keys() != _entered(sql).keys()
     ):
         return False
     repository = CampaignRepository(sql)
@@ -71,28 +72,34 @@ def _check_ends(sql: Sql, world: RewardWorld, report: Report) -> None:
 
 def _check_chain(sql: Sql, world: RewardWorld, report: Report) -> None:
     """Every payout that is final on the chain was entered once, and nothing else was."""
-    partner = world.partner
-    escrows = {offer.address for offer in partner.offers.values()}
-    final = {
+    final, entered = _paid(world, world.plan.confirmations), _entered(sql)
+    for name in sorted(final.keys() - entered.keys()):
+        report("paid_once", f"payout {name[0][:10]}:{name[1]} of {final[name]} is final and was not taken")
+    for name in sorted(entered.keys() - _paid(world, 0).keys()):
+        report("paid_once", f"payout {name[0][:10]}:{name[1]} of {entered[name]} is not on the chain")
+    for name in sorted(entered.keys() & final.keys()):
+        if entered[name] != final[name]:
+            report("paid_once", f"payout {name[0][:10]}:{name[1]} was taken as {entered[name]}")
+
+
+def _paid(world: RewardWorld, below: int) -> dict[tuple[str, int], int]:
+    """Units of what campaigns have paid on the chain, but for its newest blocks, by transaction and log."""
+    escrows = {offer.address for offer in world.partner.offers.values()}
+    return {
         (tx_hash, log): move.units
-        for tx_hash, log, move in partner.chain.moves(world.plan.confirmations)
+        for tx_hash, log, move in world.partner.chain.moves(below)
         if move.recipient == VAULT and move.sender in escrows
     }
+
+
+def _entered(sql: Sql) -> dict[tuple[str, int], int]:
+    """The same by the books."""
     repository = CampaignRepository(sql)
-    entered = {
+    return {
         (payout.tx, payout.log): payout.units
         for payout in repository.all_payouts()
         if is_entered(repository.payout_steps(payout.id))
     }
-    for name in sorted(final.keys() - entered.keys()):
-        report("paid_once", f"payout {name[0][:10]}:{name[1]} of {final[name]} is final and was not taken")
-    above = {(tx_hash, log): move.units for tx_hash, log, move in partner.chain.moves()}
-    for name in sorted(entered.keys() - final.keys()):
-        if name not in above:
-            report("paid_once", f"payout {name[0][:10]}:{name[1]} of {entered[name]} is not on the chain")
-    for name in sorted(entered.keys() & final.keys()):
-        if entered[name] != final[name]:
-            report("paid_once", f"payout {name[0][:10]}:{name[1]} was taken as {entered[name]}")
 
 
 def _check_joins(sql: Sql, world: RewardWorld, report: Report) -> None:
@@ -110,8 +117,3 @@ def _check_rail(sql: Sql, world: RewardWorld, report: Report) -> None:
     booked = -int(rows[0][0]) if rows else 0
     if booked != rail.balances[TREASURY]:
         report("rail_balance", f"the books have {booked} on {rail.name}, it has {rail.balances[TREASURY]}")
-
-
-def _tip(world: RewardWorld) -> int:
-    cursor = Observations(ChainBook(_PATH, world.database)).cursor(chain_settings(world.plan))
-    return -1 if cursor is None else cursor.watch.tip.number

@@ -59,13 +59,15 @@ class Seen:
 
 
 class Span(msgspec.Struct, frozen=True):
-    """By how much what was seen may differ from what is owed, and why."""
+    """By how much what was seen may differ from what is owed, and why.
+
+    Where both bounds are the same it does differ by that: so much is known to be elsewhere.
+    """
 
     asset: str
     low: int
-    """Not above zero."""
     high: int
-    """Not below zero."""
+    """Not below `low`."""
     why: str
 
 
@@ -140,7 +142,7 @@ def _line(
         standing = Standing.DIFFERS
         lacks = "lacks" if unexplained < 0 else "has too many"
         why = f"{place.name} {lacks} {abs(unexplained)} units of {asset}"
-    elif difference:
+    elif difference and not _is_shift(difference, spans):
         standing = Standing.EXPLAINED
     return Line(
         asset=asset,
@@ -154,6 +156,11 @@ def _line(
         standing=standing,
         why=why,
     )
+
+
+def _is_shift(difference: int, spans: tuple[Span, ...]) -> bool:
+    """Whether it differs by just what is known to be elsewhere, and nothing on its way could hide more."""
+    return sum(span.low for span in spans) == sum(span.high for span in spans) == difference
 
 
 def _outside(difference: int, spans: tuple[Span, ...]) -> int:

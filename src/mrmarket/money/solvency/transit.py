@@ -37,4 +37,4 @@ def spans_of(sql: Sql) -> Iterator[Span]:
             yield Span(move.venue_asset, -move.venue_units - move.fee_units, 0, what)
             yield Span(move.rail_asset, 0, move.rail_units, what)
     for asset, units in units_afar(sql).items():
-        yield Span(asset, min(0, -units), max(0, -units), "rewards that have not arrived from their chain")
+        yield Span(asset, -units, -units, "rewards that have not arrived from their chain")
