@@ -54,8 +54,6 @@ async def test_a_file_that_is_no_chain_is_named(tmp_path: Path) -> None:
     (tmp_path / "chain.json").write_text("{")
     with pytest.raises(SandboxStateError, match=r"chain\.json.*delete the folder"):
         await SandboxChain.start(tmp_path, ManualClock(), block_ms=20, confirmations=2)
-    SandboxChain.forget(tmp_path)
-    assert not SandboxChain.remembered(tmp_path)
 
 
 async def test_oracles_store_and_pay_once(tmp_path: Path) -> None:
@@ -66,7 +64,7 @@ async def test_oracles_store_and_pay_once(tmp_path: Path) -> None:
         blocks = asyncio.create_task(stage.chain.run())
         escrow = await human.create_escrow(10_000, "{}", "hash")
         unpaid = await human.create_escrow(10_000, "{}", "hash")
-        settlement = ChainSettlement(human)
+        settlement = ChainSettlement(human, stage.chain.keep)
         first = Payment(1338, escrow, 0, "first", {human.wallets[0]: 300, human.wallets[1]: 5}, is_last=False)
         for _ in range(2):
             await settlement.store(1338, escrow, "http://results", "h1", 400)
@@ -75,14 +73,13 @@ async def test_oracles_store_and_pay_once(tmp_path: Path) -> None:
         assert await human.has_paid(escrow, "first")
         await settlement.pay(Payment(1338, unpaid, 0, "", {}, is_last=True))
         assert await human.status(unpaid) == 1
-        await stage.chain.keep()
         blocks.cancel()
         await asyncio.gather(blocks, return_exceptions=True)
 
     async with chain_stage(tmp_path, contracts) as stage:
         human = stage.human
         blocks = asyncio.create_task(stage.chain.run())
-        settlement = ChainSettlement(human)
+        settlement = ChainSettlement(human, stage.chain.keep)
         await settlement.store(1338, escrow, "http://results", "h1", 400)
         await settlement.pay(first)
         await settlement.store(1338, escrow, "http://results", "h2", 100)

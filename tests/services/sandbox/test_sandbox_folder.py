@@ -60,6 +60,17 @@ def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
         WorldFolder(tmp_path / "file" / "world")
 
 
+def test_a_start_that_was_never_finished_leaves_nothing(tmp_path: Path) -> None:
+    """No book may know more than another; whatever else is in the folder stays."""
+    folder = WorldFolder(tmp_path)
+    (tmp_path / "hufi" / "results").mkdir(parents=True)
+    for name in ("hufi/book.json", "chain.json", "mixin.db-wal", "trouble.json", "thesis.doc"):
+        (tmp_path / name).write_text("{}")
+    folder.clear()
+    assert {path.name for path in tmp_path.iterdir()} == {"world.lock", "trouble.json", "thesis.doc"}
+    folder.close()
+
+
 def test_a_port_is_kept_while_it_is_free() -> None:
     """One that somebody listens on becomes any."""
     with socket.socket() as taken:

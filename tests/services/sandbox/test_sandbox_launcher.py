@@ -29,9 +29,10 @@ async def test_a_campaign_pays_its_whole_fund_and_another_follows(tmp_path: Path
     async with chain_stage(tmp_path) as stage:
         human = stage.human
         feed, wallet = WrittenFeed(), human.wallets[0].lower()
-        hufi = HufiSandbox(feed, SandboxTerms(cycle_ms=CYCLE_MS), ChainSettlement(human), world, world)
+        settlement = ChainSettlement(human, stage.chain.keep)
+        hufi = HufiSandbox(feed, SandboxTerms(cycle_ms=CYCLE_MS), settlement, world, world)
         token = RewardToken(1338, human.token, "HMT", 18)
-        launcher = CampaignLauncher(human, hufi, world, config, token, "BTC/USDT")
+        launcher = CampaignLauncher(human, hufi, world, config, token, "BTC/USDT", stage.chain.keep)
         blocks = asyncio.create_task(stage.chain.run())
         assert await launcher.step() == 2
         assert await launcher.step() == 0

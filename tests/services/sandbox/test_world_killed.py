@@ -20,6 +20,7 @@ from mrmarket.partners.chains.node import EvmNode
 from mrmarket.partners.chains.payment import PaymentRequest
 from mrmarket.partners.chains.settings import ChainSettings
 from mrmarket.partners.hufi.drift import DriftReport
+from mrmarket.partners.hufi.errors import HufiError
 from mrmarket.partners.hufi.launcher import LauncherClient
 from mrmarket.partners.hufi.line import HufiLine
 from mrmarket.partners.hufi.login import OracleSession, WalletSigner
@@ -108,6 +109,10 @@ async def living(config: SandboxConfig) -> AsyncIterator[tuple[SandboxProcess, P
     participant = await Participant(ready).open()
     try:
         yield process, participant
+    except HufiError as lost:
+        # A world that is gone says why.
+        assert process.pid is not None, await process.ended()
+        raise lost from None
     finally:
         await participant.close()
         await process.stop()

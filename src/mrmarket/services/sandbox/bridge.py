@@ -129,11 +129,15 @@ class ChainBridge:
         return f"{key.tx_hash}:{key.log_index}" if earlier else key.tx_hash
 
     async def _pay_out(self) -> int:
-        """Send what Mixin has let go. The nonce makes it once; the same bytes again are the same payment."""
+        """Send what Mixin has let go, and tell it what is final; how many.
+
+        The nonce makes it once; the same bytes again are the same payment.
+        """
         wanted = [row for row in self._mixin.withdrawals() if self._is_ours(row)]
         if not any(not row["chain_hash"] for row in wanted):
             return 0
         used = await self._node.used_nonces(self._signer.address)
+        final = (await self._node.head()).number - self._chain.confirmations
         settled = 0
         for nonce, row in enumerate(wanted):
             if row["chain_hash"]:
@@ -143,7 +147,9 @@ class ChainBridge:
                 if nonce not in self._offered:
                     await self._node.broadcast(signed.raw)
                     self._offered.add(nonce)
-            elif await self._node.receipt(signed.tx_hash) is not None:
+                continue
+            receipt = await self._node.receipt(signed.tx_hash)
+            if receipt is not None and receipt.block_number <= final:
                 self._mixin.settle_withdrawal(row["number"], signed.tx_hash)
                 settled += 1
         return settled

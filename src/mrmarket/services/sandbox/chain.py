@@ -38,6 +38,7 @@ class SandboxChain:
         self._world = world
         self._block_s = block_ms / 1_000
         self._confirmations = confirmations
+        self._keeping = asyncio.Lock()
         self._bare = confirmations + 1
         """Blocks until the newest transaction is buried; after a start nobody knows, and a node that has
         just loaded its blocks knows no older state."""
@@ -72,11 +73,6 @@ class SandboxChain:
     def remembered(folder: Path) -> bool:
         """Whether a folder has a chain."""
         return (folder / _FILE).exists()
-
-    @staticmethod
-    def forget(folder: Path) -> None:
-        """Begin a new chain; for one that nobody has seen."""
-        (folder / _FILE).unlink(missing_ok=True)
 
     @property
     def url(self) -> str:
@@ -116,14 +112,15 @@ class SandboxChain:
         await self.node.call("evm_setAutomine", wanted)
 
     async def keep(self) -> None:
-        """Put what there is on the disk.
+        """Put what there is on the disk: whoever writes down that a transaction was made does this before.
 
         Raises:
             ChainError: the node does not answer.
             OSError: the disk refuses.
         """
-        told = await self.node.call("anvil_dumpState")
-        await asyncio.to_thread(self._write, told)
+        async with self._keeping:
+            told = await self.node.call("anvil_dumpState")
+            await asyncio.to_thread(self._write, told)
 
     async def tick(self) -> bool:
         """Make a block if one is wanted, and keep it; whether there was one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -32,14 +32,26 @@ class CampaignLauncher:
         config: SandboxConfig,
         token: RewardToken,
         pair: str,
+        keep: Callable[[], Awaitable[None]],
     ) -> None:
-        """`pair` is the exchange's, such as `BTC/USDT`; its quote is what the other campaign wants held."""
+        """Nothing is launched yet.
+
+        Args:
+            human: the contracts.
+            hufi: where campaigns are listed.
+            world: the time that they live in.
+            config: how long, how much, for how much.
+            token: what they pay in.
+            pair: the exchange's, such as `BTC/USDT`; its quote is what the other campaign wants held.
+            keep: puts the chain on the disk; a campaign is listed only after that.
+        """
         self._human = human
         self._hufi = hufi
         self._world = world
         self._config = config
         self._token = token
         self._pair = pair
+        self._keep = keep
 
     async def step(self) -> int:
         """Launch what is missing; how many.
@@ -64,6 +76,7 @@ class CampaignLauncher:
         units = self._config.fund * 10**self._token.decimals
         manifest = json.dumps(self._manifest(kind))
         escrow = await self._human.create_escrow(units, manifest, manifest_hash(manifest))
+        await self._keep()
         self._hufi.launch(manifest, units, self._token, address=escrow, launcher=self._human.launcher)
         _LOG.info("sandbox.launched", type=kind.value, escrow=escrow)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import socket
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ from mrmarket.services.sandbox.process import LOCK
 from mrmarket.services.sandbox.world_time import WorldHistory, WorldTime
 
 _FILE: Final = "world.json"
+_HUFI: Final = "hufi"
+_BOOKS: Final = ("chain.json", "bridge.db", "mixin.db")
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -89,6 +92,13 @@ class WorldFolder:
     def save(self, memory: WorldMemory) -> None:
         """Put it on the disk. Raises OSError."""
         replace_whole(self.folder / _FILE, msgspec.json.encode(memory))
+
+    def clear(self) -> None:
+        """Forget the books of a start that was never finished: none may know more than another."""
+        shutil.rmtree(self.folder / _HUFI, ignore_errors=True)
+        for name in _BOOKS:
+            for path in self.folder.glob(f"{name}*"):
+                path.unlink()
 
     def close(self) -> None:
         """Let another world have it."""

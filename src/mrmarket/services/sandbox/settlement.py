@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from mrmarket.partners.chains.human.deployment import HumanDeployment
@@ -14,8 +15,10 @@ _PAYING: Final = frozenset({2, 3})
 class ChainSettlement:
     """`Settlement` over the real contracts. Asks the chain before it sends anything again."""
 
-    def __init__(self, human: HumanDeployment) -> None:
+    def __init__(self, human: HumanDeployment, keep: Callable[[], Awaitable[None]]) -> None:
+        """`keep` puts the chain on the disk; what is done is said only after that."""
         self._human = human
+        self._keep = keep
 
     async def store(self, chain_id: int, escrow: str, url: str, document_hash: str, reserved: int) -> None:
         """Store results and reserve what they can cost. Raises `ChainError`."""
@@ -23,6 +26,7 @@ class ChainSettlement:
         _, stored = await self._human.results(escrow)
         if stored != document_hash:
             await self._human.store_results(escrow, url, document_hash, reserved)
+        await self._keep()
 
     async def pay(self, payment: Payment) -> None:
         """Pay a batch, or complete a campaign whose last cycle pays nobody. Raises `ChainError`.
@@ -30,15 +34,17 @@ class ChainSettlement:
         An escrow that never paid cannot be completed; its launcher would have to cancel it.
         """
         escrow = payment.escrow
-        if not payment.parts:
-            if await self._human.status(escrow) in _PAYING:
-                await self._human.complete(escrow)
-            return
-        if await self._human.has_paid(escrow, payment.batch):
-            return
-        url, document_hash = await self._human.results(escrow)
+        if payment.parts:
+            if not await self._human.has_paid(escrow, payment.batch):
+                await self._pay(payment)
+        elif await self._human.status(escrow) in _PAYING:
+            await self._human.complete(escrow)
+        await self._keep()
+
+    async def _pay(self, payment: Payment) -> None:
+        url, document_hash = await self._human.results(payment.escrow)
         await self._human.bulk_pay_out(
-            escrow,
+            payment.escrow,
             list(payment.parts),
             list(payment.parts.values()),
             url,

@@ -130,7 +130,8 @@ class SandboxWorld:
         hufi = await self._start_hufi(folder.folder, memory, venue)
         bridge = self._open_bridge(folder.folder, mixin)
         token = RewardToken(HUMAN_CHAIN_ID, self._human.token, TOKEN_CODE, TOKEN_DECIMALS)
-        launcher = CampaignLauncher(self._human, hufi, self._world, config, token, venue.symbols[0])
+        pair = venue.symbols[0]
+        launcher = CampaignLauncher(self._human, hufi, self._world, config, token, pair, self._chain.keep)
         if not hufi.book.campaigns:
             await launcher.step()
         await self._chain.at_once(wanted=False)
@@ -168,7 +169,8 @@ class SandboxWorld:
         now_ns, config = self._wall.now_ns(), self._config
         memory = folder.load()
         if memory is None or memory.contracts is None:
-            SandboxChain.forget(folder.folder)  # its contracts were never told to anybody
+            if memory is not None:
+                folder.clear()  # it was never told to anybody
             memory = WorldMemory(WorldTime(now_ns, now_ns, config.speed), config.cycle_s)
         elif not SandboxChain.remembered(folder.folder):
             raise SandboxStateError(
@@ -243,7 +245,7 @@ class SandboxWorld:
             port_launcher=usable(memory.ports.launcher),
             port_oracle=usable(memory.ports.oracle),
         )
-        settlement = ChainSettlement(self._human)
+        settlement = ChainSettlement(self._human, self._chain.keep)
         hufi = HufiSandbox(feed, terms, settlement, self._world, self._wall, memory=folder / "hufi")
         self._opened.push_async_callback(hufi.close)
         await hufi.start()
