@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from mrmarket.campaigns.repository import CampaignRepository
-from mrmarket.core.clock import NS_PER_MS
+from mrmarket.core.clock import NS_PER_MS, NS_PER_S
 from mrmarket.core.errors import MrMarketError
 from mrmarket.money.payouts.move import Move
 from mrmarket.money.rewards.campaign import Campaign
@@ -26,8 +26,8 @@ _ALLOCATE_EVERY: Final = 4
 _LOOK_EVERY: Final = 6
 """Rounds between two looks at what is held and what is owed."""
 _ANSWER_S: Final = 4.0
-_LEFT_ALONE: Final = 4 * _LOOK_EVERY
-"""Rounds before a rail that did not answer is asked again."""
+_LEFT_ALONE_NS: Final = 12 * NS_PER_S
+"""Before a rail that did not answer is asked again what it holds."""
 
 _log = structlog.get_logger("mrmarket.money")
 
@@ -149,7 +149,7 @@ class Rounds:
         offices = self._offices
         seen: dict[str, dict[str, int]] = {}
         for name, rail in offices.world.rails.items():
-            if self._silent.get(name, 0) > self._round:
+            if self._silent.get(name, 0) > offices.clock.monotonic_ns():
                 continue
             try:
                 async with asyncio.timeout(_ANSWER_S):
@@ -171,7 +171,7 @@ class Rounds:
         """Told once; the other rails are not kept waiting for it in every look."""
         if rail not in self._silent:
             _log.warning("a payment rail does not say what it holds", rail=rail, reason=reason)
-        self._silent[rail] = self._round + _LEFT_ALONE
+        self._silent[rail] = self._offices.clock.monotonic_ns() + _LEFT_ALONE_NS
 
     def _beginning(self) -> int:
         """When the books began: windows are counted from there, whenever this process was started."""
