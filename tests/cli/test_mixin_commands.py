@@ -142,14 +142,6 @@ async def test_the_same_payment_is_paid_once(house: MixinHouse, capsys: pytest.C
     assert "mixin_conflict" in capsys.readouterr().out
 
 
-async def test_two_shells_that_ask_at_once_pay_once(house: MixinHouse) -> None:
-    """The second waits for the first, and finds its payment."""
-    asked = payment(house, "5", "--yes")
-    first, second = await asyncio.gather(house.call(*asked), house.call(*asked))
-    assert first == second == ExitCode.OK
-    assert house.held(house.alice) == 5 * ONE
-
-
 async def test_a_lost_answer_is_asked_for_again(
     house: MixinHouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
