@@ -11,6 +11,7 @@ import pytest
 from mrmarket.core.clock import NS_PER_S, ManualClock
 from mrmarket.partners.chains.errors import ChainUnreachableError
 from mrmarket.partners.chains.human.bulk_transfer import payout_id_of
+from mrmarket.partners.chains.human.deployment import ContractRevertedError
 from mrmarket.partners.hufi.sandbox.feed import Payment
 from mrmarket.services.sandbox.chain import SandboxChain
 from mrmarket.services.sandbox.errors import ChainEndedError, SandboxStateError
@@ -100,6 +101,8 @@ async def test_oracles_store_and_pay_once(tmp_path: Path) -> None:
 async def test_a_node_that_is_killed_is_told_apart(tmp_path: Path) -> None:
     """Who waits for its end hears of it, and contracts that cannot be asked say so, to be asked again."""
     async with chain_stage(tmp_path) as stage:
+        with pytest.raises(ContractRevertedError, match="a question was refused"):
+            await stage.human.status(stage.human.token)
         psutil.Process(stage.chain.pid).kill()
         with pytest.raises(ChainEndedError, match="ended with -9; start the world again"):
             await stage.chain.over()

@@ -197,7 +197,7 @@ class HumanDeployment:
             manifest_hash,
         )
         tx_hash = await self._send(call, self.launcher)
-        receipt = await self._web.eth.get_transaction_receipt(bytes.fromhex(tx_hash[2:]))  # type: ignore[arg-type]
+        receipt = await self._receipt(tx_hash)
         launched = self._factory.events.LaunchedV2().process_receipt(receipt, errors=DISCARD)
         return str(launched[0]["args"]["escrow"]).lower()
 
@@ -295,13 +295,18 @@ class HumanDeployment:
     async def _create(self, artifact: Artifact, *arguments: object) -> Any:
         contract: Any = self._web.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
         tx_hash = await self._send(contract.constructor(*arguments), self.launcher)
-        receipt = await self._web.eth.get_transaction_receipt(bytes.fromhex(tx_hash[2:]))  # type: ignore[arg-type]
+        receipt = await self._receipt(tx_hash)
         return self._web.eth.contract(receipt["contractAddress"], abi=artifact.abi)
 
+    async def _receipt(self, tx_hash: str) -> Any:
+        return await self._look(self._web.eth.get_transaction_receipt(bytes.fromhex(tx_hash[2:])))  # type: ignore[arg-type]
+
     async def _look(self, question: Awaitable[Any]) -> Any:
-        """What a node answers. Raises `ChainUnreachableError`."""
+        """What a node answers. Raises `ChainUnreachableError`, `ContractRevertedError`."""
         try:
             return await question
+        except Web3Exception as error:
+            raise ContractRevertedError("a question", str(error)) from error
         except _NO_ANSWER as error:
             raise ChainUnreachableError("human", type(error).__name__) from error
 
