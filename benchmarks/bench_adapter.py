@@ -196,6 +196,7 @@ def signing(count: int = 20_000, runs: int = 5) -> tuple[Figures, Figures]:
     assert templates is not None
     instrument = Instrument("binance", PAIR, "BTC", "USDT", Decimal("0.01"), Decimal("0.00001"))
     peer = ccxt.async_support.binance({"apiKey": "k" * 64, "secret": "s" * 64})
+    peer.options["crossMarginPairsData"] = peer.options["isolatedMarginPairsData"] = []
     peer.set_markets([peer.parse_market(market("BTCUSDT"))])
 
     def ours() -> None:
