@@ -230,6 +230,19 @@ async def test_what_was_parked_is_entered_when_it_fits(house: AllyHouse) -> None
         assert await room.reconsider() == 0
 
 
+async def test_a_parked_payout_in_trouble_holds_up_no_round(house: AllyHouse) -> None:
+    """It stays parked and is shown: here the ledger does not know the rail's asset."""
+    name = house.launch()
+    async with house.allies(house.setting(auto_join=False)) as core:
+        room = rooms_of(core)
+        await room.step()
+        nobody = PayoutTerms("main", 0, lambda chain_id, token: None)
+        await enter(house, core.setting, name, terms=nobody, registered=False)
+        assert await room.reconsider() == 0
+        assert core.troubles.of("parked payouts")
+        await room.step()
+
+
 async def test_a_fault_of_ours_is_noted_and_the_work_begun_anew(house: AllyHouse) -> None:
     """Only a ledger that has stopped ends the instance."""
     async with house.allies(house.setting()) as core:
@@ -278,6 +291,7 @@ async def enter(
     *,
     terms: PayoutTerms | None = None,
     swept: bool = False,
+    registered: bool = True,
 ) -> None:
     """A payout of three tokens for the first cycle is final; the rail's asset is known."""
     escrow = name.rpartition("-")[2]
@@ -286,7 +300,8 @@ async def enter(
     )
 
     def work(draft: Draft) -> None:
-        draft.post(Group("register:mixin:HMT", assets=(Asset("mixin", "HMT", 8),)))
+        if registered:
+            draft.post(Group("register:mixin:HMT", assets=(Asset("mixin", "HMT", 8),)))
         found = terms or PayoutTerms("main", 0, setting.partners.asset_of)
         take_page(draft, "test", "", PayoutPage([seen], [], "1"), found)
         repository = CampaignRepository(draft.sql)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import structlog
 
+from mrmarket.campaigns.errors import CampaignError
 from mrmarket.campaigns.pipeline import PayoutTerms, retry_parked
 from mrmarket.campaigns.ports import PayoutFeed, RewardVault
 from mrmarket.campaigns.service import CampaignRounds, Doors, Houserules, Round
 from mrmarket.campaigns.sweeps import plan_sweep, ready_days, sweep_job
+from mrmarket.core.errors import MrMarketError
 from mrmarket.money.payouts.calls import perform
 from mrmarket.money.rewards.campaign import Span
 from mrmarket.money.rewards.errors import RewardsError
@@ -46,6 +48,8 @@ _ANSWER_S: Final = 10.0
 _WINDOWS: Final = 100
 _ROUND: Final = "campaigns: "
 """How the parts of a round begin among troubles."""
+_DAY: Final = "rewards of "
+"""How days begin there that could not be given to users."""
 
 _log: Final[Any] = structlog.get_logger("mrmarket.partners")
 
@@ -158,17 +162,17 @@ class CampaignRoom:
         await asyncio.to_thread(self._plan_sweeps)
         done = self.last = await self._rounds.step()
         await asyncio.to_thread(self._allocate)
-        said = {_ROUND + error.code: error for error in done.unclear}
-        for part, error in said.items():
-            self._troubles.note(part, error)
-        for part in self._troubles.standing():
-            if part.startswith(_ROUND) and part not in said:
-                self._troubles.over(part)
+        self._tell(_ROUND, {_ROUND + error.code: error for error in done.unclear})
         return done
 
     async def reconsider(self) -> int:
         """Enter what was parked and fits by now, such as after its token was configured; how many."""
-        entered = await perform(self._writer, partial(retry_parked, terms=self._terms))
+        try:
+            entered = await perform(self._writer, partial(retry_parked, terms=self._terms))
+        except (CampaignError, RewardsError) as error:
+            # They stay parked, which is shown; the rounds do not wait for that.
+            self._troubles.note("parked payouts", error)
+            return 0
         if entered:
             _log.info("partner.parked_entered", count=entered)
         return entered
@@ -186,13 +190,20 @@ class CampaignRoom:
         """Give users what has arrived where they are paid from. A day in trouble holds up no other."""
         with self._reader.snapshot() as sql:
             ready = dict.fromkeys((campaign, day) for campaign, day, _ in ready_days(sql))
+        said: dict[str, RewardsError] = {}
         for campaign, day in ready:
-            part = f"rewards of {campaign}, day {day}"
             try:
                 self._allocator.allocate(campaign, day)
             except RewardsError as error:
-                self._troubles.note(part, error)
-            else:
+                said[f"{_DAY}{campaign}, day {day}"] = error
+        self._tell(_DAY, said)
+
+    def _tell(self, kind: str, said: Mapping[str, MrMarketError]) -> None:
+        """These parts of a kind do not work, and no others."""
+        for part, error in said.items():
+            self._troubles.note(part, error)
+        for part in self._troubles.standing():
+            if part.startswith(kind) and part not in said:
                 self._troubles.over(part)
 
     def _plan_sweeps(self) -> None:
