@@ -1,6 +1,6 @@
 """A whole world of campaigns: joined, paid, sent on, credited and taken home, whoever is killed on the way.
 
-`MRMARKET_CHAOS=full` visits every point between two effects; without it a few that a seed chooses.
+`MRMARKET_CHAOS=full` visits every point between two effects; without it one that a seed chooses.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from partners.chains.local_chain import needs_anvil
 pytestmark = [pytest.mark.e2e, needs_anvil]
 
 FULL = os.environ.get("MRMARKET_CHAOS") == "full"
-SEED = int(os.environ.get("MRMARKET_CHAOS_SEED", "8"))
+SEED = int(os.environ.get("MRMARKET_CHAOS_SEED", "5"))
 SPEED = "15"
 """A cycle of 60 world seconds takes four of ours."""
 REWARDS = (
@@ -204,8 +204,7 @@ def points() -> list[str]:
     if FULL:
         return [_visit(label) for labels in ROOMS.values() for label in labels]
     rng = random.Random(SEED)  # noqa: S311 - repeatable on purpose
-    rooms = rng.sample(sorted(ROOMS), 2)
-    return [_visit(rng.choice(ROOMS[room])) for room in rooms]
+    return [_visit(rng.choice(ROOMS[rng.choice(sorted(ROOMS))]))]
 
 
 def _visit(label: str) -> str:
