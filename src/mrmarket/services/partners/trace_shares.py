@@ -221,8 +221,8 @@ def _withdrawn(sql: Sql, share: Share, run: RunRow, row: AllocationRow) -> _Paid
             continue
         start, taken = taken, taken + withdrawal.units
         part = min(taken, end) - max(start, first)
-        payout = PayoutRepository(sql).find(withdrawal.payout)
-        if part <= 0 or payout is None:
+        payout = PayoutRepository(sql).find(withdrawal.payout) if part > 0 else None
+        if payout is None:
             continue
         covered += part
         name = _payout_id(sql, payout, share.text(part), share.asset)
