@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mrmarket.campaigns.identity import identity
 from mrmarket.campaigns.pipeline import payout_id
 from mrmarket.campaigns.repository import CampaignRepository, altered_rows
 from mrmarket.campaigns.rows import PayoutStep
@@ -12,7 +13,10 @@ from mrmarket.store.sql import Sql
 
 
 def faults(sql: Sql) -> Iterator[str]:
-    """Sentences about everything that does not hold; none where all is well. Reads every row."""
+    """Sentences about everything that does not hold; none where all is well. Reads every row.
+
+    Seals and stages first, then each payout against its reward entry, and the identity of every unit.
+    """
     yield from altered_rows(sql)
     repository = CampaignRepository(sql)
     for campaign in repository.campaigns():
@@ -35,3 +39,4 @@ def faults(sql: Sql) -> Iterator[str]:
                 step.units,
             ):
                 yield f"campaign_payout_steps: {payout.id} is not what the reward ledger has of it"
+    yield from identity(sql, deep=True).faults
