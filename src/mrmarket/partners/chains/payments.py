@@ -44,6 +44,15 @@ def reopen_above(sql: Sql, chain_id: int, height: int, at_ms: int) -> int:
     )
 
 
+def reopen_unused(sql: Sql, chain_id: int, account: str, used: int, at_ms: int) -> int:
+    """Payments that were over and whose nonces the chain has not used after all; how many."""
+    return sql.run(
+        "UPDATE vault_payments SET state = 'mined', changed_ms = ?, reason = ?"
+        " WHERE chain_id = ? AND account = ? AND nonce >= ? AND state IN ('final', 'failed')",
+        *(at_ms, "the chain has not used its nonce", chain_id, account, used),
+    )
+
+
 def next_nonce(sql: Sql, chain_id: int, account: str) -> int:
     """One more than the highest nonce that was ever reserved; 0 if none was."""
     rows = sql.rows(

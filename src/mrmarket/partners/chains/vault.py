@@ -178,6 +178,7 @@ class Vault:
         """
         async with self._one:
             await asyncio.to_thread(self._fence.renew)
+            await self._reopen_unused()
             with self._book.reading() as sql:
                 waiting = payments.open_payments(sql, self._chain.chain_id, self.account)
             changed = []
@@ -187,6 +188,22 @@ class Vault:
                 if now != payment:
                     changed.append(now)
             return changed
+
+    async def _reopen_unused(self) -> None:
+        """What was over and is gone is looked at again: else every later nonce would wait for it for ever.
+
+        A chain may replace more blocks than are waited for before the watcher has read them.
+        """
+        used = await self._node.used_nonces(self.account)
+        with self._book.reading() as sql:
+            reserved = payments.next_nonce(sql, self._chain.chain_id, self.account)
+        if used < reserved:
+            await asyncio.to_thread(self._reopen, used)
+
+    def _reopen(self, used: int) -> None:
+        with self._book.transaction() as sql:
+            self._fence.check(sql)
+            payments.reopen_unused(sql, self._chain.chain_id, self.account, used, self._now_ms())
 
     def _reserve(self, quote: Quote, items: Sequence[TransferKey]) -> Payment:
         request = quote.request
