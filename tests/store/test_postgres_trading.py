@@ -116,7 +116,7 @@ def test_an_acquisition_whose_answer_is_lost_is_known(server_address: str) -> No
     with LossyLink(server_address) as link:
         store = PostgresTradingStore(link.address)
         link.cut = Cut.AFTER
-        assert store.acquire_lease(STREAM, "a", HOUR_NS, 0).fence == 1
+        assert store.acquire_lease(STREAM, "a", HOUR_NS, 0) == 1
         assert store.append_facts(STREAM, [mark(1)])[0].epoch == 1
         store.close()
 
@@ -196,7 +196,7 @@ def test_a_process_that_freezes_in_a_transaction_does_not_keep_its_heir_out(serv
     inside.wait()
     heir = PostgresTradingStore(server_address)
     try:
-        assert heir.seize_lease(STREAM, "heir", HOUR_NS, 0) == 1
+        assert heir.seize_lease(STREAM, "heir", HOUR_NS, 0).fence == 1
     finally:
         go_on.set()
         thread.join()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
-from aiohttp import ClientError, ClientTimeout
+from aiohttp import ClientError
 
 from mrmarket.core.errors import MrMarketError
 from mrmarket.partners.chains.bloom import bloom_of, may_hold
@@ -18,10 +18,11 @@ from mrmarket.partners.chains.errors import (
     ChainUnreachableError,
     WrongChainError,
 )
+from mrmarket.partners.chains.http_provider import HttpProvider
 from mrmarket.partners.chains.port import GasPrice, Receipt
 from mrmarket.partners.chains.settings import ChainSettings
 from mrmarket.partners.chains.transfer import TRANSFER_TOPIC, Block, Transfer, topic_of, transfer_of
-from mrmarket.partners.chains.web3_door import AsyncHTTPProvider, AsyncWeb3, RPCEndpoint
+from mrmarket.partners.chains.web3_door import AsyncWeb3, RPCEndpoint
 
 _log: Final[Any] = structlog.get_logger("mrmarket.chains")
 _BALANCE_OF: Final = "0x70a08231"
@@ -40,15 +41,8 @@ class EvmNode:
 
     def __init__(self, chain: ChainSettings) -> None:
         self._chain = chain
-        timeout = ClientTimeout(total=chain.timeout_ms / 1_000)
-        self._webs: list[AsyncWeb3[Any]] = [
-            AsyncWeb3(
-                AsyncHTTPProvider(
-                    url, request_kwargs={"timeout": timeout}, exception_retry_configuration=None
-                )
-            )
-            for url in chain.urls
-        ]
+        timeout_s = chain.timeout_ms / 1_000
+        self._webs: list[AsyncWeb3[Any]] = [AsyncWeb3(HttpProvider(url, timeout_s)) for url in chain.urls]
         self._current = 0
         self._known: set[int] = set()
         self._blooms: dict[str, int] = {}

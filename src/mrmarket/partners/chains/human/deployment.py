@@ -16,8 +16,9 @@ from aiohttp import ClientError
 
 from mrmarket.core.errors import MrMarketError
 from mrmarket.partners.chains.errors import ChainError, ChainUnreachableError
+from mrmarket.partners.chains.http_provider import HttpProvider
 from mrmarket.partners.chains.human.bulk_transfer import BULK_TRANSFER_TOPIC, payout_id_of
-from mrmarket.partners.chains.web3_door import DISCARD, AsyncHTTPProvider, AsyncWeb3, Web3Exception
+from mrmarket.partners.chains.web3_door import DISCARD, AsyncWeb3, Web3Exception
 
 REQUESTER: Final = "hufi-campaign-launcher"
 _PACKAGE: Final = "human_protocol_sdk"
@@ -105,7 +106,7 @@ class HumanDeployment:
     @classmethod
     async def deploy(cls, url: str) -> Self:
         """Put the contracts on a node whose accounts are unlocked, stake for the launcher, set the fees."""
-        web: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(url))
+        web: AsyncWeb3[Any] = AsyncWeb3(HttpProvider(url))
         try:
             self = cls(web, await web.eth.accounts)
             await self._deploy_all()
@@ -117,7 +118,7 @@ class HumanDeployment:
     @classmethod
     async def attach(cls, url: str, contracts: Contracts) -> Self:
         """Find contracts again that were deployed on a node before."""
-        web: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(url))
+        web: AsyncWeb3[Any] = AsyncWeb3(HttpProvider(url))
         try:
             self = cls(web, await web.eth.accounts)
             self._token = self._tokens(_sum(contracts.token))
