@@ -6,11 +6,10 @@ import asyncio
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import IO
 
+from mrmarket.core.parent import when_parent_ends
 from mrmarket.services.rail.config import RailConfig
 from mrmarket.services.rail.messages import RailEndpoints
 from mrmarket.services.rail.server import RailServer
@@ -45,7 +44,7 @@ async def serve(config: RailConfig, announce: Announce, stdin: IO[bytes] | None 
         started = True
         announce(server.endpoints)
         if config.exit_with_parent:
-            _watch(stdin.fileno() if stdin else sys.stdin.fileno(), stopping.set)
+            when_parent_ends(stdin.fileno() if stdin else sys.stdin.fileno(), stopping.set)
         broken = asyncio.create_task(server.wait())
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({broken, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -58,18 +57,3 @@ async def serve(config: RailConfig, announce: Announce, stdin: IO[bytes] | None 
             loop.remove_signal_handler(number)
         if started:
             await server.stop()
-
-
-def _watch(descriptor: int, ended: Callable[[], object]) -> None:
-    """Call `ended` when the parent has closed our standard input."""
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        # Unbuffered: a thread inside a buffered read would hold its lock when the interpreter ends.
-        with suppress(OSError):
-            while os.read(descriptor, 65_536):
-                continue
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(ended)
-
-    threading.Thread(target=read, name="parent", daemon=True).start()

@@ -6,12 +6,11 @@ import asyncio
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from mrmarket.core.parent import when_parent_ends
 from mrmarket.services.logs import configure_logs
 from mrmarket.services.sandbox.config import SandboxConfig
 from mrmarket.services.sandbox.endpoints import SandboxEndpoints
@@ -43,7 +42,7 @@ async def serve(config: SandboxConfig, announce: Announce, stdin: IO[bytes] | No
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     if config.exit_with_parent:
-        _watch(stdin.fileno() if stdin else sys.stdin.fileno(), stopping.set)
+        when_parent_ends(stdin.fileno() if stdin else sys.stdin.fileno(), stopping.set)
     stopped = asyncio.create_task(stopping.wait())
     living = asyncio.create_task(_live(world, announce))
     try:
@@ -62,18 +61,3 @@ async def serve(config: SandboxConfig, announce: Announce, stdin: IO[bytes] | No
 async def _live(world: SandboxWorld, announce: Announce) -> None:
     announce(await world.start())
     await world.wait()
-
-
-def _watch(descriptor: int, ended: Callable[[], object]) -> None:
-    """Call `ended` when the parent has closed our standard input."""
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        # Unbuffered: a thread inside a buffered read would hold its lock when the interpreter ends.
-        with suppress(OSError):
-            while os.read(descriptor, 65_536):
-                continue
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(ended)
-
-    threading.Thread(target=read, name="parent", daemon=True).start()

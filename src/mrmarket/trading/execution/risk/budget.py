@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from mrmarket.core.errors import InvalidInputError
+from mrmarket.trading.execution.risk.listeners import Listeners
 
 ROOM: Final = Decimal("0.98")
 """Orders are placed up to this share of a budget and taken back above the whole of it: in between, a price
@@ -26,7 +27,7 @@ class Budget:
         """Units of quote; None is no limit."""
         self.reason = ""
         """What set it, for people."""
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners = Listeners()
 
     def set(self, quote: Decimal | None, reason: str = "") -> bool:
         """Another one from now on; say whether it differs.
@@ -40,19 +41,12 @@ class Budget:
         if quote == self.quote:
             return False
         self.quote = quote
-        for listener in list(self._listeners):
-            listener()
+        self._listeners.tell()
         return True
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have changes told from now on, on the event loop; the returned call ends it."""
-        self._listeners.append(listener)
-
-        def forget() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return forget
+        return self._listeners.listen(listener)
 
     def is_passed(self, base: Decimal, mid: Decimal) -> bool:
         """Whether so much base, at this price, is more than the budget."""

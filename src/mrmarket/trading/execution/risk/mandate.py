@@ -11,6 +11,7 @@ from typing import Final
 from mrmarket.core.errors import InvalidInputError
 from mrmarket.core.instrument import Instrument
 from mrmarket.core.side import Side
+from mrmarket.trading.execution.risk.listeners import Listeners
 from mrmarket.trading.execution.risk.pretrade import MarketTop
 from mrmarket.trading.execution.targets import Quote, TargetQuotes, Term, Told
 
@@ -57,26 +58,19 @@ class RunMandate:
     def __init__(self, now: Mandate = FREE) -> None:
         self.now = now
         """What is in force."""
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners = Listeners()
 
     def set(self, mandate: Mandate) -> bool:
         """Another one from now on; say whether it differs."""
         if mandate == self.now:
             return False
         self.now = mandate
-        for listener in list(self._listeners):
-            listener()
+        self._listeners.tell()
         return True
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have changes told from now on, on the event loop; the returned call ends it."""
-        self._listeners.append(listener)
-
-        def forget() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return forget
+        return self._listeners.listen(listener)
 
 
 class Mandates:

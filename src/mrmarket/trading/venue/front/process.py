@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
+from mrmarket.core.parent import when_parent_ends
 from mrmarket.trading.market.tape import open_tape
 from mrmarket.trading.venue.front.config import VenueConfig
 from mrmarket.trading.venue.front.server import VenueServer
@@ -60,7 +58,7 @@ async def serve(config: VenueConfig, announce: Announce, stdin: IO[bytes] | None
         await server.start()
         announce(announcement(server))
         if config.exit_with_parent:
-            _watch(stdin.fileno() if stdin else sys.stdin.fileno(), stopping.set)
+            when_parent_ends(stdin.fileno() if stdin else sys.stdin.fileno(), stopping.set)
         market = asyncio.create_task(server.wait())
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({market, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -119,22 +117,6 @@ def announcement(server: VenueServer) -> dict[str, Any]:
             for grid in server.gateway.grids.values()
         ],
     }
-
-
-def _watch(descriptor: int, ended: Callable[[], object]) -> None:
-    """Call `ended` when the parent has closed our standard input: a pipe, a terminal or a file."""
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        # Unbuffered: a thread inside a buffered read would hold its lock when the interpreter ends.
-        # A terminal that hangs up is an end too; and a loop that is closed needs no telling.
-        with suppress(OSError):
-            while os.read(descriptor, 65_536):
-                continue
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(ended)
-
-    threading.Thread(target=read, name="parent", daemon=True).start()
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
