@@ -167,3 +167,12 @@ def _is_held(lock: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def write_plan(plan: msgspec.Struct, folder: Path) -> Path:
+    """Write down what a child is to be, in its own folder, where nobody else may read it; the file."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / "plan.json"
+    file.touch(mode=0o600)
+    file.write_bytes(msgspec.json.encode(plan))
+    return file

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from mrmarket.partners.chains.local_node import VARIABLE
-from mrmarket.services.child_process import ChildProcess, ChildProcessFailedError
+from mrmarket.services.child_process import ChildProcess, ChildProcessFailedError, write_plan
 from mrmarket.services.keys.hardening import child_environment
 from mrmarket.services.sandbox.config import SandboxConfig
 from mrmarket.services.sandbox.endpoints import SandboxEndpoints
@@ -28,22 +28,13 @@ class SandboxProcess(ChildProcess[SandboxEndpoints]):
 
     def __init__(self, config: SandboxConfig) -> None:
         """Write down what it is to be, in its own folder, where it may be read by nobody else."""
+        state = Path(config.state_dir).absolute()
+        plan = msgspec.structs.replace(config, state_dir=str(state), exit_with_parent=True)
         super().__init__(
             "the sandbox world",
-            ["sandbox", "--plan", str(_write_plan(config)), "--json"],
+            ["sandbox", "--plan", str(write_plan(plan, state)), "--json"],
             SandboxEndpoints,
             SandboxProcessError,
             # Else somebody who has anvil elsewhere could start a world alone, and not an instance in one.
             environment=child_environment(os.environ, VARIABLE),
         )
-
-
-def _write_plan(config: SandboxConfig) -> Path:
-    state = Path(config.state_dir).absolute()
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    plan = state / "plan.json"
-    plan.touch(mode=0o600)
-    plan.write_bytes(
-        msgspec.json.encode(msgspec.structs.replace(config, state_dir=str(state), exit_with_parent=True))
-    )
-    return plan
